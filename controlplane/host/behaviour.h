@@ -1,0 +1,59 @@
+/* How a protocol joins the node: one const table, one file under behaviours/. The host negotiates
+ * the protocol on a stream and then calls the table; all calls come on the control thread.
+ *
+ * A stream ends exactly once, with `closed`. Until then the behaviour may write, close its half or
+ * reset. Bytes that `input` does not take stay with the host (bounded by the stream's receive
+ * window, so the peer is held back) and are offered again after haul_stream_resume. */
+#pragma once
+
+#include "common/error.h"
+#include "common/time.h"
+#include "controlplane/p2p/peerid.h"
+
+struct haul_stream;
+struct haul_host;
+struct haul_loop;
+
+enum haul_stream_end {
+    HAUL_STREAM_DONE,    /* both halves closed in order */
+    HAUL_STREAM_RESET,   /* the peer reset it, or did not know the protocol */
+    HAUL_STREAM_REFUSED, /* the peer does not speak the protocol (dialled streams only) */
+    HAUL_STREAM_LOST,    /* the connection went away */
+    HAUL_STREAM_LIMIT,   /* we reset it: a limit or a deadline was reached */
+};
+
+struct haul_behaviour {
+    const char *protocol;            /* "/ipfs/ping/1.0.0" */
+    size_t state_bytes;              /* zeroed memory a stream, see haul_stream_state */
+    uint32_t inbound_per_peer_max;   /* streams the peer may have open at once; more are reset */
+    haul_time idle_max;              /* a stream without a byte for so long is reset; 0: no limit */
+    uint32_t window_bytes_max;       /* how far the receive window may grow; 0: the initial one */
+
+    /* The protocol is agreed (or, when dialled, optimistically assumed). `argument` is what
+     * haul_host_stream was given, NULL on an inbound stream. Any may be NULL but `closed`. */
+    void (*opened)(struct haul_stream *stream, void *argument);
+    size_t (*input)(struct haul_stream *stream, const uint8_t *data, size_t bytes); /* taken */
+    void (*ended)(struct haul_stream *stream);    /* the peer closed its half; input came first */
+    void (*writable)(struct haul_stream *stream); /* there is room again after a short write */
+    void (*closed)(struct haul_stream *stream, enum haul_stream_end end);
+};
+
+/* --- on a stream --- */
+
+void *haul_stream_state(struct haul_stream *stream);
+void *haul_stream_argument(struct haul_stream *stream);
+struct haul_host *haul_stream_host(struct haul_stream *stream);
+const struct haul_peer_id *haul_stream_peer(const struct haul_stream *stream);
+bool haul_stream_inbound(const struct haul_stream *stream);
+uint64_t haul_stream_connection(const struct haul_stream *stream); /* see host.h */
+
+/* Encrypts straight into the connection's send buffer; returns the bytes accepted, fewer when the
+ * peer's window or the buffer is full, and then `writable` follows. The write is never dropped. */
+size_t haul_stream_write(struct haul_stream *stream, const void *data, size_t bytes);
+
+/* All or nothing, for small messages: false when there is no room now. */
+HAUL_MUST_USE bool haul_stream_send(struct haul_stream *stream, const void *data, size_t bytes);
+
+void haul_stream_close(struct haul_stream *stream);  /* our half; what was written arrives first */
+void haul_stream_reset(struct haul_stream *stream);  /* both halves; `closed` follows this turn */
+void haul_stream_resume(struct haul_stream *stream); /* offer input again */

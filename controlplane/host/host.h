@@ -1,0 +1,78 @@
+/* The libp2p peer of this node: listening sockets, connections, streams and the protocols spoken on
+ * them. It owns the sockets and feeds the pure machines of p2p/. Control thread only.
+ *
+ * A connection is named by a 64-bit id that is never used twice. */
+#pragma once
+
+#include "common/addr.h"
+#include "controlplane/host/behaviour.h"
+#include "controlplane/p2p/key.h"
+#include "controlplane/p2p/multiaddr.h"
+
+#define HAUL_HOST_NO_CONNECTION 0u
+#define HAUL_HOST_ADDRESSES_MAX 16u
+
+struct haul_host_conf {
+    struct haul_loop *loop;
+    const struct haul_key *key;          /* borrowed for the host's life */
+    const char *agent;                   /* "haul/0.1.0" */
+    const struct haul_behaviour *const *behaviours; /* NULL-ended; identify and ping included */
+    uint32_t connections_max;
+    uint32_t half_open_max;              /* not yet authenticated, either direction */
+    uint32_t streams_per_connection_max;
+    void *context;                       /* for the two calls below and haul_host_context */
+    void (*connected)(void *context, uint64_t connection, const struct haul_peer_id *peer,
+                      const struct haul_addr *address, bool inbound); /* authenticated and muxed */
+    void (*disconnected)(void *context, uint64_t connection, const struct haul_peer_id *peer,
+                         enum haul_error_code why);
+};
+
+HAUL_MUST_USE int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
+                                 struct haul_error *error);
+void haul_host_close(struct haul_host *host); /* GoAway, a short wait for the peers, then close */
+void *haul_host_context(const struct haul_host *host);
+const struct haul_peer_id *haul_host_id(const struct haul_host *host);
+
+/* Listens; port 0 means any. `bound` (may be NULL) gets the address with its port. */
+HAUL_MUST_USE int haul_host_listen(struct haul_host *host, const struct haul_addr *address,
+                                   struct haul_addr *bound, struct haul_error *error);
+
+/* Addresses others may dial, as multiaddrs without /p2p: listening ones, with an unspecified
+ * address replaced by those of the interfaces. Returns the count. */
+size_t haul_host_addresses(const struct haul_host *host, struct haul_multiaddr *addresses,
+                           size_t capacity);
+
+/* Called once: with the connection, or HAUL_HOST_NO_CONNECTION and why not (PEER_UNREACHABLE,
+ * PEER_MISMATCH, PEER_PROTOCOL, TIMEOUT, LIMIT). A live connection to the peer is reused. */
+typedef void haul_dial_fn(void *context, uint64_t connection, const struct haul_error *error);
+
+/* `peer` NULL: whoever answers (interoperability tests and ping by address). Addresses are copied;
+ * tried in turn with a short stagger, the first that authenticates wins. */
+void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
+                    const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                    haul_dial_fn *done, void *context);
+
+/* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed` of
+ * the table follow. NULL when the connection is gone or at its limit. */
+struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection,
+                                     const struct haul_behaviour *behaviour, void *argument);
+
+/* What is known of a connection; false when it is gone. */
+struct haul_connection_facts {
+    struct haul_peer_id peer;
+    struct haul_addr remote;
+    struct haul_addr local;
+    bool inbound;
+    haul_time since;
+    uint64_t rx_bytes, tx_bytes;
+    uint32_t streams;
+    char agent[64];           /* from identify, escaped; empty until known */
+    struct haul_addr observed; /* how the peer sees us, from identify; family 0 until known */
+};
+bool haul_host_facts(const struct haul_host *host, uint64_t connection,
+                     struct haul_connection_facts *facts);
+
+/* Next live connection after `connection` (0 to begin); 0 at the end. */
+uint64_t haul_host_next(const struct haul_host *host, uint64_t connection);
+uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer);
+void haul_host_disconnect(struct haul_host *host, uint64_t connection);

@@ -1,0 +1,51 @@
+/* The data plane's only door: opens the net, the store and the slots, starts the worker, and gives
+ * the control plane its end of the rings. The node keeps one for its life. */
+#pragma once
+
+#include "common/error.h"
+#include "common/handoff.h"
+#include "dataplane/net/net.h"
+#include "dataplane/store/store.h"
+
+struct haul_dataplane;
+
+struct haul_dataplane_conf {
+    struct haul_addr bind; /* UDP port of the fast path; port 0: any free one */
+    enum haul_net_kind net_kind;
+    enum haul_io_kind io_kind;
+    enum haul_store_kind store_kind;
+    const char *store_directory;
+    uint32_t filling_slots;  /* 1 MiB each */
+    uint32_t serving_slots;
+    uint32_t control_slots;
+    uint32_t receive_buffer_bytes;
+    const char *aead;    /* "auto", "ipsec-mb", "openssl" */
+    bool spin;           /* poll instead of sleeping */
+    int cpu;             /* pin the worker there; -1: do not */
+    bool synthetic;      /* allow SYNTHETIC places and no cipher: rate tests */
+};
+
+HAUL_MUST_USE int haul_dataplane_open(struct haul_dataplane **plane,
+                                      const struct haul_dataplane_conf *conf,
+                                      struct haul_error *error);
+struct haul_handoff *haul_dataplane_handoff(struct haul_dataplane *plane);
+
+/* Ciphers this node can use, best first by its own measurement at start; returns the count. */
+size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphers,
+                              size_t capacity);
+
+/* What is in use and how the worker fares, for status. Any thread. */
+struct haul_dataplane_facts {
+    struct haul_net_facts net;
+    struct haul_store_facts store;
+    struct haul_net_counters net_counters;
+    const char *aead;          /* "aes-128-gcm/ipsec-mb" */
+    double aead_ns_per_datagram[2]; /* measured at start: ipsec-mb, openssl; 0 when absent */
+    uint64_t arena_bytes;
+    bool arena_huge;
+    uint64_t rx_unknown; /* datagrams with a receiver id that names no flow: dropped in silence */
+    uint64_t worker_cpu_ns;
+    uint32_t filling_free, serving_free;
+};
+void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_facts *facts);
+void haul_dataplane_close(struct haul_dataplane *plane);

@@ -1,0 +1,78 @@
+/* Datagram backends. Seven operations, one contract, the same test for every backend:
+ *
+ *  - one net has one owner thread; nothing here is called from two;
+ *  - receive lends trains until release, in the order of arrival within one peer address;
+ *  - reserve lends empty trains; send takes all of them back, those with bytes == 0 unused. Send
+ *    never refuses and never blocks: reserve is the point of back-pressure (it lends fewer);
+ *  - a backend does not interpret payload, does not reorder within one peer address, and keeps no
+ *    memory of a train after release or after its send has completed;
+ *  - a burst that the route cannot segment is sent again datagram by datagram, never dropped;
+ *  - a send error of the network (unreachable, refused) is a counter: the flow's timers decide. */
+#pragma once
+
+#include "common/error.h"
+#include "common/time.h"
+#include "common/train.h"
+
+struct haul_net;
+
+enum haul_net_kind { HAUL_NET_AUTO, HAUL_NET_URING, HAUL_NET_MMSG, HAUL_NET_KINDS };
+
+struct haul_net_conf {
+    enum haul_net_kind kind;  /* AUTO: io_uring, and sendmmsg/recvmmsg where it is refused */
+    struct haul_addr bind;    /* family 6 and a zero address: both families; port 0: any */
+    uint32_t receive_trains;  /* buffers to receive into, 64 KiB each */
+    uint32_t send_trains;     /* buffers to send from, 64 KiB each */
+    uint32_t receive_buffer_bytes; /* socket buffer asked for; the kernel's limit is probed */
+    uint8_t *memory;          /* haul_net_bytes of it, 4096-aligned, borrowed until close */
+};
+
+size_t haul_net_bytes(const struct haul_net_conf *conf);
+
+/* What is in use, for status and tests. Stable while the net is open but for the counters. */
+struct haul_net_facts {
+    const char *backend; /* "uring", "mmsg" */
+    bool multishot;      /* one receive request stays armed */
+    bool gro;            /* UDP_GRO is on */
+    bool gso;            /* UDP_SEGMENT is on for this socket (routes are learnt one by one) */
+    uint32_t segments_max; /* most datagrams in one send train */
+    uint32_t train_bytes_max; /* most bytes in one send train: n x segment never passes the device's
+                                 gso_max_size with its headers */
+    uint32_t receive_buffer_bytes; /* what the kernel gave */
+    struct haul_addr local;
+};
+
+#define HAUL_NET_COUNTERS(X)                                                                       \
+    X(rx_trains, "receive completions with data")                                                  \
+    X(rx_datagrams, "datagrams received")                                                          \
+    X(rx_bytes, "UDP payload bytes received")                                                      \
+    X(rx_no_buffer, "times the receive ran out of buffers")                                        \
+    X(rx_truncated, "receives that were cut short and dropped")                                    \
+    X(rx_kernel_dropped, "datagrams the kernel dropped because the socket buffer was full")        \
+    X(tx_trains, "send requests")                                                                  \
+    X(tx_datagrams, "datagrams given to the kernel")                                               \
+    X(tx_bytes, "UDP payload bytes given to the kernel")                                           \
+    X(tx_unsegmented, "trains sent datagram by datagram because the route refused segmentation")   \
+    X(tx_errors, "datagrams the kernel refused")                                                   \
+    X(waits, "times the worker went to sleep")
+
+struct haul_net_counters {
+#define X(name, help) uint64_t name;
+    HAUL_NET_COUNTERS(X)
+#undef X
+};
+
+HAUL_MUST_USE int haul_net_open(struct haul_net **net, const struct haul_net_conf *conf,
+                                struct haul_error *error);
+size_t haul_net_receive(struct haul_net *net, struct haul_train *trains, size_t capacity);
+void haul_net_release(struct haul_net *net, const struct haul_train *trains, size_t count);
+size_t haul_net_reserve(struct haul_net *net, struct haul_train *trains, size_t capacity);
+void haul_net_send(struct haul_net *net, const struct haul_train *trains, size_t count);
+
+/* Sleeps until something arrived, a send train came back that reserve lacked, one of `fds` is
+ * readable or `span` has passed (HAUL_TIME_NEVER: no limit). A span of zero only polls. */
+void haul_net_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span);
+void haul_net_close(struct haul_net *net); /* NULL is welcome */
+
+const struct haul_net_facts *haul_net_facts(const struct haul_net *net);
+const struct haul_net_counters *haul_net_counters(const struct haul_net *net);
