@@ -1,0 +1,66 @@
+/* The catalog: which datasets this node holds, which blocks belong to each, and with whom each is
+ * shared. Kept in LMDB under the home directory; synthetic datasets of rate tests live in memory
+ * only. A stored dataset is private until it is shared. Control thread only. */
+#pragma once
+
+#include "common/cid.h"
+#include "common/error.h"
+#include "common/handoff.h"
+#include "controlplane/p2p/peerid.h"
+
+struct haul_catalog;
+
+#define HAUL_CATALOG_PEERS_MAX 64u /* named peers a dataset may be shared with */
+
+struct haul_dataset {
+    struct haul_cid root;
+    uint64_t bytes;        /* content bytes of all files */
+    uint64_t blocks;
+    uint64_t stored_unix;  /* seconds */
+    bool complete;         /* every block was stored and synced */
+    bool shared_to_all;
+    uint32_t peer_count;   /* shared with these, when not with all */
+    struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX];
+    char name[256];        /* what it was put from, for listings; escaped, may be empty */
+};
+
+HAUL_MUST_USE int haul_catalog_open(struct haul_catalog **catalog, const char *directory,
+                                    struct haul_error *error);
+void haul_catalog_close(struct haul_catalog *catalog);
+
+/* Building: begin, note each block once or more, then commit with `complete`, or drop. Blocks are
+ * written in batches; a dataset that was never committed is dropped at the next open. */
+HAUL_MUST_USE int haul_catalog_begin(struct haul_catalog *catalog, uint64_t *build,
+                                     struct haul_error *error);
+HAUL_MUST_USE int haul_catalog_note(struct haul_catalog *catalog, uint64_t build,
+                                    const struct haul_hash *hash, struct haul_error *error);
+HAUL_MUST_USE int haul_catalog_commit(struct haul_catalog *catalog, uint64_t build,
+                                      const struct haul_dataset *dataset,
+                                      struct haul_error *error);
+void haul_catalog_drop(struct haul_catalog *catalog, uint64_t build);
+
+/* A dataset whose blocks are generated: leaf n is synthetic block n (haul_synthetic_fill), inner
+ * nodes were written to the store. In memory only. */
+HAUL_MUST_USE int haul_catalog_add_synthetic(struct haul_catalog *catalog,
+                                             const struct haul_dataset *dataset,
+                                             const struct haul_hash *leaves, uint64_t leaf_count,
+                                             struct haul_error *error);
+
+bool haul_catalog_find(const struct haul_catalog *catalog, const struct haul_cid *root,
+                       struct haul_dataset *dataset);
+
+/* Datasets in a stable order; false at the end. */
+bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
+                       struct haul_dataset *dataset);
+
+/* PATH_UNKNOWN is never said here: CID_UNKNOWN when no such dataset is stored. */
+HAUL_MUST_USE int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
+                                     const struct haul_peer_id *peer /* NULL: all */, bool on,
+                                     struct haul_error *error);
+
+/* May this peer have this dataset, and where is this block of it? Both answers are no for what is
+ * not shared, not complete or not there, without a difference that the peer could see. */
+bool haul_catalog_allows(const struct haul_catalog *catalog, const struct haul_cid *root,
+                         const struct haul_peer_id *peer);
+bool haul_catalog_place(const struct haul_catalog *catalog, const struct haul_cid *root,
+                        const struct haul_hash *hash, struct haul_place *place);

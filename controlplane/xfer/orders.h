@@ -1,0 +1,36 @@
+/* The control thread's end of the seam to the data plane: gives orders their ids, remembers who
+ * waits for each, drains events once a turn, and lends the control plane's own slots. Control thread
+ * only. At most HAUL_ORDERS_MAX orders are outstanding; whoever finds no room waits for its turn. */
+#pragma once
+
+#include "common/handoff.h"
+#include "controlplane/host/loop.h"
+
+struct haul_orders;
+
+typedef void haul_done_fn(void *context, const struct haul_event *event);
+typedef void haul_room_fn(void *context);
+
+/* `handoff` is borrowed. Watches its events_fd in `loop`. */
+HAUL_MUST_USE int haul_orders_open(struct haul_orders **orders, struct haul_loop *loop,
+                                   struct haul_handoff *handoff, struct haul_error *error);
+void haul_orders_close(struct haul_orders *orders); /* after the data plane has stopped */
+
+/* Fills in the id (SERVE and REFUSE keep theirs), pushes, and calls `done` with the DONE event.
+ * Returns the id, or 0 when there is no room now. */
+uint64_t haul_orders_submit(struct haul_orders *orders, const struct haul_order *order,
+                            haul_done_fn *done, void *context);
+
+/* A slot of the control plane (1 MiB), or UINT32_MAX when all are lent. */
+uint32_t haul_orders_slot_take(struct haul_orders *orders);
+void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot);
+uint8_t *haul_orders_slot(struct haul_orders *orders, uint32_t slot);
+
+/* Calls once, at the end of a turn in which an order ended or a slot came back. */
+void haul_orders_when_room(struct haul_orders *orders, haul_room_fn *function, void *context);
+void haul_orders_forget(struct haul_orders *orders, void *context); /* drops such a wait */
+
+/* UP and WANTED events of a flow go to whoever holds it. */
+void haul_orders_on_flow(struct haul_orders *orders, uint32_t flow, haul_done_fn *function,
+                         void *context);
+struct haul_handoff *haul_orders_handoff(struct haul_orders *orders);
