@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""The style of this tree, as a test: ./dev lint, and part of ./dev test.
+
+lint.py BUILD-DIRECTORY   (a release build: the purity check reads its libraries)
+
+Each check is a function that yields complaints; the closing line counts checks.
+"""
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release").resolve()
+
+# Which folders a folder's files may include from, itself apart. Longest prefix wins. Layers point
+# strictly down and neither plane includes the other; controlplane/cmd composes both.
+LAYERS = {
+    "common": [],
+    "hw": ["common"],
+    "dataplane/flow": ["common", "dataplane/aead/aead.h"],
+    "dataplane/aead": ["common"],
+    "dataplane/net": ["common", "hw"],
+    "dataplane/store": ["common", "hw"],
+    "dataplane": ["common", "hw", "dataplane"],
+    "controlplane/p2p": ["common"],
+    "controlplane/host": ["common", "hw", "controlplane/p2p"],
+    "controlplane/content": ["common"],
+    "controlplane/cmd": ["common", "hw", "dataplane/dataplane.h", "controlplane", "dataplane/net/net.h",
+                         "dataplane/store/store.h"],
+    "controlplane": ["common", "hw", "controlplane"],
+    "perf": ["common", "hw", "dataplane", "controlplane"],
+    "tests": ["common", "hw", "dataplane", "controlplane", "tests", "perf"],
+}
+
+# Names of other people's libraries, and the only files that may use them.
+THIRD_PARTY = {
+    r"\bio_uring_": ["dataplane/net/net_uring.c", "dataplane/store/io_uring.c"],
+    r"\bIMB_": ["dataplane/aead/"],
+    r"\bmdb_": ["controlplane/xfer/catalog"],
+    r"\bjson_(object|array|string|integer|real|dump)": ["controlplane/xfer/record", "controlplane/cmd/",
+                                                        "controlplane/ctl/"],
+    r"\bblake3_hasher_": ["common/hash.c"],
+    r"\byaml_|\bcyaml_": ["common/conf"],
+    r"\bmnl_": ["dataplane/net/", "hw/"],
+    r"\b__atomic_|\batomic_": ["common/counters.h", "common/ring.c", "hw/placement"],
+}
+
+BANNED = [
+    (r"\b(strcpy|strcat|sprintf|vsprintf|gets|atoi|atol|alloca|strtok)\s*\(", "banned function"),
+    (r"\b(TODO|FIXME|XXX|HACK)\b", "unfinished by its own words"),
+    (r"\btypedef\s+(struct|union|enum)\b", "typedef of a struct, union or enum"),
+]
+
+# What the pure libraries may leave undefined (docs/STYLE.md, purity).
+PURE = {
+    "dataplane/flow/libflow.a": r"haul_\w+|mem(cpy|set|cmp|move)|str(len|cmp|ncmp)",
+    "controlplane/p2p/libp2p.a": r"haul_\w+|mem(cpy|set|cmp|move|chr)|str(len|cmp|ncmp|chr|nlen)"
+                                 r"|(EVP|OPENSSL|CRYPTO|OSSL|BN|ECDSA|EC|d2i|i2d|RAND)_\w+|protobuf_c_\w+",
+}
+COMPILER = r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(popcount|clz|ctz|udiv|umod)\w+"
+
+LINES_MAX_C = 800
+LINES_MAX_H = 250
+FUNCTION_MAX = 70
+COLUMNS_MAX = 100
+
+
+def tracked(*suffixes):
+    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True,
+                           capture_output=True, check=False).stdout.split("\n")
+    if names == [""]:
+        names = [str(p.relative_to(ROOT)) for p in ROOT.rglob("*")
+                 if p.is_file() and "build" not in p.parts and ".git" not in p.parts]
+    return [n for n in sorted(set(names)) if n.endswith(suffixes) and (ROOT / n).is_file()]
+
+
+def text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def layers():
+    for name in tracked(".c", ".h"):
+        room = max((p for p in LAYERS if name.startswith(p + "/")), key=len, default=None)
+        if room is None:
+            yield f"{name}: lies in no layer"
+            continue
+        own = str(pathlib.Path(name).parent)
+        for number, line in enumerate(text(name).split("\n"), 1):
+            found = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if not found or found[1].endswith(".pb-c.h"):
+                continue
+            target = found[1]
+            if target.startswith(own + "/") or target.startswith(room + "/"):
+                continue
+            if not any(target == a or target.startswith(a + "/") for a in LAYERS[room]):
+                yield f"{name}:{number}: {room} may not include {target}"
+
+
+def third_party():
+    for name in tracked(".c", ".h"):
+        if name.startswith(("tests/", "perf/")):
+            continue
+        body = re.sub(r"/\*.*?\*/", "", text(name), flags=re.S)
+        for pattern, homes in THIRD_PARTY.items():
+            if re.search(pattern, body) and not any(name.startswith(h) for h in homes):
+                yield f"{name}: uses {pattern} outside {', '.join(homes)}"
+
+
+def words():
+    for name in tracked(".c", ".h"):
+        for number, line in enumerate(text(name).split("\n"), 1):
+            for pattern, why in BANNED:
+                if re.search(pattern, line):
+                    yield f"{name}:{number}: {why}"
+        if re.search(r"(^|/)(util|utils|helper|misc)\.[ch]$", name):
+            yield f"{name}: a file needs a noun for its name"
+
+
+def sizes():
+    for name in tracked(".c", ".h"):
+        lines = text(name).split("\n")
+        cap = LINES_MAX_C if name.endswith(".c") else LINES_MAX_H
+        if len(lines) > cap:
+            yield f"{name}: {len(lines)} lines, at most {cap}"
+        start = None
+        for number, line in enumerate(lines, 1):
+            if len(line) > COLUMNS_MAX:
+                yield f"{name}:{number}: {len(line)} columns, at most {COLUMNS_MAX}"
+            if line.endswith((" ", "\t")):
+                yield f"{name}:{number}: blank at the end of the line"
+            if line == "{":
+                start = number
+            elif line.startswith("}") and start is not None:
+                if number - start - 1 > FUNCTION_MAX:
+                    yield f"{name}:{start}: a function of {number - start - 1} lines, at most {FUNCTION_MAX}"
+                start = None
+
+
+def headers():
+    for name in tracked(".h"):
+        if "#pragma once" not in text(name):
+            yield f"{name}: no #pragma once"
+        if name.startswith(("tests/",)):
+            continue
+        if not text(name).lstrip().startswith("/*"):
+            yield f"{name}: does not open with what it is"
+
+
+def purity():
+    for library, allowed in PURE.items():
+        path = BUILD / library
+        if not path.exists():
+            yield f"{library}: not built in {BUILD.name}"
+            continue
+        listing = subprocess.run(["nm", "-u", str(path)], text=True, capture_output=True,
+                                 check=False).stdout
+        symbols = set(re.findall(r"^\s+U (\S+)", listing, re.M))
+        if not symbols:
+            yield f"{library}: nothing to check"
+        for symbol in sorted(symbols):
+            if not re.fullmatch(f"{allowed}|{COMPILER}", symbol.split("@")[0]):
+                yield f"{library}: needs {symbol}: not pure"
+
+
+def integers():
+    for name in tracked(".c", ".h"):
+        if name.startswith("dataplane/flow/"):
+            body = re.sub(r"/\*.*?\*/|\"(\\.|[^\"])*\"", "", text(name), flags=re.S)
+            if re.search(r"\b(float|double)\b", body):
+                yield f"{name}: floating point: a seed must give one trace with any compiler"
+
+
+def format_():
+    tool = shutil.which("clang-format-14") or shutil.which("clang-format")
+    if tool is None:
+        yield "clang-format is missing"
+        return
+    names = tracked(".c", ".h")
+    done = subprocess.run([tool, "--dry-run", "--Werror"] + names, cwd=ROOT, text=True,
+                          capture_output=True, check=False)
+    if done.returncode:
+        bad = sorted(set(re.findall(r"^([^:\s]+\.[ch]):", done.stderr, re.M)))
+        for name in bad:
+            yield f"{name}: not formatted (./dev fmt)"
+
+
+def tests_exist():
+    """Every module of the planes has a unit test, a fuzz target or an entry here with its reason."""
+    known = text("tests/lint/untested.txt").split("\n")
+    reasons = {line.split(None, 1)[0] for line in known if line and not line.startswith("#")}
+    bodies = "".join(text(n) for n in tracked(".c") if n.startswith(("tests/", "perf/")))
+    for name in tracked(".c"):
+        if name.startswith(("tests/", "perf/", "controlplane/cmd/")) or name in reasons:
+            continue
+        header = name[:-2] + ".h"
+        stem = pathlib.Path(name).stem
+        if f'"{header}"' not in bodies and f"test_{stem}" not in bodies:
+            yield f"{name}: no test includes {header}"
+
+
+def places():
+    for name in tracked(".c", ".h", ".md", ".py", ".sh", ".build", ".json", ".yaml", ".toml", "dev", "run"):
+        for number, line in enumerate(text(name).split("\n"), 1):
+            if re.search(r"https?://[a-z0-9.-]*(registry|proxy|index|deb)\.", line):
+                yield f"{name}:{number}: names a registry host"
+
+
+CHECKS = [layers, third_party, words, sizes, headers, purity, integers, format_, tests_exist, places]
+
+
+def main():
+    passed = failed = 0
+    for check in CHECKS:
+        complaints = list(check())
+        for complaint in complaints[:40]:
+            print(complaint)
+        if len(complaints) > 40:
+            print(f"... and {len(complaints) - 40} more of {check.__name__}")
+        print(f"{'ok    ' if not complaints else 'FAILED'} {check.__name__.strip('_')}")
+        passed, failed = passed + (not complaints), failed + bool(complaints)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+main()
