@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HAUL_MUST_USE __attribute__((warn_unused_result))
+#define HAUL_MUST_USE                    __attribute__((warn_unused_result))
 #define HAUL_PRINTF(format_at, first_at) __attribute__((format(printf, format_at, first_at)))
-#define HAUL_COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+#define HAUL_COUNT_OF(array)             (sizeof(array) / sizeof((array)[0]))
 
 /* For our own invariants only, never for what a peer sent. On in release: a broken invariant
  * ends the process before it can write a wrong byte. The builtin keeps pure code free of libc. */

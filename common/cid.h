@@ -4,11 +4,11 @@
 #include "common/bytes.h"
 #include "common/hash.h"
 
-#define HAUL_CODEC_RAW 0x55u
-#define HAUL_CODEC_DAG_PB 0x70u
+#define HAUL_CODEC_RAW        0x55u
+#define HAUL_CODEC_DAG_PB     0x70u
 #define HAUL_CODEC_LIBP2P_KEY 0x72u
 
-#define HAUL_CID_BYTES 36u     /* 01, codec (one varint byte for both of ours), multihash */
+#define HAUL_CID_BYTES      36u /* 01, codec (one varint byte for both of ours), multihash */
 #define HAUL_CID_TEXT_BYTES 64u /* base32 text with its end mark, rounded up */
 
 struct haul_cid {
@@ -21,8 +21,8 @@ struct haul_cid {
 HAUL_MUST_USE bool haul_cid_decode(const uint8_t *data, size_t bytes, struct haul_cid *cid);
 void haul_cid_encode(struct haul_out *out, const struct haul_cid *cid);
 
-/* Text in base32 (b, any case of B), base58btc (z), base16 (f), base36 (k), base64url (u), or "Qm...".
- * Prints base32. At most 128 characters are looked at. */
+/* Text in base32 (b, any case of B), base58btc (z), base16 (f), base36 (k), base64url (u), or
+ * "Qm...". Prints base32. At most 128 characters are looked at. */
 HAUL_MUST_USE bool haul_cid_parse(const char *text, struct haul_cid *cid);
 void haul_cid_print(const struct haul_cid *cid, char text[HAUL_CID_TEXT_BYTES]);
 

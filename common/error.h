@@ -37,8 +37,7 @@
       "nothing outside the target was touched; do not trust this dataset")                         \
     X(MANIFEST_BROKEN, "manifest-broken", "a node of the dataset is malformed or inconsistent",    \
       "the dataset was built by a faulty tool; nothing can be extracted from it")                  \
-    X(PATH_UNKNOWN, "path-unknown", "the dataset has no such path",                                \
-      "list it with `haul ls`")                                                                    \
+    X(PATH_UNKNOWN, "path-unknown", "the dataset has no such path", "list it with `haul ls`")      \
     X(TARGET_EXISTS, "target-exists", "the target exists already",                                 \
       "name another target or remove it first")                                                    \
     X(TARGET_UNWRITABLE, "target-unwritable", "the target cannot be written",                      \

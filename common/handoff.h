@@ -16,9 +16,9 @@
 #include "common/ring.h"
 #include "common/time.h"
 
-#define HAUL_ORDERS_MAX 2048u /* outstanding orders to one worker */
-#define HAUL_WANTS_MAX 2048u  /* sum of wants_max over the live grants of one worker */
-#define HAUL_FLOWS_MAX 64u    /* live flows of one worker */
+#define HAUL_ORDERS_MAX     2048u /* outstanding orders to one worker */
+#define HAUL_WANTS_MAX      2048u /* sum of wants_max over the live grants of one worker */
+#define HAUL_FLOWS_MAX      64u   /* live flows of one worker */
 #define HAUL_CANDIDATES_MAX 8u
 
 /* Where a block comes from or goes to. */
@@ -123,8 +123,8 @@ enum haul_status {
 };
 
 struct haul_event {
-    uint8_t kind;   /* enum haul_event_kind */
-    uint8_t order;  /* DONE: enum haul_order_kind */
+    uint8_t kind;    /* enum haul_event_kind */
+    uint8_t order;   /* DONE: enum haul_order_kind */
     uint16_t status; /* DONE: enum haul_status */
     uint32_t flow;
     uint64_t id;
@@ -175,9 +175,9 @@ struct haul_flow_stats {
 struct haul_handoff {
     struct haul_ring *orders;
     struct haul_ring *events;
-    int orders_fd; /* eventfd: readable when orders wait; the worker sleeps on it */
-    int events_fd; /* eventfd: readable when events wait; the control loop sleeps on it */
-    uint8_t *slots;          /* the control plane's own slots, 1 MiB each */
+    int orders_fd;  /* eventfd: readable when orders wait; the worker sleeps on it */
+    int events_fd;  /* eventfd: readable when events wait; the control loop sleeps on it */
+    uint8_t *slots; /* the control plane's own slots, 1 MiB each */
     uint32_t slot_count;
     struct haul_grant grants[HAUL_FLOWS_MAX];
     struct haul_flow_stats stats[HAUL_FLOWS_MAX];

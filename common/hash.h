@@ -6,10 +6,10 @@
 
 /* Multihash codes (multicodec table); both fit one varint byte. */
 #define HAUL_HASH_SHA2_256 0x12u
-#define HAUL_HASH_BLAKE3 0x1eu
+#define HAUL_HASH_BLAKE3   0x1eu
 
 #define HAUL_HASH_DIGEST_BYTES 32u
-#define HAUL_HASH_BYTES 34u /* code, digest length, digest */
+#define HAUL_HASH_BYTES        34u /* code, digest length, digest */
 
 /* The binary multihash itself: bytes[0] code, bytes[1] 32, then the digest. All zero: no hash. */
 struct haul_hash {

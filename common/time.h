@@ -6,10 +6,10 @@
 
 typedef uint64_t haul_time;
 
-#define HAUL_TIME_NEVER UINT64_MAX
+#define HAUL_TIME_NEVER  UINT64_MAX
 #define HAUL_MICROSECOND ((haul_time)1000)
 #define HAUL_MILLISECOND ((haul_time)1000000)
-#define HAUL_SECOND ((haul_time)1000000000)
+#define HAUL_SECOND      ((haul_time)1000000000)
 
 static inline haul_time haul_time_min(haul_time a, haul_time b)
 {

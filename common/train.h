@@ -12,6 +12,6 @@ struct haul_train {
     uint16_t segment;  /* bytes of each datagram but the last */
     uint8_t ecn;       /* the two ECN bits, to set or as seen */
     uint8_t reserved;
-    uint32_t owner;    /* the backend's own index; untouched by everyone else */
+    uint32_t owner; /* the backend's own index; untouched by everyone else */
     struct haul_addr peer;
 };

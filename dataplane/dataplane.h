@@ -15,14 +15,14 @@ struct haul_dataplane_conf {
     enum haul_io_kind io_kind;
     enum haul_store_kind store_kind;
     const char *store_directory;
-    uint32_t filling_slots;  /* 1 MiB each */
+    uint32_t filling_slots; /* 1 MiB each */
     uint32_t serving_slots;
     uint32_t control_slots;
     uint32_t receive_buffer_bytes;
-    const char *aead;    /* "auto", "ipsec-mb", "openssl" */
-    bool spin;           /* poll instead of sleeping */
-    int cpu;             /* pin the worker there; -1: do not */
-    bool synthetic;      /* allow SYNTHETIC places and no cipher: rate tests */
+    const char *aead; /* "auto", "ipsec-mb", "openssl" */
+    bool spin;        /* poll instead of sleeping */
+    int cpu;          /* pin the worker there; -1: do not */
+    bool synthetic;   /* allow SYNTHETIC places and no cipher: rate tests */
 };
 
 HAUL_MUST_USE int haul_dataplane_open(struct haul_dataplane **plane,
@@ -39,7 +39,7 @@ struct haul_dataplane_facts {
     struct haul_net_facts net;
     struct haul_store_facts store;
     struct haul_net_counters net_counters;
-    const char *aead;          /* "aes-128-gcm/ipsec-mb" */
+    const char *aead;               /* "aes-128-gcm/ipsec-mb" */
     double aead_ns_per_datagram[2]; /* measured at start: ipsec-mb, openssl; 0 when absent */
     uint64_t arena_bytes;
     bool arena_huge;

@@ -14,13 +14,13 @@
 
 struct haul_host_conf {
     struct haul_loop *loop;
-    const struct haul_key *key;          /* borrowed for the host's life */
-    const char *agent;                   /* "haul/0.1.0" */
+    const struct haul_key *key;                     /* borrowed for the host's life */
+    const char *agent;                              /* "haul/0.1.0" */
     const struct haul_behaviour *const *behaviours; /* NULL-ended; identify and ping included */
     uint32_t connections_max;
-    uint32_t half_open_max;              /* not yet authenticated, either direction */
+    uint32_t half_open_max; /* not yet authenticated, either direction */
     uint32_t streams_per_connection_max;
-    void *context;                       /* for the two calls below and haul_host_context */
+    void *context; /* for the two calls below and haul_host_context */
     void (*connected)(void *context, uint64_t connection, const struct haul_peer_id *peer,
                       const struct haul_addr *address, bool inbound); /* authenticated and muxed */
     void (*disconnected)(void *context, uint64_t connection, const struct haul_peer_id *peer,
@@ -52,8 +52,8 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                     haul_dial_fn *done, void *context);
 
-/* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed` of
- * the table follow. NULL when the connection is gone or at its limit. */
+/* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed`
+ * of the table follow. NULL when the connection is gone or at its limit. */
 struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection,
                                      const struct haul_behaviour *behaviour, void *argument);
 
@@ -66,7 +66,7 @@ struct haul_connection_facts {
     haul_time since;
     uint64_t rx_bytes, tx_bytes;
     uint32_t streams;
-    char agent[64];           /* from identify, escaped; empty until known */
+    char agent[64];            /* from identify, escaped; empty until known */
     struct haul_addr observed; /* how the peer sees us, from identify; family 0 until known */
 };
 bool haul_host_facts(const struct haul_host *host, uint64_t connection,

@@ -1,6 +1,6 @@
 /* The control thread's event loop: descriptors, timers and one clock reading a turn. With the files
- * that own sockets, the only place in the control plane that waits. One owner thread; the callbacks run
- * on it and may add and remove anything, themselves included. */
+ * that own sockets, the only place in the control plane that waits. One owner thread; the callbacks
+ * run on it and may add and remove anything, themselves included. */
 #pragma once
 
 #include "common/error.h"

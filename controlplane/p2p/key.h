@@ -5,8 +5,8 @@
 #include "controlplane/p2p/peerid.h"
 
 #define HAUL_KEY_PUBLIC_BYTES_MAX 1200u /* an RSA key of 8192 bits with its wrapping */
-#define HAUL_KEY_PRIVATE_BYTES 68u      /* PrivateKey message of an Ed25519 key */
-#define HAUL_KEY_SIGNATURE_BYTES 64u
+#define HAUL_KEY_PRIVATE_BYTES    68u   /* PrivateKey message of an Ed25519 key */
+#define HAUL_KEY_SIGNATURE_BYTES  64u
 
 /* Our own identity. Wiped by haul_key_wipe. */
 struct haul_key {
@@ -15,7 +15,8 @@ struct haul_key {
     struct haul_peer_id id;
 };
 
-/* From 32 bytes of fresh randomness, or a serialized PrivateKey (64-byte and legacy 96-byte data). */
+/* From 32 bytes of fresh randomness, or a serialized PrivateKey (64-byte and legacy 96-byte data).
+ */
 void haul_key_from_seed(struct haul_key *key, const uint8_t seed[32]);
 HAUL_MUST_USE bool haul_key_decode(struct haul_key *key, const uint8_t *data, size_t bytes);
 void haul_key_encode(const struct haul_key *key, uint8_t data[HAUL_KEY_PRIVATE_BYTES]);

@@ -5,7 +5,7 @@
 #include "common/addr.h"
 #include "controlplane/p2p/peerid.h"
 
-#define HAUL_MULTIADDR_BYTES_MAX 256u
+#define HAUL_MULTIADDR_BYTES_MAX  256u
 #define HAUL_MULTIADDR_TEXT_BYTES 640u
 
 struct haul_multiaddr {

@@ -14,14 +14,14 @@ struct haul_catalog;
 
 struct haul_dataset {
     struct haul_cid root;
-    uint64_t bytes;        /* content bytes of all files */
+    uint64_t bytes; /* content bytes of all files */
     uint64_t blocks;
-    uint64_t stored_unix;  /* seconds */
-    bool complete;         /* every block was stored and synced */
+    uint64_t stored_unix; /* seconds */
+    bool complete;        /* every block was stored and synced */
     bool shared_to_all;
-    uint32_t peer_count;   /* shared with these, when not with all */
+    uint32_t peer_count; /* shared with these, when not with all */
     struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX];
-    char name[256];        /* what it was put from, for listings; escaped, may be empty */
+    char name[256]; /* what it was put from, for listings; escaped, may be empty */
 };
 
 HAUL_MUST_USE int haul_catalog_open(struct haul_catalog **catalog, const char *directory,
@@ -35,8 +35,7 @@ HAUL_MUST_USE int haul_catalog_begin(struct haul_catalog *catalog, uint64_t *bui
 HAUL_MUST_USE int haul_catalog_note(struct haul_catalog *catalog, uint64_t build,
                                     const struct haul_hash *hash, struct haul_error *error);
 HAUL_MUST_USE int haul_catalog_commit(struct haul_catalog *catalog, uint64_t build,
-                                      const struct haul_dataset *dataset,
-                                      struct haul_error *error);
+                                      const struct haul_dataset *dataset, struct haul_error *error);
 void haul_catalog_drop(struct haul_catalog *catalog, uint64_t build);
 
 /* A dataset whose blocks are generated: leaf n is synthetic block n (haul_synthetic_fill), inner

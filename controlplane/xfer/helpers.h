@@ -8,7 +8,7 @@
 
 struct haul_helpers;
 
-typedef void haul_work_fn(void *job); /* on a helper thread: touches only what `job` owns */
+typedef void haul_work_fn(void *job);      /* on a helper thread: touches only what `job` owns */
 typedef void haul_work_done_fn(void *job); /* on the control thread */
 
 HAUL_MUST_USE int haul_helpers_open(struct haul_helpers **helpers, struct haul_loop *loop,
@@ -16,6 +16,6 @@ HAUL_MUST_USE int haul_helpers_open(struct haul_helpers **helpers, struct haul_l
 
 /* False when the queue is full: the caller bounds its own jobs well below that. Jobs of one `lane`
  * run in order on one thread; the lanes spread over the threads. */
-HAUL_MUST_USE bool haul_helpers_run(struct haul_helpers *helpers, uint32_t lane,
-                                    haul_work_fn *work, haul_work_done_fn *done, void *job);
+HAUL_MUST_USE bool haul_helpers_run(struct haul_helpers *helpers, uint32_t lane, haul_work_fn *work,
+                                    haul_work_done_fn *done, void *job);
 void haul_helpers_close(struct haul_helpers *helpers); /* finishes what was taken */

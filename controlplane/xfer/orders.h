@@ -1,6 +1,7 @@
 /* The control thread's end of the seam to the data plane: gives orders their ids, remembers who
- * waits for each, drains events once a turn, and lends the control plane's own slots. Control thread
- * only. At most HAUL_ORDERS_MAX orders are outstanding; whoever finds no room waits for its turn. */
+ * waits for each, drains events once a turn, and lends the control plane's own slots. Control
+ * thread only. At most HAUL_ORDERS_MAX orders are outstanding; whoever finds no room waits for its
+ * turn. */
 #pragma once
 
 #include "common/handoff.h"

@@ -7,8 +7,8 @@
 
 #include "common/handoff.h"
 
-#define HAUL_AEAD_TAG_BYTES 16u
-#define HAUL_AEAD_NONCE_BYTES 12u
+#define HAUL_AEAD_TAG_BYTES     16u
+#define HAUL_AEAD_NONCE_BYTES   12u
 #define HAUL_AEAD_CONTEXT_BYTES 1024u /* room for any implementation's expanded key */
 
 struct haul_aead_context {
@@ -36,7 +36,7 @@ struct haul_aead {
                  const uint8_t *clear, size_t clear_bytes, const uint8_t *from, size_t bytes,
                  uint8_t *to);
 
-    /* HKDF-Expand-Label style derivation of `bytes` (at most 64) from a 32-byte secret under a short
-     * label: traffic keys, nonce bases and the next secret of a key update. */
+    /* HKDF-Expand-Label style derivation of `bytes` (at most 64) from a 32-byte secret under a
+     * short label: traffic keys, nonce bases and the next secret of a key update. */
     void (*derive)(const uint8_t secret[32], const char *label, uint8_t *to, size_t bytes);
 };

@@ -2,9 +2,9 @@
  * and time: no I/O, no clock, no allocation, no callbacks. Both ends may ask and serve at once.
  *
  * Drive it: give it whatever arrived (input), take trains until it has none (output), sleep until
- * its deadline, take its events after every call. Calls come in time order. Memory is handed in once,
- * `haul_flow_bytes` of it. Slots belong to the caller; a slot given with want or serve is used by the
- * flow until the event that ends it.
+ * its deadline, take its events after every call. Calls come in time order. Memory is handed in
+ * once, `haul_flow_bytes` of it. Slots belong to the caller; a slot given with want or serve is
+ * used by the flow until the event that ends it.
  *
  *   asker    want -> (FILLING ...) -> FILLED -> verdict            | REFUSED | WITHDRAWN
  *   seeder   WANTED -> serve | refuse -> SERVED
@@ -20,12 +20,12 @@
 struct haul_flow;
 
 struct haul_flow_conf {
-    const struct haul_grant *grant;  /* copied */
-    const struct haul_aead *aead;    /* borrowed for the flow's life */
-    struct haul_flow_stats *stats;   /* borrowed; written by the flow only */
-    uint64_t seed;                   /* for challenges, gaps and jitter */
-    uint16_t wants_max;              /* our own outstanding wants; at most the grant's */
-    uint16_t payload_first;          /* payload class before the path is measured (1152 or 1408) */
+    const struct haul_grant *grant; /* copied */
+    const struct haul_aead *aead;   /* borrowed for the flow's life */
+    struct haul_flow_stats *stats;  /* borrowed; written by the flow only */
+    uint64_t seed;                  /* for challenges, gaps and jitter */
+    uint16_t wants_max;             /* our own outstanding wants; at most the grant's */
+    uint16_t payload_first;         /* payload class before the path is measured (1152 or 1408) */
 };
 
 /* Bytes of memory, aligned to 64, that a flow with these limits needs. */
@@ -56,8 +56,8 @@ haul_time haul_flow_deadline(const struct haul_flow *flow);
 #define HAUL_FLOW_NO_HANDLE 0u
 
 /* Asks for `length` bytes (0: the whole block, its length unknown) of a block at `offset`, to be
- * placed in `slot` at the same offset. `tag` comes back in events. Returns the handle, never zero and
- * never used twice in a flow, or HAUL_FLOW_NO_HANDLE when wants_max are outstanding. */
+ * placed in `slot` at the same offset. `tag` comes back in events. Returns the handle, never zero
+ * and never used twice in a flow, or HAUL_FLOW_NO_HANDLE when wants_max are outstanding. */
 uint32_t haul_flow_want(struct haul_flow *flow, const struct haul_hash *hash, uint32_t offset,
                         uint32_t length, uint8_t *slot, uint64_t tag, haul_time now);
 
@@ -76,8 +76,8 @@ void haul_flow_serve(struct haul_flow *flow, uint32_t handle, const uint8_t *slo
 void haul_flow_refuse(struct haul_flow *flow, uint32_t handle, enum haul_refusal reason,
                       uint32_t retry_ms, haul_time now);
 
-/* Takes a serving slot back from a peer that acknowledged nothing for 3 probe timeouts: true when the
- * flow let go (SERVED with GONE follows); the want is answered busy. */
+/* Takes a serving slot back from a peer that acknowledged nothing for 3 probe timeouts: true when
+ * the flow let go (SERVED with GONE follows); the want is answered busy. */
 bool haul_flow_reclaim(struct haul_flow *flow, uint32_t handle, haul_time now);
 
 /* Says good-bye (sent a few times, never acknowledged) and ends: DOWN follows. */
@@ -95,7 +95,7 @@ enum haul_flow_event_kind {
     HAUL_FLOW_REFUSED,   /* handle, tag, refusal, retry_ms; the want has ended */
     HAUL_FLOW_WITHDRAWN, /* handle, tag; the want has ended */
     HAUL_FLOW_WANTED,    /* handle (the peer's), hash, offset, length: serve or refuse it */
-    HAUL_FLOW_SERVED,    /* handle (the peer's), status: DONE, WITHDRAWN or SILENT; the slot is free */
+    HAUL_FLOW_SERVED, /* handle (the peer's), status: DONE, WITHDRAWN or SILENT; the slot is free */
 };
 
 struct haul_flow_event {

@@ -20,15 +20,15 @@ struct haul_rate_conf {
 /* What one acknowledgement (or a declaration of loss without one) taught. */
 struct haul_rate_sample {
     haul_time now;
-    haul_time rtt;            /* of the newest datagram acknowledged; 0 when there is none */
-    uint64_t acked_bytes;     /* newly acknowledged */
-    uint64_t lost_bytes;      /* newly declared lost */
-    uint64_t in_flight;       /* bytes in flight after both */
-    uint64_t delivered;       /* total acknowledged so far, this sample included */
+    haul_time rtt;              /* of the newest datagram acknowledged; 0 when there is none */
+    uint64_t acked_bytes;       /* newly acknowledged */
+    uint64_t lost_bytes;        /* newly declared lost */
+    uint64_t in_flight;         /* bytes in flight after both */
+    uint64_t delivered;         /* total acknowledged so far, this sample included */
     uint64_t delivered_at_send; /* that total when the newest acknowledged datagram left */
-    haul_time interval;       /* time over which delivered - delivered_at_send came; 0: none */
-    uint64_t ce_datagrams;    /* newly reported congestion marks */
-    bool app_limited;         /* the newest acknowledged datagram left when there was nothing more */
+    haul_time interval;         /* time over which delivered - delivered_at_send came; 0: none */
+    uint64_t ce_datagrams;      /* newly reported congestion marks */
+    bool app_limited; /* the newest acknowledged datagram left when there was nothing more */
 };
 
 void haul_rate_init(struct haul_rate *rate, const struct haul_rate_conf *conf, haul_time now);

@@ -6,7 +6,7 @@
 #include "common/base.h"
 
 #define HAUL_SLOTS_MAX 1024u
-#define HAUL_NO_SLOT UINT32_MAX
+#define HAUL_NO_SLOT   UINT32_MAX
 
 enum haul_slot_side { HAUL_SLOT_FILLING, HAUL_SLOT_SERVING, HAUL_SLOT_SIDES };
 

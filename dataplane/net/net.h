@@ -19,23 +19,23 @@ struct haul_net;
 enum haul_net_kind { HAUL_NET_AUTO, HAUL_NET_URING, HAUL_NET_MMSG, HAUL_NET_KINDS };
 
 struct haul_net_conf {
-    enum haul_net_kind kind;  /* AUTO: io_uring, and sendmmsg/recvmmsg where it is refused */
-    struct haul_addr bind;    /* family 6 and a zero address: both families; port 0: any */
-    uint32_t receive_trains;  /* buffers to receive into, 64 KiB each */
-    uint32_t send_trains;     /* buffers to send from, 64 KiB each */
+    enum haul_net_kind kind;       /* AUTO: io_uring, and sendmmsg/recvmmsg where it is refused */
+    struct haul_addr bind;         /* family 6 and a zero address: both families; port 0: any */
+    uint32_t receive_trains;       /* buffers to receive into, 64 KiB each */
+    uint32_t send_trains;          /* buffers to send from, 64 KiB each */
     uint32_t receive_buffer_bytes; /* socket buffer asked for; the kernel's limit is probed */
-    uint8_t *memory;          /* haul_net_bytes of it, 4096-aligned, borrowed until close */
+    uint8_t *memory;               /* haul_net_bytes of it, 4096-aligned, borrowed until close */
 };
 
 size_t haul_net_bytes(const struct haul_net_conf *conf);
 
 /* What is in use, for status and tests. Stable while the net is open but for the counters. */
 struct haul_net_facts {
-    const char *backend; /* "uring", "mmsg" */
-    bool multishot;      /* one receive request stays armed */
-    bool gro;            /* UDP_GRO is on */
-    bool gso;            /* UDP_SEGMENT is on for this socket (routes are learnt one by one) */
-    uint32_t segments_max; /* most datagrams in one send train */
+    const char *backend;      /* "uring", "mmsg" */
+    bool multishot;           /* one receive request stays armed */
+    bool gro;                 /* UDP_GRO is on */
+    bool gso;                 /* UDP_SEGMENT is on for this socket (routes are learnt one by one) */
+    uint32_t segments_max;    /* most datagrams in one send train */
     uint32_t train_bytes_max; /* most bytes in one send train: n x segment never passes the device's
                                  gso_max_size with its headers */
     uint32_t receive_buffer_bytes; /* what the kernel gave */

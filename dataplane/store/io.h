@@ -13,8 +13,8 @@ enum haul_io_verb { HAUL_IO_READ, HAUL_IO_WRITE, HAUL_IO_FLUSH };
 struct haul_io_request {
     enum haul_io_verb verb;
     int fd;
-    uint8_t *data;   /* borrowed until the result is reaped */
-    uint32_t bytes;  /* short transfers are continued inside; a read stops early at end of file */
+    uint8_t *data;  /* borrowed until the result is reaped */
+    uint32_t bytes; /* short transfers are continued inside; a read stops early at end of file */
     uint64_t at;
     uint64_t tag;
 };
@@ -30,6 +30,6 @@ HAUL_MUST_USE int haul_io_open(struct haul_io **io, enum haul_io_kind kind, uint
 HAUL_MUST_USE bool haul_io_submit(struct haul_io *io, const struct haul_io_request *request);
 void haul_io_kick(struct haul_io *io); /* once a turn: hands submissions to the kernel */
 size_t haul_io_reap(struct haul_io *io, struct haul_io_result *results, size_t capacity);
-int haul_io_fd(const struct haul_io *io); /* readable when results wait; -1 when never */
+int haul_io_fd(const struct haul_io *io);           /* readable when results wait; -1 when never */
 const char *haul_io_name(const struct haul_io *io); /* "uring", "posix" */
 void haul_io_close(struct haul_io *io);

@@ -19,9 +19,9 @@ enum haul_store_kind { HAUL_STORE_FILE, HAUL_STORE_MEMORY };
 
 struct haul_store_conf {
     enum haul_store_kind kind;
-    const char *directory;  /* FILE: made 0700 when absent; the store opens nothing outside it */
-    struct haul_io *io;     /* FILE: borrowed; its results with the store's tag bit come to us */
-    uint64_t io_tag_bit;    /* tags with this bit set are the store's own */
+    const char *directory;   /* FILE: made 0700 when absent; the store opens nothing outside it */
+    struct haul_io *io;      /* FILE: borrowed; its results with the store's tag bit come to us */
+    uint64_t io_tag_bit;     /* tags with this bit set are the store's own */
     uint64_t capacity_bytes; /* MEMORY: how much it may hold; 0: no limit of its own */
 };
 
