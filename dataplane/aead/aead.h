@@ -20,7 +20,8 @@ struct haul_aead {
     enum haul_cipher cipher;
     uint8_t key_bytes;
 
-    /* Expands a key. `wipe` releases what it holds and clears it; a zeroed context may be wiped. */
+    /* Expands a key into a context that is zeroed or holds an earlier key of the same table. `wipe`
+     * releases what it holds and clears it; a zeroed context may be wiped. */
     void (*key)(struct haul_aead_context *context, const uint8_t *key);
     void (*wipe)(struct haul_aead_context *context);
 
