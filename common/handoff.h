@@ -175,8 +175,11 @@ struct haul_flow_stats {
 struct haul_handoff {
     struct haul_ring *orders;
     struct haul_ring *events;
-    int orders_fd;  /* eventfd: readable when orders wait; the worker sleeps on it */
-    int events_fd;  /* eventfd: readable when events wait; the control loop sleeps on it */
+    /* eventfds, not blocking: readable when orders (events) wait; the worker (control loop) sleeps
+     * on it. Nobody but haul_handoff_next_* reads them: it clears them when it returns false, so
+     * whoever was woken drains until false. */
+    int orders_fd;
+    int events_fd;
     uint8_t *slots; /* the control plane's own slots, 1 MiB each */
     uint32_t slot_count;
     struct haul_grant grants[HAUL_FLOWS_MAX];

@@ -20,3 +20,10 @@ HAUL_MUST_USE bool haul_ring_pull(struct haul_ring *ring, void *cell);
 /* Cells in use, from either side; exact for the caller's own side, a bound for the other. */
 uint32_t haul_ring_used(const struct haul_ring *ring);
 uint32_t haul_ring_cells(const struct haul_ring *ring);
+
+/* A mark for whoever puts a wake-up beside a ring, so that one wake-up serves many cells. The
+ * producer raises it after a push, and wakes the consumer when that returns true. The consumer,
+ * having taken the wake-up, lowers the mark and pulls once more before it sleeps. */
+HAUL_MUST_USE bool haul_ring_raise(struct haul_ring *ring);
+bool haul_ring_raised(const struct haul_ring *ring);
+void haul_ring_lower(struct haul_ring *ring);
