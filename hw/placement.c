@@ -37,7 +37,7 @@ static void pin(int cpu)
     cpu_set_t set;
 
     CPU_ZERO(&set);
-    CPU_SET(cpu, &set);
+    CPU_SET((size_t)cpu, &set);
     (void)sched_setaffinity(0, sizeof set, &set);
 }
 
@@ -50,7 +50,7 @@ static bool two_cores(int cpus[2])
     if (sched_getaffinity(0, sizeof set, &set) < 0)
         return false;
     for (int cpu = 0; cpu < CPU_SETSIZE && found < 2; cpu++) {
-        if (CPU_ISSET(cpu, &set))
+        if (CPU_ISSET((size_t)cpu, &set))
             cpus[found++] = cpu;
     }
     return found == 2;
