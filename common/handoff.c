@@ -1,6 +1,6 @@
-/* Two rings and two eventfds. Wake-ups are coalesced: the producer writes the eventfd only for the
- * first cell since the consumer last found its ring empty, so a burst costs one write and one read
- * whatever its length, and a spinning worker makes no system call at all while nothing arrives. */
+/* Two rings and two eventfds. Each push writes the eventfd, once a block or less, which costs less
+ * than a protocol that knows whether the other side sleeps; the ring's mark spares a spinning
+ * worker the read while nothing arrives. */
 #include "common/handoff.h"
 
 #include <errno.h>
@@ -61,9 +61,9 @@ static bool handoff_push(struct haul_ring *ring, int fd, const void *cell)
 
     if (!haul_ring_push(ring, cell))
         return false;
-    /* The counter cannot overflow: it is never raised twice before it is read. */
-    if (haul_ring_raise(ring))
-        haul_assert(write(fd, &one, sizeof one) == (ssize_t)sizeof one);
+    /* Nobody pushes 2^64 cells without a read, so the counter has room. */
+    haul_assert(write(fd, &one, sizeof one) == (ssize_t)sizeof one);
+    haul_ring_raise(ring);
     return true;
 }
 
@@ -75,12 +75,12 @@ static bool handoff_pull(struct haul_ring *ring, int fd, void *cell)
         return true;
     if (!haul_ring_raised(ring))
         return false;
-    /* The mark is up but its wake-up may be still on its way: then it stays up, and the wake-up
-     * will find the descriptor watched. Lowering it here would leave a wake-up that nobody takes.
-     */
-    if (read(fd, &count, sizeof count) != (ssize_t)sizeof count)
-        return haul_ring_pull(ring, cell);
+    /* Lower, read, pull, in this order: a cell whose wake-up is taken here is seen by the pull, and
+     * one whose wake-up comes later finds the descriptor empty and makes it readable again. Nothing
+     * to read means that its owner read it already. */
     haul_ring_lower(ring);
+    if (read(fd, &count, sizeof count) < 0)
+        haul_assert(errno == EAGAIN || errno == EINTR);
     return haul_ring_pull(ring, cell);
 }
 

@@ -176,8 +176,8 @@ struct haul_handoff {
     struct haul_ring *orders;
     struct haul_ring *events;
     /* eventfds, not blocking: readable when orders (events) wait; the worker (control loop) sleeps
-     * on it. Nobody but haul_handoff_next_* reads them: it clears them when it returns false, so
-     * whoever was woken drains until false. */
+     * on it. haul_handoff_next_* clears it when it returns false, so whoever was woken drains until
+     * false and need not read it. */
     int orders_fd;
     int events_fd;
     uint8_t *slots; /* the control plane's own slots, 1 MiB each */

@@ -92,15 +92,9 @@ uint32_t haul_ring_cells(const struct haul_ring *ring)
     return ring->cells;
 }
 
-/* The fences pair the cell's index with the mark: either the producer sees the mark lowered and
- * wakes again, or the consumer's next pull sees the cell. */
-bool haul_ring_raise(struct haul_ring *ring)
+void haul_ring_raise(struct haul_ring *ring)
 {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&ring->raised, __ATOMIC_RELAXED) != 0)
-        return false;
     __atomic_store_n(&ring->raised, 1, __ATOMIC_SEQ_CST);
-    return true;
 }
 
 bool haul_ring_raised(const struct haul_ring *ring)
@@ -111,5 +105,4 @@ bool haul_ring_raised(const struct haul_ring *ring)
 void haul_ring_lower(struct haul_ring *ring)
 {
     __atomic_store_n(&ring->raised, 0, __ATOMIC_SEQ_CST);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }

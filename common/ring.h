@@ -21,9 +21,9 @@ HAUL_MUST_USE bool haul_ring_pull(struct haul_ring *ring, void *cell);
 uint32_t haul_ring_used(const struct haul_ring *ring);
 uint32_t haul_ring_cells(const struct haul_ring *ring);
 
-/* A mark for whoever puts a wake-up beside a ring, so that one wake-up serves many cells. The
- * producer raises it after a push, and wakes the consumer when that returns true. The consumer,
- * having taken the wake-up, lowers the mark and pulls once more before it sleeps. */
-HAUL_MUST_USE bool haul_ring_raise(struct haul_ring *ring);
+/* A mark for whoever puts a wake-up beside a ring: the producer raises it after each wake-up, the
+ * consumer lowers it before it takes the wake-up away and pulls once more. So a consumer that finds
+ * the ring empty knows whether there is a wake-up to take, without asking the kernel. */
+void haul_ring_raise(struct haul_ring *ring);
 bool haul_ring_raised(const struct haul_ring *ring);
 void haul_ring_lower(struct haul_ring *ring);
