@@ -26,7 +26,9 @@ struct haul_rate_sample {
     uint64_t in_flight;         /* bytes in flight after both */
     uint64_t delivered;         /* total acknowledged so far, this sample included */
     uint64_t delivered_at_send; /* that total when the newest acknowledged datagram left */
-    haul_time interval;         /* time over which delivered - delivered_at_send came; 0: none */
+    haul_time interval;         /* over which delivered - delivered_at_send came: the longer of the
+                                   time between the two acknowledgements and the time between the
+                                   sendings of the datagrams that they were for; 0: none */
     uint64_t ce_datagrams;      /* newly reported congestion marks */
     bool app_limited; /* the newest acknowledged datagram left when there was nothing more */
 };
