@@ -40,6 +40,7 @@ struct haul_net_facts {
                                  gso_max_size with its headers */
     uint32_t receive_buffer_bytes; /* what the kernel gave */
     struct haul_addr local;
+    char refused[96]; /* AUTO: why it is not io_uring; empty otherwise */
 };
 
 #define HAUL_NET_COUNTERS(X)                                                                       \
@@ -69,8 +70,12 @@ void haul_net_release(struct haul_net *net, const struct haul_train *trains, siz
 size_t haul_net_reserve(struct haul_net *net, struct haul_train *trains, size_t capacity);
 void haul_net_send(struct haul_net *net, const struct haul_train *trains, size_t count);
 
+#define HAUL_NET_WAIT_FDS_MAX 6u
+
 /* Sleeps until something arrived, a send train came back that reserve lacked, one of `fds` is
- * readable or `span` has passed (HAUL_TIME_NEVER: no limit). A span of zero only polls. */
+ * readable or `span` has passed (HAUL_TIME_NEVER: no limit); it may also return early. A span of
+ * zero only polls. A descriptor of `fds` stays open until the net is closed or was given other
+ * `fds`. */
 void haul_net_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span);
 void haul_net_close(struct haul_net *net); /* NULL is welcome */
 
