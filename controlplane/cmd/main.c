@@ -8,6 +8,12 @@
 #define BIT(option) HAUL_OPTION_BIT(option)
 
 const struct haul_command haul_command_table[] = {
+    { "init", "", "make a home directory with a fresh identity",
+      "Makes the home directory when it is absent and an Ed25519 identity in it. Running it again\n"
+      "changes nothing. Every other command does the same on first use.",
+      0, 0, 0, haul_cmd_init },
+    { "id", "", "print this node's peer id",
+      "Prints the peer id in both text forms: base58btc and CIDv1.", 0, 0, 0, haul_cmd_id },
     { "explain", "[CODE]", "say what an error code means",
       "Prints what the code means and what to do next; without a code, all of them.", 0, 0, 1,
       haul_cmd_explain },
