@@ -8,6 +8,8 @@
 struct haul_io;
 
 enum haul_io_kind { HAUL_IO_AUTO, HAUL_IO_URING, HAUL_IO_POSIX };
+
+/* FLUSH is fsync, not fdatasync: on a directory the latter need not make a rename durable. */
 enum haul_io_verb { HAUL_IO_READ, HAUL_IO_WRITE, HAUL_IO_FLUSH };
 
 struct haul_io_request {
@@ -32,4 +34,4 @@ void haul_io_kick(struct haul_io *io); /* once a turn: hands submissions to the 
 size_t haul_io_reap(struct haul_io *io, struct haul_io_result *results, size_t capacity);
 int haul_io_fd(const struct haul_io *io);           /* readable when results wait; -1 when never */
 const char *haul_io_name(const struct haul_io *io); /* "uring", "posix" */
-void haul_io_close(struct haul_io *io);
+void haul_io_close(struct haul_io *io); /* waits for what is outstanding; NULL is welcome */
