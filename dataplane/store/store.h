@@ -6,7 +6,15 @@
  * (done by the caller), write, flush, rename, flush the directory, then acknowledge, in groups of
  * blocks: a pack. After a crash the store holds exactly the packs that were renamed.
  *
- * One owner thread. Nothing blocks but open and close where the kernel offers asynchronous I/O. */
+ * Errors are told per operation. Two of them reach further: a flush that fails is final for its
+ * pack (a second flush would succeed without having written anything), and so is the failure of a
+ * gathered write of small blocks. The blocks of that pack that were not yet durable are forgotten.
+ * The next sync fails, and so does every sync outstanding; for callers that share a store, each
+ * write and sync also reports how many packs have failed since open: whoever sees that count change
+ * between its first write and its sync must write its blocks again.
+ *
+ * One owner thread. Nothing blocks but open and close where the kernel offers asynchronous I/O; the
+ * exceptions are the creation and the renaming of a pack, once in 64 MiB. */
 #pragma once
 
 #include "common/error.h"
@@ -31,21 +39,26 @@ struct haul_store_result {
     enum haul_store_verb verb;
     uint64_t tag;
     int error;       /* 0, -ENOENT (read: no such block), or another -errno */
-    uint32_t length; /* read: bytes of the block */
+    uint32_t length; /* read: bytes of the block; write and sync: packs that failed since open */
 };
+
+#define HAUL_STORE_QUEUE      256u /* operations that may be outstanding */
+#define HAUL_STORE_SLOT_ALIGN 4096u
 
 HAUL_MUST_USE int haul_store_open(struct haul_store **store, const struct haul_store_conf *conf,
                                   struct haul_error *error);
 
-/* Each returns false when the backend's queue is full: reap and try again. `slot` has 1 MiB and is
- * borrowed until the result. */
+/* Each returns false when the backend's queue is full: reap and try again. `slot` has 1 MiB, is
+ * aligned to HAUL_STORE_SLOT_ALIGN and borrowed until the result; beyond the block's length its
+ * content is ours to change. */
 HAUL_MUST_USE bool haul_store_read(struct haul_store *store, const struct haul_hash *hash,
                                    uint8_t *slot, uint64_t tag);
 HAUL_MUST_USE bool haul_store_write(struct haul_store *store, const struct haul_hash *hash,
                                     uint8_t *slot, uint32_t length, uint64_t tag);
 HAUL_MUST_USE bool haul_store_sync(struct haul_store *store, uint64_t tag);
 
-/* Hands in an io result that carries io_tag_bit, then takes finished operations. */
+/* Hands in an io result that carries io_tag_bit, then takes finished operations. Both may submit
+ * I/O, so haul_io_kick comes after them. */
 void haul_store_on_io(struct haul_store *store, const struct haul_io_result *result);
 size_t haul_store_reap(struct haul_store *store, struct haul_store_result *results,
                        size_t capacity);
@@ -58,7 +71,12 @@ struct haul_store_facts {
     const char *backend; /* "file/uring", "file/posix", "memory" */
     uint64_t blocks;
     uint64_t bytes;
-    bool direct; /* O_DIRECT in use */
+    bool direct;            /* O_DIRECT in use */
+    uint64_t failed_packs;  /* lost to I/O errors since open */
+    uint64_t damaged_packs; /* found at open with a footer that does not hold; left alone */
 };
 void haul_store_facts(const struct haul_store *store, struct haul_store_facts *facts);
-void haul_store_close(struct haul_store *store); /* seals what is open; NULL is welcome */
+
+/* Seals what is open. Operations that are outstanding end without a result, and so do those of
+ * others on the same io. NULL is welcome. */
+void haul_store_close(struct haul_store *store);
