@@ -2,7 +2,9 @@
  * bit, wrong peers, muxers, and the transport's limits. */
 #include "controlplane/p2p/fields.h"
 #include "controlplane/p2p/noise.h"
+#include "controlplane/p2p/noise_cipher.h"
 #include "controlplane/p2p/noise_payload.h"
+#include "controlplane/p2p/noise_xx.h"
 #include "tests/unit/hex.h"
 #include "tests/unit/unit.h"
 
