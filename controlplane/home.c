@@ -86,16 +86,16 @@ static int file_publish(int directory, const char *name, const void *data, size_
                : haul_fail(error, HAUL_E_SYSTEM, "cannot flush the home: %s", strerror(errno));
 }
 
-/* Bytes read, at most `capacity`; -1 with errno. */
+/* Bytes read, at most `capacity`; -1 with errno. Opening a pipe must not wait for its writer. */
 static ssize_t file_read(int directory, const char *name, void *data, size_t capacity,
                          struct stat *facts)
 {
-    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     ssize_t got;
 
     if (fd < 0)
         return -1;
-    got = fstat(fd, facts) < 0 ? -1 : read(fd, data, capacity);
+    got = fstat(fd, facts) < 0 ? -1 : S_ISREG(facts->st_mode) ? read(fd, data, capacity) : 0;
     close(fd);
     return got;
 }
@@ -189,6 +189,11 @@ int haul_home_key(const struct haul_home *home, bool make, struct haul_key *key,
     if (got < 0)
         return haul_fail(error, HAUL_E_KEY_UNSAFE, "cannot read %s/" KEY_FILE ": %s", home->path,
                          strerror(errno));
+    if (!S_ISREG(facts.st_mode) || facts.st_uid != geteuid()) {
+        explicit_bzero(data, sizeof data);
+        return haul_fail(error, HAUL_E_KEY_UNSAFE, "%s/" KEY_FILE " is not a file of this user",
+                         home->path);
+    }
     if ((facts.st_mode & 077) != 0) {
         explicit_bzero(data, sizeof data);
         return haul_fail(error, HAUL_E_KEY_UNSAFE, "%s/" KEY_FILE " is open to others (mode %03o)",
