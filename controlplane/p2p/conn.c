@@ -1,0 +1,331 @@
+/* The connection: its life, the handshake in order of its phases, and its deadlines. */
+#include "controlplane/p2p/conn.h"
+
+#include "controlplane/p2p/conn_parts.h"
+
+#include <openssl/crypto.h>
+
+static const char *const securities[] = { HAUL_NOISE_PROTOCOL };
+static const char *const muxers[] = { "/yamux/1.0.0" };
+
+void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, haul_time now)
+{
+    struct haul_noise_conf noise = {
+        .initiator = conf->dialer,
+        .identity = conf->key,
+        .muxers = muxers,
+        .muxer_count = conf->late_muxer ? 0 : HAUL_COUNT_OF(muxers),
+        .static_private = conf->static_private,
+        .ephemeral_private = conf->ephemeral_private,
+    };
+
+    haul_assert(conf->in_bytes >= HAUL_CONN_IN_BYTES_MIN);
+    haul_assert(conf->out_bytes >= HAUL_CONN_OUT_BYTES_MIN);
+    memset(conn, 0, sizeof *conn);
+    memset(conf->streams, 0, conf->stream_count * sizeof *conf->streams);
+    conn->dialer = conf->dialer;
+    conn->protocols = conf->protocols;
+    conn->protocol_count = conf->protocol_count;
+    conn->in = conf->in;
+    conn->in_bytes = conf->in_bytes;
+    conn->out = conf->out;
+    conn->out_bytes = conf->out_bytes;
+    conn->streams = conf->streams;
+    conn->muxes = conf->muxes;
+    conn->stream_count = conf->stream_count;
+    conn->window_spare = conf->window_spare;
+    conn->now = now;
+    conn->born = now;
+    conn->moved_at = now;
+    conn->streams_deadline = HAUL_TIME_NEVER;
+    if (conf->expected != NULL) {
+        conn->expected = *conf->expected;
+        noise.expected = &conn->expected;
+    }
+    haul_noise_init(&conn->noise, &noise);
+    if (conn->dialer)
+        haul_select_dial(&conn->select, securities, HAUL_COUNT_OF(securities));
+    else
+        haul_select_listen(&conn->select, securities, HAUL_COUNT_OF(securities));
+    haul_conn_received(conn, 0, now); /* both sides speak at once */
+}
+
+void haul_conn_fini(struct haul_conn *conn)
+{
+    haul_noise_fini(&conn->noise);
+    OPENSSL_cleanse(conn->clear, sizeof conn->clear);
+    conn->phase = HAUL_CONN_OVER;
+}
+
+bool haul_conn_fail(struct haul_conn *conn, enum haul_conn_fault fault)
+{
+    if (conn->fault == HAUL_CONN_SOUND)
+        conn->fault = fault;
+    conn->phase = HAUL_CONN_OVER;
+    conn->in_at = conn->in_end;
+    return false;
+}
+
+/* --- the handshake --- */
+
+/* Runs a machine's step over the bytes in `in`, its output going straight to the out buffer. */
+static enum haul_select_state select_step(struct haul_conn *conn, struct haul_in *in)
+{
+    size_t room = haul_conn_out_room(conn);
+    struct haul_out out = haul_out_to(conn->out + conn->out_end, room);
+    enum haul_select_state state;
+
+    haul_assert(room >= HAUL_SELECT_OUT_BYTES); /* the handshake's whole output fits at once */
+    state = haul_select_step(&conn->select, in, &out);
+    haul_conn_out_wrote(conn, (size_t)(out.at - (conn->out + conn->out_end)));
+    return state;
+}
+
+static enum haul_noise_state noise_step(struct haul_conn *conn, struct haul_in *in)
+{
+    size_t room = haul_conn_out_room(conn);
+    struct haul_out out = haul_out_to(conn->out + conn->out_end, room);
+    enum haul_noise_state state;
+
+    haul_assert(room >= HAUL_NOISE_OUT_BYTES);
+    state = haul_noise_step(&conn->noise, in, &out);
+    haul_conn_out_wrote(conn, (size_t)(out.at - (conn->out + conn->out_end)));
+    return state;
+}
+
+/* True when the security protocol is agreed on. A dialer starts Noise behind its proposal. */
+static bool step_selecting(struct haul_conn *conn, struct haul_in *in)
+{
+    struct haul_in nothing = haul_in_from(conn->in, 0);
+
+    switch (select_step(conn, in)) {
+    case HAUL_SELECT_AGREED:
+        conn->phase = HAUL_CONN_PROVING;
+        return true;
+    case HAUL_SELECT_REFUSED:
+        return haul_conn_fail(conn, HAUL_CONN_NO_SECURITY);
+    case HAUL_SELECT_BROKEN:
+        return haul_conn_fail(conn, HAUL_CONN_NOT_LIBP2P);
+    case HAUL_SELECT_RUNNING:
+        break;
+    }
+    if (haul_select_early(&conn->select) && !conn->proving) {
+        conn->proving = true;
+        (void)noise_step(conn, &nothing);
+    }
+    return false;
+}
+
+static bool noise_failed(struct haul_conn *conn)
+{
+    static const enum haul_conn_fault faults[] = {
+        [HAUL_NOISE_FAULT_NONE] = HAUL_CONN_NOISE_MALFORMED,
+        [HAUL_NOISE_FAULT_MALFORMED] = HAUL_CONN_NOISE_MALFORMED,
+        [HAUL_NOISE_FAULT_FORGED] = HAUL_CONN_NOISE_FORGED,
+        [HAUL_NOISE_FAULT_IDENTITY] = HAUL_CONN_IDENTITY,
+        [HAUL_NOISE_FAULT_OTHER_PEER] = HAUL_CONN_OTHER_PEER,
+        [HAUL_NOISE_FAULT_MUXER] = HAUL_CONN_NO_MUXER,
+    };
+
+    return haul_conn_fail(conn, faults[conn->noise.fault]);
+}
+
+static void mux_start(struct haul_conn *conn)
+{
+    conn->muxed = true;
+    haul_yamux_init(&conn->yamux, conn->dialer, conn->muxes, conn->stream_count, conn->window_spare,
+                    conn->now);
+    haul_yamux_expire(&conn->yamux, conn->now); /* the first ping rides with the first frames */
+}
+
+/* Selects the muxer over opened bytes; what is left in `in` is the muxer's own. */
+static void step_muxing(struct haul_conn *conn, struct haul_in *in)
+{
+    uint8_t answer[HAUL_SELECT_OUT_BYTES];
+    struct haul_out out = haul_out_to(answer, sizeof answer);
+    enum haul_select_state state = haul_select_step(&conn->select, in, &out);
+    size_t bytes = (size_t)(out.at - answer);
+
+    /* A dialer proposes once and first, a listener answers before it has a muxer that could have
+     * collected anything: there is always room. */
+    haul_assert(bytes <= sizeof conn->clear - conn->clear_bytes);
+    memcpy(conn->clear + conn->clear_bytes, answer, bytes);
+    conn->clear_bytes += bytes;
+    switch (state) {
+    case HAUL_SELECT_AGREED:
+        conn->phase = HAUL_CONN_UP;
+        break;
+    case HAUL_SELECT_REFUSED:
+        haul_conn_fail(conn, HAUL_CONN_NO_MUXER);
+        return;
+    case HAUL_SELECT_BROKEN:
+        haul_conn_fail(conn, HAUL_CONN_NOT_LIBP2P);
+        return;
+    case HAUL_SELECT_RUNNING:
+        if (!conn->muxed)
+            haul_conn_flush(conn);
+        break;
+    }
+    if (haul_select_early(&conn->select) && !conn->muxed)
+        mux_start(conn);
+}
+
+/* The peer is proven: go on with the muxer of the handshake, or select one. */
+static void noise_done(struct haul_conn *conn)
+{
+    struct haul_in nothing = haul_in_from(conn->in, 0);
+
+    conn->proven_at = conn->now;
+    if (conn->noise.muxer != HAUL_NOISE_NO_MUXER) {
+        conn->phase = HAUL_CONN_UP;
+        mux_start(conn);
+        return;
+    }
+    conn->phase = HAUL_CONN_MUXING;
+    if (conn->dialer)
+        haul_select_dial(&conn->select, muxers, HAUL_COUNT_OF(muxers));
+    else
+        haul_select_listen(&conn->select, muxers, HAUL_COUNT_OF(muxers));
+    step_muxing(conn, &nothing);
+}
+
+/* The clear phases, as far as the bytes that have arrived go. */
+static void conn_handshake(struct haul_conn *conn)
+{
+    struct haul_in in = haul_in_from(conn->in + conn->in_at, conn->in_end - conn->in_at);
+
+    if (conn->phase == HAUL_CONN_SELECTING)
+        (void)step_selecting(conn, &in);
+    if (conn->phase == HAUL_CONN_PROVING) {
+        switch (noise_step(conn, &in)) {
+        case HAUL_NOISE_DONE:
+            noise_done(conn);
+            break;
+        case HAUL_NOISE_FAILED:
+            (void)noise_failed(conn);
+            break;
+        case HAUL_NOISE_RUNNING:
+            break;
+        }
+    }
+    if (conn->phase != HAUL_CONN_OVER)
+        conn->in_at = (size_t)(in.at - conn->in);
+}
+
+/* --- input --- */
+
+size_t haul_conn_room(struct haul_conn *conn, uint8_t **space)
+{
+    *space = conn->in + conn->in_end;
+    if (conn->phase == HAUL_CONN_OVER || conn->rest_bytes > 0 ||
+        (conn->muxed && conn->yamux.at != conn->yamux.end))
+        return 0; /* what was lent is still being worked through */
+    if (conn->in_at == conn->in_end) {
+        conn->in_at = 0;
+        conn->in_end = 0;
+    } else if (conn->in_bytes - conn->in_at < HAUL_NOISE_FRAME_BYTES + HAUL_NOISE_MESSAGE_MAX) {
+        /* The message in progress would not fit: to the front with what there is of it. */
+        memmove(conn->in, conn->in + conn->in_at, conn->in_end - conn->in_at);
+        conn->in_end -= conn->in_at;
+        conn->in_at = 0;
+    }
+    *space = conn->in + conn->in_end;
+    return conn->in_bytes - conn->in_end;
+}
+
+void haul_conn_received(struct haul_conn *conn, size_t bytes, haul_time now)
+{
+    haul_assert(bytes <= conn->in_bytes - conn->in_end);
+    conn->now = now;
+    conn->rx_bytes += bytes;
+    conn->in_end += bytes;
+    if (conn->phase == HAUL_CONN_SELECTING || conn->phase == HAUL_CONN_PROVING)
+        conn_handshake(conn);
+}
+
+bool haul_conn_next_message(struct haul_conn *conn)
+{
+    size_t left = conn->in_end - conn->in_at;
+    uint8_t *message = conn->in + conn->in_at + HAUL_NOISE_FRAME_BYTES;
+    struct haul_in in;
+    size_t bytes;
+
+    if (conn->phase != HAUL_CONN_UP && conn->phase != HAUL_CONN_MUXING)
+        return false;
+    if (left < HAUL_NOISE_FRAME_BYTES || haul_conn_pressed(conn))
+        return false;
+    bytes = haul_noise_frame(conn->in + conn->in_at);
+    if (left - HAUL_NOISE_FRAME_BYTES < bytes)
+        return false;
+    conn->in_at += HAUL_NOISE_FRAME_BYTES + bytes;
+    if (!haul_noise_open(&conn->noise, message, bytes, message))
+        return haul_conn_fail(conn, HAUL_CONN_NOISE_FORGED);
+    in = haul_in_from(message, bytes - HAUL_NOISE_TAG_BYTES);
+    if (conn->phase == HAUL_CONN_MUXING)
+        step_muxing(conn, &in);
+    if (conn->phase == HAUL_CONN_UP)
+        haul_yamux_input(&conn->yamux, in.at, haul_in_left(&in), conn->now);
+    return conn->phase != HAUL_CONN_OVER;
+}
+
+/* --- time --- */
+
+haul_time haul_conn_deadline(const struct haul_conn *conn)
+{
+    haul_time when = conn->streams_deadline;
+
+    if (conn->phase == HAUL_CONN_OVER)
+        return HAUL_TIME_NEVER;
+    if (conn->phase < HAUL_CONN_MUXING)
+        when = haul_time_min(when, conn->born + HAUL_CONN_AUTHENTICATE_MAX);
+    if (conn->phase == HAUL_CONN_MUXING)
+        when = haul_time_min(when, conn->proven_at + HAUL_CONN_NEGOTIATE_MAX);
+    if (conn->muxed)
+        when = haul_time_min(when, haul_yamux_deadline(&conn->yamux));
+    if (!haul_conn_out_empty(conn))
+        when = haul_time_min(when, conn->moved_at + HAUL_CONN_STALL_MAX);
+    return when;
+}
+
+void haul_conn_expire(struct haul_conn *conn, haul_time now)
+{
+    conn->now = now;
+    if (now < haul_conn_deadline(conn))
+        return;
+    if (conn->phase < HAUL_CONN_MUXING && now >= conn->born + HAUL_CONN_AUTHENTICATE_MAX)
+        haul_conn_fail(conn, HAUL_CONN_LATE);
+    else if (conn->phase == HAUL_CONN_MUXING && now >= conn->proven_at + HAUL_CONN_NEGOTIATE_MAX)
+        haul_conn_fail(conn, HAUL_CONN_LATE);
+    else if (!haul_conn_out_empty(conn) && now >= conn->moved_at + HAUL_CONN_STALL_MAX)
+        haul_conn_fail(conn, HAUL_CONN_STALLED);
+    if (conn->phase == HAUL_CONN_OVER)
+        return;
+    haul_conn_streams_expire(conn);
+    if (conn->muxed)
+        haul_yamux_expire(&conn->yamux, now);
+}
+
+void haul_conn_goaway(struct haul_conn *conn)
+{
+    if (conn->muxed)
+        haul_yamux_goaway(&conn->yamux, HAUL_YAMUX_NORMAL);
+}
+
+const char *haul_conn_fault_name(enum haul_conn_fault fault)
+{
+    static const char *const names[HAUL_CONN_FAULT_COUNT] = {
+        [HAUL_CONN_SOUND] = "sound",
+        [HAUL_CONN_NOT_LIBP2P] = "not-libp2p",
+        [HAUL_CONN_NO_SECURITY] = "no-security",
+        [HAUL_CONN_NOISE_MALFORMED] = "noise-malformed",
+        [HAUL_CONN_NOISE_FORGED] = "noise-forged",
+        [HAUL_CONN_IDENTITY] = "identity",
+        [HAUL_CONN_OTHER_PEER] = "other-peer",
+        [HAUL_CONN_NO_MUXER] = "no-muxer",
+        [HAUL_CONN_MUXER_BROKEN] = "muxer-broken",
+        [HAUL_CONN_LATE] = "late",
+        [HAUL_CONN_STALLED] = "stalled",
+    };
+
+    return names[fault];
+}

@@ -1,0 +1,183 @@
+/* One libp2p connection over a reliable byte stream, as a pure machine: multistream-select, Noise,
+ * the muxer (early in the handshake, or selected inside), yamux, and multistream-select on every
+ * stream. Bytes of the peer are put into haul_conn_room's space and announced; events are pulled
+ * until there are none; haul_conn_output lends what must be sent.
+ *
+ *   dialer    select+noise 1 ->         <- select, noise 2     noise 3 [select muxer] streams ->
+ *
+ * The dialer never waits for an answer that can only be one (optimistic negotiation): its second
+ * flight already carries streams. Payload on the way out is read once, by the cipher; on the way in
+ * it is opened where it arrived and lent from there. Small frames are collected and share a
+ * message.
+ *
+ * Bounded: the two buffers and the streams' array are the caller's; writers of data stop short of a
+ * reserve that answers and window updates may use; when that is used up, input waits, so a peer
+ * that does not read is held back and then cut. Deadlines are absolute: authentication, muxer, each
+ * stream's negotiation, output that does not move. One thread. */
+#pragma once
+
+#include "controlplane/p2p/noise.h"
+#include "controlplane/p2p/select.h"
+#include "controlplane/p2p/yamux.h"
+
+#define HAUL_CONN_AUTHENTICATE_MAX (5 * HAUL_SECOND)  /* from the start to a proven peer */
+#define HAUL_CONN_NEGOTIATE_MAX    (10 * HAUL_SECOND) /* of the muxer, of a stream */
+#define HAUL_CONN_STALL_MAX        (15 * HAUL_SECOND) /* output of which the peer takes nothing */
+
+#define HAUL_CONN_IN_BYTES_MIN  (80u << 10)  /* holds a whole Noise message */
+#define HAUL_CONN_OUT_BYTES_MIN (160u << 10) /* holds one while another is being sent */
+#define HAUL_CONN_RESERVE_BYTES (16u << 10)  /* of the out buffer, not for data */
+#define HAUL_CONN_CLEAR_BYTES   4096u
+#define HAUL_CONN_SMALL_BYTES   1024u /* writes up to this size are collected */
+
+enum haul_conn_phase {
+    HAUL_CONN_SELECTING, /* the security protocol */
+    HAUL_CONN_PROVING,   /* Noise */
+    HAUL_CONN_MUXING,    /* selecting the muxer inside Noise */
+    HAUL_CONN_UP,
+    HAUL_CONN_OVER,
+};
+
+enum haul_conn_fault {
+    HAUL_CONN_SOUND = 0,
+    HAUL_CONN_NOT_LIBP2P,  /* no multistream-select, or out of its rules */
+    HAUL_CONN_NO_SECURITY, /* the peer does not speak Noise */
+    HAUL_CONN_NOISE_MALFORMED,
+    HAUL_CONN_NOISE_FORGED,
+    HAUL_CONN_IDENTITY,     /* identity key or signature not good */
+    HAUL_CONN_OTHER_PEER,   /* proven, but not who was asked for */
+    HAUL_CONN_NO_MUXER,     /* the peer does not speak yamux */
+    HAUL_CONN_MUXER_BROKEN, /* see yamux.fault */
+    HAUL_CONN_LATE,         /* authentication or muxer took too long */
+    HAUL_CONN_STALLED,      /* the peer reads nothing */
+    HAUL_CONN_FAULT_COUNT
+};
+
+/* One stream. `owner` is the caller's; the rest is the machine's. */
+struct haul_conn_stream {
+    void *owner;
+    struct haul_yamux_stream *mux; /* NULL when the slot is free */
+    const char *name;              /* outbound: the protocol proposed; borrowed */
+    haul_time deadline;            /* of the negotiation */
+    bool negotiating;
+    bool announced; /* the owner knows of it: events may name it */
+    uint8_t tell;   /* events that wait; see conn_stream.c */
+    struct haul_select select;
+};
+
+enum haul_conn_event_kind {
+    HAUL_CONN_OPENED,   /* the connection: noise.peer is proven, streams may be opened */
+    HAUL_CONN_ACCEPTED, /* the peer opened `stream` and both agreed on protocols[index] */
+    HAUL_CONN_DATA,     /* `bytes` at `data`, on loan until the next haul_conn_room */
+    HAUL_CONN_ENDED,    /* the peer closed its half of `stream` */
+    HAUL_CONN_RESET,    /* the peer reset it; release it, as after the next two */
+    HAUL_CONN_REFUSED,  /* the peer does not speak its protocol */
+    HAUL_CONN_EXPIRED,  /* the peer did not answer the proposal in time */
+    HAUL_CONN_WRITABLE, /* there is room again after a short write */
+    HAUL_CONN_GOAWAY,   /* the peer is about to close; no new streams */
+    HAUL_CONN_FAILED,   /* the connection: send what output holds, then close; see fault */
+};
+
+struct haul_conn_event {
+    enum haul_conn_event_kind kind;
+    struct haul_conn_stream *stream;
+    uint16_t index;
+    const uint8_t *data;
+    size_t bytes;
+};
+
+struct haul_conn_conf {
+    bool dialer;
+    bool late_muxer; /* no muxers in the handshake, as rust-libp2p does: select it inside */
+    const struct haul_key *key;          /* borrowed for the machine's life */
+    const struct haul_peer_id *expected; /* copied; NULL: whoever it is */
+    const char *const *protocols;        /* borrowed; what an inbound stream may ask for */
+    size_t protocol_count;
+    uint8_t *in, *out; /* lent for the machine's life */
+    size_t in_bytes, out_bytes;
+    struct haul_conn_stream *streams;
+    struct haul_yamux_stream *muxes; /* as many as streams */
+    size_t stream_count;
+    uint64_t window_spare;         /* see haul_yamux_init */
+    const uint8_t *static_private; /* 32 bytes each, fresh, read by init only */
+    const uint8_t *ephemeral_private;
+};
+
+struct haul_conn {
+    enum haul_conn_phase phase;
+    enum haul_conn_fault fault;
+    struct haul_noise noise;
+    struct haul_yamux yamux;
+    uint64_t rx_bytes, tx_bytes; /* on the wire */
+
+    /* The rest is the machine's. */
+    struct haul_select select;
+    struct haul_peer_id expected;
+    struct haul_conn_stream *streams;
+    struct haul_yamux_stream *muxes;
+    const char *const *protocols;
+    size_t stream_count, protocol_count;
+    uint64_t window_spare;
+    bool dialer, proving, muxed; /* noise has begun; streams may be written */
+    bool opened_told, failed_told;
+    haul_time now, born, proven_at, moved_at, streams_deadline;
+    uint16_t negotiating, telling, tell_at;
+
+    uint8_t *in, *out;
+    size_t in_bytes, in_at, in_end;
+    size_t out_bytes, out_at, out_end;
+    size_t out_wrap; /* not 0: what is to be sent goes on at the start of the buffer */
+    size_t clear_bytes;
+    uint8_t clear[HAUL_CONN_CLEAR_BYTES]; /* frames that wait to be sealed */
+
+    struct haul_conn_stream *rest_stream; /* data that came behind a negotiation */
+    const uint8_t *rest;
+    size_t rest_bytes;
+};
+
+void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, haul_time now);
+void haul_conn_fini(
+    struct haul_conn *conn); /* wipes the keys; buffers and streams are free again */
+
+/* Where the peer's bytes go, and how many fit; 0 while input waits for output to be sent. Ends the
+ * loan of all data. Then: so many arrived. Pull events afterwards. */
+size_t haul_conn_room(struct haul_conn *conn, uint8_t **space);
+void haul_conn_received(struct haul_conn *conn, size_t bytes, haul_time now);
+bool haul_conn_event(struct haul_conn *conn, struct haul_conn_event *event);
+
+/* What to send now, valid until the next call; then: so much was sent. Pull events afterwards, as
+ * writers and input may have waited for this. */
+size_t haul_conn_output(struct haul_conn *conn, const uint8_t **data);
+void haul_conn_sent(struct haul_conn *conn, size_t bytes, haul_time now);
+
+haul_time haul_conn_deadline(const struct haul_conn *conn);
+void haul_conn_expire(struct haul_conn *conn, haul_time now); /* events may follow */
+
+/* Tells the peer that the connection ends; output must still be sent. */
+void haul_conn_goaway(struct haul_conn *conn);
+
+/* --- streams --- */
+
+/* Opens a stream and proposes `name` (borrowed until it is released); data may be written at once.
+ * NULL before OPENED, at a limit, after GOAWAY. */
+struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name, void *owner);
+
+/* How far the receive window may grow. */
+void haul_conn_window(struct haul_conn_stream *stream, uint32_t bytes);
+
+/* Seals data into the out buffer and returns how much was taken; WRITABLE follows a short write. */
+size_t haul_conn_write(struct haul_conn *conn, struct haul_conn_stream *stream, const void *data,
+                       size_t bytes);
+
+/* All (at most HAUL_CONN_SEND_MAX) or nothing; WRITABLE follows a false. */
+#define HAUL_CONN_SEND_MAX (60u << 10)
+HAUL_MUST_USE bool haul_conn_send(struct haul_conn *conn, struct haul_conn_stream *stream,
+                                  const void *data, size_t bytes);
+
+void haul_conn_consume(struct haul_conn *conn, struct haul_conn_stream *stream, size_t bytes);
+void haul_conn_finish(struct haul_conn *conn, struct haul_conn_stream *stream);
+
+/* The owner forgets the stream; it is reset unless both halves have ended. No event follows. */
+void haul_conn_release(struct haul_conn *conn, struct haul_conn_stream *stream);
+
+const char *haul_conn_fault_name(enum haul_conn_fault fault);

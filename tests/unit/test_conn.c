@@ -1,0 +1,455 @@
+/* The connection machine: two of them over pipes, and one against peers that misbehave. */
+#include "controlplane/p2p/conn.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STREAMS   32u
+#define IN_BYTES  (256u << 10)
+#define OUT_BYTES (256u << 10)
+#define WIRE_MAX  (1u << 20)
+
+enum { ECHO, SINK };
+static const char *const protocols[] = { "/test/echo/1", "/test/sink/1" };
+
+struct side {
+    struct haul_conn conn;
+    struct haul_key key;
+    uint8_t in[IN_BYTES], out[OUT_BYTES];
+    struct haul_conn_stream streams[STREAMS];
+    struct haul_yamux_stream muxes[STREAMS];
+    uint8_t wire[WIRE_MAX]; /* sent by this side and not yet received */
+    size_t wire_bytes;
+    unsigned seen[16]; /* events by kind */
+    uint64_t bytes;
+    uint8_t last[64]; /* the first bytes of the last data */
+    struct haul_conn_stream *stream;
+    bool echo_owner[STREAMS];
+};
+
+static struct side *left, *right; /* dialer and listener */
+static haul_time now;
+
+static void side_start(struct side *side, bool dialer, const struct haul_peer_id *expected,
+                       bool late_muxer)
+{
+    uint8_t secrets[3][32];
+    struct haul_conn_conf conf = {
+        .dialer = dialer,
+        .late_muxer = late_muxer,
+        .key = &side->key,
+        .expected = expected,
+        .protocols = protocols,
+        .protocol_count = HAUL_COUNT_OF(protocols),
+        .in = side->in,
+        .in_bytes = IN_BYTES,
+        .out = side->out,
+        .out_bytes = OUT_BYTES,
+        .streams = side->streams,
+        .muxes = side->muxes,
+        .stream_count = STREAMS,
+        .window_spare = 64u << 20,
+        .static_private = secrets[1],
+        .ephemeral_private = secrets[2],
+    };
+
+    memset(side, 0, sizeof *side);
+    for (size_t i = 0; i < sizeof secrets; i++)
+        secrets[i / 32][i % 32] = (uint8_t)(i * 7 + (dialer ? 1 : 100));
+    haul_key_from_seed(&side->key, secrets[0]);
+    haul_conn_init(&side->conn, &conf, now);
+}
+
+static void start(bool late_left, bool late_right)
+{
+    now = HAUL_SECOND;
+    if (left == NULL) {
+        left = calloc(1, sizeof *left);
+        right = calloc(1, sizeof *right);
+    } else {
+        haul_conn_fini(&left->conn);
+        haul_conn_fini(&right->conn);
+    }
+    side_start(right, false, NULL, late_right);
+    side_start(left, true, &right->key.id, late_left);
+}
+
+static void side_event(struct side *side, const struct haul_conn_event *event)
+{
+    struct haul_conn *conn = &side->conn;
+
+    side->seen[event->kind]++;
+    switch (event->kind) {
+    case HAUL_CONN_ACCEPTED:
+        side->stream = event->stream;
+        side->echo_owner[event->stream->mux->index] = event->index == ECHO;
+        haul_conn_window(event->stream, 16u << 20);
+        break;
+    case HAUL_CONN_DATA:
+        side->bytes += event->bytes;
+        memcpy(side->last, event->data,
+               event->bytes < sizeof side->last ? event->bytes : sizeof side->last);
+        if (side->echo_owner[event->stream->mux->index])
+            CU_ASSERT_EQUAL(haul_conn_write(conn, event->stream, event->data, event->bytes),
+                            event->bytes);
+        haul_conn_consume(conn, event->stream, event->bytes);
+        break;
+    case HAUL_CONN_RESET:
+    case HAUL_CONN_REFUSED:
+    case HAUL_CONN_EXPIRED:
+        haul_conn_release(conn, event->stream);
+        break;
+    case HAUL_CONN_OPENED:
+    case HAUL_CONN_ENDED:
+    case HAUL_CONN_WRITABLE:
+    case HAUL_CONN_GOAWAY:
+    case HAUL_CONN_FAILED:
+        break;
+    }
+}
+
+static void side_events(struct side *side)
+{
+    struct haul_conn_event event;
+
+    while (haul_conn_event(&side->conn, &event))
+        side_event(side, &event);
+}
+
+static void side_send(struct side *side)
+{
+    const uint8_t *data;
+    size_t bytes;
+
+    while ((bytes = haul_conn_output(&side->conn, &data)) > 0 && side->wire_bytes < WIRE_MAX) {
+        if (bytes > WIRE_MAX - side->wire_bytes)
+            bytes = WIRE_MAX - side->wire_bytes;
+        memcpy(side->wire + side->wire_bytes, data, bytes);
+        side->wire_bytes += bytes;
+        haul_conn_sent(&side->conn, bytes, now);
+        side_events(side);
+    }
+}
+
+/* Gives `bytes` at `data` to the side in slices; returns what it took. */
+static size_t side_receive(struct side *side, const uint8_t *data, size_t bytes, size_t cut)
+{
+    size_t at = 0;
+
+    while (at < bytes) {
+        uint8_t *space;
+        size_t room = haul_conn_room(&side->conn, &space);
+        size_t part = bytes - at < cut ? bytes - at : cut;
+
+        if (room == 0)
+            break;
+        if (part > room)
+            part = room;
+        memcpy(space, data + at, part);
+        haul_conn_received(&side->conn, part, now);
+        side_events(side);
+        at += part;
+    }
+    return at;
+}
+
+static size_t carry(struct side *from, struct side *to, size_t cut)
+{
+    size_t took;
+
+    side_send(from);
+    took = side_receive(to, from->wire, from->wire_bytes, cut);
+    memmove(from->wire, from->wire + took, from->wire_bytes - took);
+    from->wire_bytes -= took;
+    return took;
+}
+
+static void settle(size_t cut)
+{
+    while (carry(left, right, cut) + carry(right, left, cut) > 0)
+        ;
+}
+
+/* --- promises --- */
+
+static void both_sides_are_proven_however_the_bytes_are_cut(void)
+{
+    static const size_t cuts[] = { 1, 7, 100, WIRE_MAX };
+
+    for (size_t i = 0; i < 4 * HAUL_COUNT_OF(cuts); i++) {
+        start(i & 1, i & 2);
+        settle(cuts[i / 4]);
+        CU_ASSERT_EQUAL(left->conn.phase, HAUL_CONN_UP);
+        CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_UP);
+        CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED], 1);
+        CU_ASSERT_EQUAL(right->seen[HAUL_CONN_OPENED], 1);
+        CU_ASSERT_TRUE(haul_peer_id_equal(&left->conn.noise.peer, &right->key.id));
+        CU_ASSERT_TRUE(haul_peer_id_equal(&right->conn.noise.peer, &left->key.id));
+    }
+}
+
+static void streams_ride_in_the_second_flight(void)
+{
+    for (int late = 0; late < 2; late++) {
+        struct haul_conn_stream *stream;
+
+        start(late, late);
+        carry(left, right, WIRE_MAX);
+        carry(right, left, WIRE_MAX);
+        CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED], 1);
+        stream = haul_conn_open(&left->conn, protocols[ECHO], NULL);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(stream);
+        CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "hello", 5));
+        carry(left, right, WIRE_MAX);
+        CU_ASSERT_EQUAL(right->bytes, 5);
+        carry(right, left, WIRE_MAX);
+        CU_ASSERT_EQUAL(left->bytes, 5);
+        CU_ASSERT_EQUAL(memcmp(left->last, "hello", 5), 0);
+    }
+}
+
+static void an_answer_comes_even_when_the_opener_has_ended(void)
+{
+    struct haul_conn_stream *stream;
+
+    start(false, false);
+    settle(WIRE_MAX);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "abc", 3));
+    haul_conn_finish(&left->conn, stream);
+    settle(WIRE_MAX);
+    CU_ASSERT_FALSE(stream->negotiating);
+    CU_ASSERT_EQUAL(right->seen[HAUL_CONN_ACCEPTED], 1);
+    CU_ASSERT_EQUAL(right->bytes, 3);
+    CU_ASSERT_EQUAL(right->seen[HAUL_CONN_ENDED], 1);
+}
+
+static void an_unknown_protocol_is_refused_and_forgotten(void)
+{
+    start(false, false);
+    settle(WIRE_MAX);
+    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, "/test/unknown/1", NULL));
+    settle(WIRE_MAX);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_REFUSED], 1);
+    settle(WIRE_MAX);
+    CU_ASSERT_EQUAL(left->conn.yamux.live + right->conn.yamux.live, 0);
+    CU_ASSERT_EQUAL(right->seen[HAUL_CONN_ACCEPTED], 0);
+    CU_ASSERT_EQUAL(left->conn.phase, HAUL_CONN_UP);
+}
+
+static void a_stream_that_is_not_negotiated_in_time_is_given_up(void)
+{
+    start(false, false);
+    settle(WIRE_MAX);
+    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL));
+    now += HAUL_CONN_NEGOTIATE_MAX;
+    CU_ASSERT(haul_conn_deadline(&left->conn) <= now);
+    haul_conn_expire(&left->conn, now);
+    side_events(left);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_EXPIRED], 1);
+    CU_ASSERT_EQUAL(left->conn.negotiating, 0);
+}
+
+static void another_peer_than_expected_is_refused(void)
+{
+    struct haul_peer_id wrong;
+
+    start(false, false);
+    wrong = left->key.id;
+    haul_conn_fini(&left->conn);
+    side_start(left, true, &wrong, false);
+    settle(WIRE_MAX);
+    CU_ASSERT_EQUAL(left->conn.fault, HAUL_CONN_OTHER_PEER);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_FAILED], 1);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED] + right->seen[HAUL_CONN_OPENED], 0);
+}
+
+static void garbage_ends_the_connection_in_every_phase(void)
+{
+    uint8_t garbage[3000];
+
+    for (size_t i = 0; i < sizeof garbage; i++)
+        garbage[i] = (uint8_t)(i * i * 31 + 17);
+    for (int flights = 0; flights < 6; flights++) {
+        start(flights & 1, false);
+        for (int i = 0; i < flights; i++)
+            carry(i % 2 == 0 ? left : right, i % 2 == 0 ? right : left, WIRE_MAX);
+        side_receive(right, garbage, sizeof garbage, 100);
+        for (int i = 0; i < 30; i++)
+            side_receive(right, garbage, sizeof garbage, sizeof garbage);
+        CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_OVER);
+        CU_ASSERT_EQUAL(right->seen[HAUL_CONN_FAILED], 1);
+    }
+}
+
+static void a_peer_that_stalls_in_mid_handshake_is_given_up(void)
+{
+    for (int flights = 0; flights < 3; flights++) {
+        struct side *side = flights == 2 ? right : left;
+
+        start(false, false);
+        side = flights % 2 == 0 ? right : left;
+        for (int i = 0; i < flights; i++)
+            carry(i % 2 == 0 ? left : right, i % 2 == 0 ? right : left, WIRE_MAX);
+        side_send(side);
+        if (side->conn.muxed)
+            continue;
+        CU_ASSERT_EQUAL(haul_conn_deadline(&side->conn), now + HAUL_CONN_AUTHENTICATE_MAX);
+        now += HAUL_CONN_AUTHENTICATE_MAX - 1;
+        side_receive(side, (const uint8_t *)"\x13", 1, 1); /* a drop keeps nobody alive */
+        haul_conn_expire(&side->conn, now);
+        CU_ASSERT_NOT_EQUAL(side->conn.phase, HAUL_CONN_OVER);
+        now += 1;
+        haul_conn_expire(&side->conn, now);
+        CU_ASSERT_EQUAL(side->conn.fault, HAUL_CONN_LATE);
+    }
+}
+
+static void a_peer_that_never_selects_a_muxer_is_given_up(void)
+{
+    start(true, true);
+    carry(left, right, WIRE_MAX);
+    carry(right, left, WIRE_MAX);
+    side_send(left);
+    CU_ASSERT_EQUAL(left->conn.phase, HAUL_CONN_MUXING);
+    now += HAUL_CONN_NEGOTIATE_MAX;
+    haul_conn_expire(&left->conn, now);
+    CU_ASSERT_EQUAL(left->conn.fault, HAUL_CONN_LATE);
+}
+
+static void output_that_does_not_move_ends_the_connection(void)
+{
+    struct haul_conn_stream *stream;
+    const uint8_t *data;
+
+    start(false, false);
+    settle(WIRE_MAX);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "abc", 3));
+    CU_ASSERT(haul_conn_output(&left->conn, &data) > 0);
+    now += HAUL_CONN_STALL_MAX;
+    haul_conn_expire(&left->conn, now);
+    CU_ASSERT_EQUAL(left->conn.fault, HAUL_CONN_STALLED);
+}
+
+static void a_writer_is_held_back_and_told_when_there_is_room(void)
+{
+    static uint8_t data[1u << 20];
+    struct haul_conn_stream *stream;
+    size_t took;
+
+    start(false, false);
+    settle(WIRE_MAX);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    took = haul_conn_write(&left->conn, stream, data, sizeof data);
+    CU_ASSERT(took > 0 && took < OUT_BYTES);
+    CU_ASSERT_EQUAL(haul_conn_write(&left->conn, stream, data, sizeof data), 0);
+    CU_ASSERT_FALSE(haul_conn_send(&left->conn, stream, data, HAUL_CONN_SEND_MAX));
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_WRITABLE], 0);
+    settle(WIRE_MAX);
+    CU_ASSERT(left->seen[HAUL_CONN_WRITABLE] > 0);
+    CU_ASSERT_EQUAL(right->bytes, took);
+}
+
+/* A peer that makes us answer and never reads: input stops being taken, memory stays as it is. */
+static void a_peer_that_asks_and_never_reads_is_held_back(void)
+{
+    size_t opened = 0;
+
+    start(false, false);
+    settle(WIRE_MAX);
+    for (int round = 0; round < 20000 && right->conn.phase != HAUL_CONN_OVER; round++) {
+        struct haul_conn_stream *stream = haul_conn_open(&left->conn, protocols[ECHO], NULL);
+
+        if (stream != NULL) {
+            opened++;
+            haul_conn_release(&left->conn, stream);
+        }
+        side_send(left);
+        if (side_receive(right, left->wire, left->wire_bytes, WIRE_MAX) < left->wire_bytes)
+            break;
+        left->wire_bytes = 0;
+    }
+    CU_ASSERT(opened > 100);
+    CU_ASSERT(right->conn.yamux.live <= STREAMS);
+    now += HAUL_CONN_STALL_MAX;
+    haul_conn_expire(&right->conn, now);
+    CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_OVER);
+}
+
+static void goaway_is_told_and_ends_opening(void)
+{
+    start(false, false);
+    settle(WIRE_MAX);
+    haul_conn_goaway(&right->conn);
+    settle(WIRE_MAX);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_GOAWAY], 1);
+    CU_ASSERT_PTR_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL));
+    CU_ASSERT_PTR_NULL(haul_conn_open(&right->conn, protocols[ECHO], NULL));
+}
+
+static void bulk_flows_and_costs_little_beside_the_cipher(void)
+{
+    static uint8_t data[1u << 20];
+    uint64_t total = 64u << 20;
+    uint64_t sent = 0;
+    struct haul_conn_stream *stream;
+    clock_t began = clock();
+    double seconds;
+
+    start(false, false);
+    settle(WIRE_MAX);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    while (right->bytes < total) {
+        uint64_t before = sent + right->bytes;
+
+        for (size_t part = 1; part > 0 && sent < total; sent += part) {
+            size_t want = total - sent < sizeof data ? (size_t)(total - sent) : sizeof data;
+
+            part = haul_conn_write(&left->conn, stream, data, want);
+        }
+        carry(left, right, WIRE_MAX);
+        carry(right, left, WIRE_MAX);
+        CU_ASSERT_FATAL(sent + right->bytes > before);
+        now += HAUL_MICROSECOND;
+    }
+    CU_ASSERT_EQUAL(right->bytes, total);
+    seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
+    printf("\n  bulk, both ends on one core: %.2f GB/s", (double)total / 1e9 / seconds);
+}
+
+int main(void)
+{
+#define T(name)                                                                                    \
+    {                                                                                              \
+#name, name                                                                                \
+    }
+    static const struct unit_test tests[] = {
+        T(both_sides_are_proven_however_the_bytes_are_cut),
+        T(streams_ride_in_the_second_flight),
+        T(an_answer_comes_even_when_the_opener_has_ended),
+        T(an_unknown_protocol_is_refused_and_forgotten),
+        T(a_stream_that_is_not_negotiated_in_time_is_given_up),
+        T(another_peer_than_expected_is_refused),
+        T(garbage_ends_the_connection_in_every_phase),
+        T(a_peer_that_stalls_in_mid_handshake_is_given_up),
+        T(a_peer_that_never_selects_a_muxer_is_given_up),
+        T(output_that_does_not_move_ends_the_connection),
+        T(a_writer_is_held_back_and_told_when_there_is_room),
+        T(a_peer_that_asks_and_never_reads_is_held_back),
+        T(goaway_is_told_and_ends_opening),
+        T(bulk_flows_and_costs_little_beside_the_cipher),
+    };
+#undef T
+    int status = unit_main("conn", tests, HAUL_COUNT_OF(tests));
+
+    if (left != NULL) {
+        haul_conn_fini(&left->conn);
+        haul_conn_fini(&right->conn);
+    }
+    free(left);
+    free(right);
+    return status;
+}
