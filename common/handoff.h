@@ -75,7 +75,9 @@ enum haul_order_kind {
     HAUL_ORDER_REFUSE, /* id of a WANTED event, reason, retry_ms when the reason is BUSY */
     HAUL_ORDER_WRITE,  /* slot, length, hash, place: store bytes already verified by hash */
     HAUL_ORDER_READ,   /* place, hash, length (0 unknown), slot: read one block into the slot */
-    HAUL_ORDER_SYNC,   /* everything written before is durable at DONE */
+    HAUL_ORDER_SYNC,   /* everything written before is durable at DONE. The DONE of SYNC and WRITE has
+                        * in `length` how many packs the store has lost so far: whoever sees that
+                        * change between its first WRITE and its SYNC has lost blocks */
     HAUL_ORDER_KINDS
 };
 

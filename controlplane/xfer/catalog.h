@@ -29,7 +29,9 @@ HAUL_MUST_USE int haul_catalog_open(struct haul_catalog **catalog, const char *d
 void haul_catalog_close(struct haul_catalog *catalog);
 
 /* Building: begin, note each block once or more, then commit with `complete`, or drop. Blocks are
- * written in batches; a dataset that was never committed is dropped at the next open. */
+ * written in batches; a dataset that was never committed is dropped at the next open. The commit
+ * is durable when it returns; a commit of a root that is there and complete keeps what is there,
+ * with whom it is shared, and when. `build` is used up by commit, also by one that fails. */
 HAUL_MUST_USE int haul_catalog_begin(struct haul_catalog *catalog, uint64_t *build,
                                      struct haul_error *error);
 HAUL_MUST_USE int haul_catalog_note(struct haul_catalog *catalog, uint64_t build,
@@ -38,9 +40,10 @@ HAUL_MUST_USE int haul_catalog_commit(struct haul_catalog *catalog, uint64_t bui
                                       const struct haul_dataset *dataset, struct haul_error *error);
 void haul_catalog_drop(struct haul_catalog *catalog, uint64_t build);
 
-/* A dataset whose blocks are generated: leaf n is synthetic block n (haul_synthetic_fill), inner
- * nodes were written to the store. In memory only. */
-HAUL_MUST_USE int haul_catalog_add_synthetic(struct haul_catalog *catalog,
+/* A dataset whose leaves are generated: leaf n is synthetic block n. Its inner nodes were written
+ * to the store and noted in `build`, which this call takes over instead of a commit. In memory
+ * only: gone after the next open. */
+HAUL_MUST_USE int haul_catalog_add_synthetic(struct haul_catalog *catalog, uint64_t build,
                                              const struct haul_dataset *dataset,
                                              const struct haul_hash *leaves, uint64_t leaf_count,
                                              struct haul_error *error);
@@ -48,17 +51,20 @@ HAUL_MUST_USE int haul_catalog_add_synthetic(struct haul_catalog *catalog,
 bool haul_catalog_find(const struct haul_catalog *catalog, const struct haul_cid *root,
                        struct haul_dataset *dataset);
 
-/* Datasets in a stable order; false at the end. */
+/* Datasets in the order in which they were stored; false at the end. The cursor starts at 0. */
 bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
                        struct haul_dataset *dataset);
 
-/* PATH_UNKNOWN is never said here: CID_UNKNOWN when no such dataset is stored. */
+/* On for a peer: that peer may have it too, and of a dataset shared to all only that peer from now
+ * on. Off for NULL: nobody may have it. CID_UNKNOWN when no such dataset is stored, LIMIT beyond
+ * HAUL_CATALOG_PEERS_MAX. Durable when it returns. */
 HAUL_MUST_USE int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
                                      const struct haul_peer_id *peer /* NULL: all */, bool on,
                                      struct haul_error *error);
 
-/* May this peer have this dataset, and where is this block of it? Both answers are no for what is
- * not shared, not complete or not there, without a difference that the peer could see. */
+/* May this peer have this dataset? No for what is not shared, not complete or not there. And where
+ * is this block of it? No when the dataset is not complete or not there, or has no such block; to a
+ * peer it matters only after `allows`. A caller gives the peer one answer for every no. */
 bool haul_catalog_allows(const struct haul_catalog *catalog, const struct haul_cid *root,
                          const struct haul_peer_id *peer);
 bool haul_catalog_place(const struct haul_catalog *catalog, const struct haul_cid *root,

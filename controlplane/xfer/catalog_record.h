@@ -1,0 +1,19 @@
+/* How the catalog writes a dataset into its table: one value under the root's binary CID. All
+ * integers little-endian: version 1 (one byte), id 8, bytes 8, blocks 8, stored 8, flags 1 (1
+ * complete, 2 shared to all), peers 2 and for each a length byte and its bytes, name 2 and its
+ * bytes. Pure. */
+#pragma once
+
+#include "common/bytes.h"
+#include "controlplane/xfer/catalog.h"
+
+#define HAUL_CATALOG_RECORD_BYTES_MAX                                                              \
+    (40u + HAUL_CATALOG_PEERS_MAX * (HAUL_PEER_ID_BYTES_MAX + 1u) + 256u)
+
+/* Bytes written. */
+size_t haul_catalog_record_encode(const struct haul_dataset *dataset, uint64_t id,
+                                  uint8_t data[HAUL_CATALOG_RECORD_BYTES_MAX]);
+
+/* Everything but the root, which is the key. */
+HAUL_MUST_USE bool haul_catalog_record_decode(const uint8_t *data, size_t bytes,
+                                              struct haul_dataset *dataset, uint64_t *id);
