@@ -42,6 +42,8 @@ struct haul_behaviour {
 
 void *haul_stream_state(struct haul_stream *stream);
 void *haul_stream_argument(struct haul_stream *stream);
+/* The table itself: a service that owns its table (its first member) finds itself from a stream. */
+const struct haul_behaviour *haul_stream_behaviour(const struct haul_stream *stream);
 struct haul_host *haul_stream_host(struct haul_stream *stream);
 const struct haul_peer_id *haul_stream_peer(const struct haul_stream *stream);
 bool haul_stream_inbound(const struct haul_stream *stream);
