@@ -15,7 +15,7 @@ struct haul_dataplane_conf {
     enum haul_io_kind io_kind;
     enum haul_store_kind store_kind;
     const char *store_directory;
-    uint32_t filling_slots; /* 1 MiB each */
+    uint32_t filling_slots; /* 1 MiB each; 0 here and below: the default */
     uint32_t serving_slots;
     uint32_t control_slots;
     uint32_t receive_buffer_bytes;
@@ -34,11 +34,32 @@ struct haul_handoff *haul_dataplane_handoff(struct haul_dataplane *plane);
 size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphers,
                               size_t capacity);
 
+#define HAUL_WORKER_COUNTERS(X)                                                                    \
+    X(rx_unknown, "datagrams with a receiver id that names no flow: dropped in silence")           \
+    X(turns, "turns of the worker's loop")                                                         \
+    X(fetches, "blocks asked for")                                                                 \
+    X(fetched_bytes, "bytes of verified blocks")                                                   \
+    X(wrong_blocks, "blocks whose hash did not hold")                                              \
+    X(serves, "blocks given to flows to be sent")                                                  \
+    X(served_bytes, "bytes of blocks that peers finished")                                         \
+    X(slot_waits, "times a job had to wait for a slot")                                            \
+    X(reclaimed_slots, "serving slots taken back from silent peers")                               \
+    X(wants_refused, "wants refused because the table of jobs was full")                           \
+    X(filling_free, "filling slots that are free (gauge)")                                         \
+    X(serving_free, "serving slots that are free (gauge)")
+
+struct haul_worker_counters {
+#define X(name, help) uint64_t name;
+    HAUL_WORKER_COUNTERS(X)
+#undef X
+};
+
 /* What is in use and how the worker fares, for status. Any thread. */
 struct haul_dataplane_facts {
     struct haul_net_facts net;
     struct haul_store_facts store;
     struct haul_net_counters net_counters;
+    struct haul_worker_counters worker;
     const char *aead;               /* "aes-128-gcm/ipsec-mb" */
     double aead_ns_per_datagram[2]; /* measured at start: ipsec-mb, openssl; 0 when absent */
     uint64_t arena_bytes;

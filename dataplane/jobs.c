@@ -1,0 +1,156 @@
+/* The table of jobs: taken from a free list, queued through their own links, ended with one event.
+ */
+#include "dataplane/worker.h"
+
+#include <string.h>
+
+void haul_jobs_init(struct haul_worker *worker)
+{
+    for (uint32_t i = 0; i < HAUL_JOBS_MAX; i++)
+        worker->jobs[i].next = i + 1 < HAUL_JOBS_MAX ? (uint16_t)(i + 1) : HAUL_NO_JOB;
+    worker->free_job = 0;
+    for (uint32_t i = 0; i < HAUL_WANT_BUCKETS; i++)
+        worker->wants[i] = HAUL_NO_JOB;
+    haul_queue_init(&worker->unsent);
+}
+
+uint16_t haul_job_number(const struct haul_worker *worker, const struct haul_job *job)
+{
+    return (uint16_t)(job - worker->jobs);
+}
+
+/* NULL when the table is full. */
+struct haul_job *haul_job_new(struct haul_worker *worker, const struct haul_order *order)
+{
+    struct haul_job *job;
+    uint32_t reuse;
+
+    if (worker->free_job == HAUL_NO_JOB)
+        return NULL;
+    job = &worker->jobs[worker->free_job];
+    haul_assert(job->state == HAUL_JOB_FREE);
+    worker->free_job = job->next;
+    reuse = job->reuse + 1;
+    *job = (struct haul_job){
+        .order = *order,
+        .next = HAUL_NO_JOB,
+        .slot = HAUL_NO_SLOT,
+        .length = order->length,
+        .reuse = reuse,
+    };
+    return job;
+}
+
+static enum haul_slot_side slot_side(const struct haul_worker *worker, uint32_t slot)
+{
+    return slot < worker->slots.count[HAUL_SLOT_FILLING] ? HAUL_SLOT_FILLING : HAUL_SLOT_SERVING;
+}
+
+bool haul_job_slot_take(struct haul_worker *worker, struct haul_job *job, enum haul_slot_side side)
+{
+    uint32_t slot = haul_slots_take(&worker->slots, side);
+
+    if (slot == HAUL_NO_SLOT)
+        return false;
+    job->slot = slot;
+    job->memory = worker->slot_memory + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
+    worker->flows[job->order.flow].held[side]++;
+    return true;
+}
+
+static void job_slot_give(struct haul_worker *worker, struct haul_job *job)
+{
+    enum haul_slot_side side;
+
+    if (job->slot == HAUL_NO_SLOT)
+        return;
+    side = slot_side(worker, job->slot);
+    haul_assert(worker->flows[job->order.flow].held[side] > 0);
+    worker->flows[job->order.flow].held[side]--;
+    haul_slots_give(&worker->slots, job->slot);
+    job->slot = HAUL_NO_SLOT;
+}
+
+static bool job_has_flow(const struct haul_job *job)
+{
+    return job->order.kind == HAUL_ORDER_FETCH || job->order.kind == HAUL_ORDER_SERVE;
+}
+
+void haul_job_free(struct haul_worker *worker, struct haul_job *job)
+{
+    struct haul_worker_flow *flow = job_has_flow(job) ? &worker->flows[job->order.flow] : NULL;
+
+    haul_assert(job->state != HAUL_JOB_FREE && job->unsent == 0 && job->running == 0);
+    job_slot_give(worker, job);
+    if (job->order.kind == HAUL_ORDER_SERVE)
+        haul_serve_forget(worker, job);
+    job->state = HAUL_JOB_FREE;
+    job->next = worker->free_job;
+    worker->free_job = haul_job_number(worker, job);
+    if (flow != NULL) {
+        haul_assert(flow->jobs > 0);
+        flow->jobs--;
+        haul_flows_ended(worker, flow);
+    }
+}
+
+void haul_job_done(struct haul_worker *worker, struct haul_job *job, enum haul_status status)
+{
+    struct haul_event event = {
+        .kind = HAUL_EVENT_DONE,
+        .order = job->order.kind,
+        .status = (uint16_t)status,
+        .flow = job->order.flow,
+        .id = job->order.id,
+        .at = job->fault != 0 ? (uint64_t)job->fault : job->failed_packs,
+        .when = job->when != 0 ? job->when : worker->now,
+        .length = job->length,
+        .slot = job->order.slot,
+        .hash = job->order.hash,
+    };
+
+    haul_worker_event(worker, &event);
+    haul_job_free(worker, job);
+}
+
+void haul_queue_init(struct haul_queue *queue)
+{
+    *queue = (struct haul_queue){ .first = HAUL_NO_JOB, .last = HAUL_NO_JOB };
+}
+
+void haul_queue_push(struct haul_worker *worker, struct haul_queue *queue, struct haul_job *job)
+{
+    uint16_t number = haul_job_number(worker, job);
+
+    job->next = HAUL_NO_JOB;
+    if (queue->last == HAUL_NO_JOB)
+        queue->first = number;
+    else
+        worker->jobs[queue->last].next = number;
+    queue->last = number;
+    queue->count++;
+}
+
+struct haul_job *haul_queue_first(struct haul_worker *worker, struct haul_queue *queue)
+{
+    return queue->first == HAUL_NO_JOB ? NULL : &worker->jobs[queue->first];
+}
+
+/* Constant for the first, a walk for any other (a cancelled order). */
+void haul_queue_remove(struct haul_worker *worker, struct haul_queue *queue, struct haul_job *job)
+{
+    uint16_t number = haul_job_number(worker, job), before = HAUL_NO_JOB;
+
+    for (uint16_t at = queue->first; at != number; at = worker->jobs[at].next) {
+        haul_assert(at != HAUL_NO_JOB);
+        before = at;
+    }
+    if (before == HAUL_NO_JOB)
+        queue->first = job->next;
+    else
+        worker->jobs[before].next = job->next;
+    if (queue->last == number)
+        queue->last = before;
+    job->next = HAUL_NO_JOB;
+    queue->count--;
+}

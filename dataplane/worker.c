@@ -1,0 +1,233 @@
+/* The worker's loop, one line a step. A turn that moved nothing ends in a sleep. */
+#include "dataplane/worker.h"
+
+#include <sched.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define RECEIVE_BATCH 8u  /* trains between two looks at everything else */
+#define SEND_BATCH    4u  /* trains sealed, then sent: they stay in the second-level cache */
+#define SEND_TURN     16u /* trains that a turn may send before it receives again */
+#define POLL_SPAN     (20 * HAUL_MICROSECOND) /* shorter than a sleep takes to wake from */
+#define BLOCKED_SPAN  (10 * HAUL_MILLISECOND)
+#define GAUGES_TURNS  64u               /* turns between two looks at the gauges, while busy */
+#define END_SPAN      (5 * HAUL_SECOND) /* for what the disk still does at the end */
+
+haul_time haul_worker_clock(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
+}
+
+/* The ring holds at least as many cells as final events and wants can be outstanding. */
+void haul_worker_event(struct haul_worker *worker, const struct haul_event *event)
+{
+    haul_assert(haul_handoff_event(worker->handoff, event));
+}
+
+/* Hands a train to the flows that its datagrams name: nearly always one flow, one call. */
+static void train_input(struct haul_worker *worker, const struct haul_train *train)
+{
+    size_t at = 0;
+
+    while (at < train->bytes) {
+        struct haul_worker_flow *flow = NULL;
+        size_t left = train->bytes - at;
+        uint32_t receiver;
+
+        if (haul_flow_receiver(train->data + at, left < train->segment ? left : train->segment,
+                               &receiver))
+            flow = haul_flows_find(worker, receiver);
+        if (flow == NULL) {
+            haul_counter_add(&worker->counters.rx_unknown, 1);
+            at += train->segment;
+            continue;
+        }
+        at += haul_flow_input(flow->flow, train, at, worker->now);
+        haul_flows_events(worker, flow);
+    }
+}
+
+static bool worker_receive(struct haul_worker *worker)
+{
+    struct haul_train trains[RECEIVE_BATCH];
+    size_t count = haul_net_receive(worker->net, trains, RECEIVE_BATCH);
+
+    for (size_t i = 0; i < count; i++) {
+        worker->now = haul_worker_clock();
+        train_input(worker, &trains[i]);
+    }
+    haul_net_release(worker->net, trains, count);
+    return count > 0;
+}
+
+/* Fills trains from the flows in turn, one train each. */
+static size_t trains_fill(struct haul_worker *worker, struct haul_train *trains, size_t count)
+{
+    uint32_t segments = haul_net_facts(worker->net)->segments_max;
+    size_t used = 0;
+    uint32_t quiet = 0;
+
+    while (used < count && quiet < worker->open_count) {
+        struct haul_worker_flow *flow =
+            &worker->flows[worker->open[worker->send_next++ % worker->open_count]];
+
+        if (flow->flow != NULL &&
+            haul_flow_output(flow->flow, &trains[used], segments, worker->now)) {
+            used++;
+            quiet = 0;
+        } else {
+            trains[used].bytes = 0;
+            quiet++;
+        }
+    }
+    return used;
+}
+
+/* What is due goes out: data, acknowledgements, timers. */
+static bool worker_send(struct haul_worker *worker)
+{
+    struct haul_train trains[SEND_BATCH];
+    size_t sent = 0, used = SEND_BATCH;
+
+    worker->blocked = false;
+    while (worker->open_count > 0 && sent < SEND_TURN && used == SEND_BATCH) {
+        size_t count = haul_net_reserve(worker->net, trains, SEND_BATCH);
+
+        if (count == 0) {
+            worker->blocked = true;
+            break;
+        }
+        worker->now = haul_worker_clock();
+        used = trains_fill(worker, trains, count);
+        haul_net_send(worker->net, trains, count);
+        sent += used;
+    }
+    for (uint32_t i = 0; i < worker->open_count; i++)
+        haul_flows_events(worker, &worker->flows[worker->open[i]]);
+    return sent > 0;
+}
+
+static void worker_report(struct haul_worker *worker)
+{
+    struct haul_store_facts facts;
+
+    haul_store_facts(worker->store, &facts);
+    haul_counter_set(&worker->store_facts.blocks, facts.blocks);
+    haul_counter_set(&worker->store_facts.bytes, facts.bytes);
+    haul_counter_set(&worker->store_facts.failed_packs, facts.failed_packs);
+    haul_counter_set(&worker->store_facts.damaged_packs, facts.damaged_packs);
+    haul_counter_set(&worker->counters.filling_free, worker->slots.free_count[HAUL_SLOT_FILLING]);
+    haul_counter_set(&worker->counters.serving_free, worker->slots.free_count[HAUL_SLOT_SERVING]);
+}
+
+static bool serves_wait(const struct haul_worker *worker)
+{
+    for (uint32_t i = 0; i < worker->open_count; i++) {
+        if (worker->flows[worker->open[i]].serves.count > 0)
+            return true;
+    }
+    return false;
+}
+
+/* How long nothing will be due. */
+static haul_time worker_span(const struct haul_worker *worker)
+{
+    haul_time due = HAUL_TIME_NEVER;
+
+    for (uint32_t i = 0; i < worker->open_count; i++) {
+        const struct haul_worker_flow *flow = &worker->flows[worker->open[i]];
+
+        if (flow->flow != NULL)
+            due = haul_time_min(due, haul_flow_deadline(flow->flow));
+    }
+    if (serves_wait(worker))
+        due = haul_time_min(due, worker->reclaim_at);
+    if (due == HAUL_TIME_NEVER)
+        return HAUL_TIME_NEVER;
+    return haul_time_since(haul_worker_clock(), due);
+}
+
+static void worker_rest(struct haul_worker *worker)
+{
+    int fds[2] = { worker->handoff->orders_fd, haul_io_fd(worker->io) };
+    haul_time span = worker_span(worker);
+
+    worker_report(worker);
+    if (worker->blocked)
+        span = haul_time_min(haul_time_max(span, HAUL_MILLISECOND), BLOCKED_SPAN);
+    else if (worker->spin || span < POLL_SPAN)
+        span = 0;
+    haul_net_wait(worker->net, fds, fds[1] >= 0 ? 2 : 1, span);
+}
+
+static void worker_turn(struct haul_worker *worker)
+{
+    bool busy;
+
+    worker->now = haul_worker_clock();
+    worker->submitted = false;
+    haul_counter_add(&worker->counters.turns, 1);
+    busy = haul_orders_take(worker);
+    busy |= worker_receive(worker);
+    busy |= haul_place_reap(worker);
+    haul_fetch_pump(worker);
+    haul_serve_pump(worker);
+    busy |= worker_send(worker);
+    haul_io_kick(worker->io);
+    if (!busy && !worker->submitted)
+        worker_rest(worker);
+    else if (worker->counters.turns % GAUGES_TURNS == 0)
+        worker_report(worker);
+}
+
+static bool worker_has_io(const struct haul_worker *worker)
+{
+    for (uint32_t i = 0; i < HAUL_JOBS_MAX; i++) {
+        if (worker->jobs[i].running != 0)
+            return true;
+    }
+    return false;
+}
+
+/* Says good-bye to the peers, then waits for the disk: it must not write to slots that are gone. */
+static void worker_end(struct haul_worker *worker)
+{
+    haul_time limit = haul_time_add(haul_worker_clock(), END_SPAN);
+
+    worker->now = haul_worker_clock();
+    for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
+        struct haul_worker_flow *flow = &worker->flows[i];
+
+        if (flow->flow != NULL && !flow->closing) {
+            flow->closing = true;
+            haul_flow_close(flow->flow, worker->now);
+        }
+    }
+    worker_send(worker);
+    while (worker_has_io(worker) && haul_worker_clock() < limit) {
+        int fd = haul_io_fd(worker->io);
+
+        if (!haul_place_reap(worker))
+            haul_net_wait(worker->net, &fd, fd >= 0 ? 1 : 0, HAUL_MILLISECOND);
+    }
+    for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
+        if (worker->flows[i].flow != NULL)
+            haul_flow_fini(worker->flows[i].flow);
+        worker->flows[i].flow = NULL;
+    }
+}
+
+void *haul_worker_run(void *context)
+{
+    struct haul_worker *worker = context;
+
+    prctl(PR_SET_NAME, "haul-worker");
+    prctl(PR_SET_TIMERSLACK, 1000ul); /* a pacer's deadlines are microseconds away */
+    while (haul_counter_read(&worker->stop) == 0)
+        worker_turn(worker);
+    worker_end(worker);
+    return NULL;
+}
