@@ -1,0 +1,306 @@
+#include "controlplane/cmd/extract.h"
+
+#include "controlplane/cmd/tree.h"
+#include "controlplane/content/name.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int unwritable(const struct haul_extract *extract, const char *what,
+                      struct haul_error *error)
+{
+    return haul_fail(error, HAUL_E_TARGET_UNWRITABLE, "%s '%.120s': %s", what, extract->target,
+                     strerror(errno));
+}
+
+/* Splits the target into the directory that holds it, opened, and its name in there. */
+static int target_split(struct haul_extract *extract, struct haul_error *error)
+{
+    char path[PATH_MAX];
+    size_t length = strlen(extract->target);
+    char *slash;
+
+    while (length > 1 && extract->target[length - 1] == '/')
+        length--;
+    if (length == 0 || length >= sizeof path)
+        return haul_fail(error, HAUL_E_USAGE, "the target path is empty or too long");
+    memcpy(path, extract->target, length);
+    path[length] = '\0';
+    slash = strrchr(path, '/');
+    if (strlen(slash == NULL ? path : slash + 1) > NAME_MAX - 32)
+        return haul_fail(error, HAUL_E_USAGE, "the name of the target is too long");
+    snprintf(extract->name, sizeof extract->name, "%s", slash == NULL ? path : slash + 1);
+    if (extract->name[0] == '\0' || strcmp(extract->name, ".") == 0 ||
+        strcmp(extract->name, "..") == 0)
+        return haul_fail(error, HAUL_E_TARGET_EXISTS, "the target '%.120s' is a directory",
+                         extract->target);
+    if (slash != NULL)
+        slash[slash == path ? 1 : 0] = '\0';
+    extract->parent = open(slash == NULL ? "." : path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return extract->parent < 0 ? unwritable(extract, "cannot open the directory of", error) : 0;
+}
+
+int haul_extract_open(struct haul_extract *extract, const char *target, struct haul_error *error)
+{
+    struct stat facts;
+
+    *extract = (struct haul_extract){ .target = target, .parent = -1, .root = -1, .near = -1 };
+    for (size_t i = 0; i < HAUL_EXTRACT_FILES_MAX; i++)
+        extract->files[i] = -1;
+    if (target_split(extract, error) < 0)
+        return -1;
+    if (fstatat(extract->parent, extract->name, &facts, AT_SYMLINK_NOFOLLOW) == 0) {
+        haul_fail(error, HAUL_E_TARGET_EXISTS, "the target '%.120s' exists", target);
+    } else if (faccessat(extract->parent, ".", W_OK | X_OK, AT_EACCESS) < 0) {
+        unwritable(extract, "cannot write into the directory of", error);
+    } else {
+        snprintf(extract->part, sizeof extract->part, "%.220s.haul-part-%d", extract->name,
+                 (int)getpid());
+        return 0;
+    }
+    close(extract->parent);
+    extract->parent = -1;
+    return -1;
+}
+
+static void facts_keep(struct haul_extract *extract, size_t file, const Haul__Ctl__Entry *entry)
+{
+    extract->facts[file] = *entry;
+    extract->facts[file].path = extract->facts[file].target = (ProtobufCBinaryData){ 0 };
+    extract->facts[file].cid = NULL;
+}
+
+static int facts_apply(struct haul_extract *extract, int fd, const Haul__Ctl__Entry *entry,
+                       struct haul_error *error)
+{
+    const struct timespec times[2] = {
+        { .tv_nsec = UTIME_OMIT },
+        { .tv_sec = entry->mtime_seconds, .tv_nsec = (long)entry->mtime_nanoseconds },
+    };
+
+    if (entry->has_mode && fchmod(fd, entry->mode & 0777) < 0)
+        return unwritable(extract, "cannot set a mode in", error);
+    if (entry->has_mtime && futimens(fd, times) < 0)
+        return unwritable(extract, "cannot set a time in", error);
+    return 0;
+}
+
+/* The target itself, as its part. */
+static int root_make(struct haul_extract *extract, const Haul__Ctl__Entry *entry, int *fd,
+                     struct haul_error *error)
+{
+    char target[PATH_MAX];
+    int made = -1;
+
+    switch (entry->kind) {
+    case HAUL__CTL__KIND__DIRECTORY:
+        extract->is_directory = true;
+        if (mkdirat(extract->parent, extract->part, entry->has_mode ? 0700 : 0777) == 0)
+            made = openat(extract->parent, extract->part,
+                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        break;
+    case HAUL__CTL__KIND__FILE:
+        made = openat(extract->parent, extract->part,
+                      O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        break;
+    case HAUL__CTL__KIND__LINK:
+        extract->is_link = true;
+        snprintf(target, sizeof target, "%.*s", (int)entry->target.len,
+                 (const char *)entry->target.data);
+        if (symlinkat(target, extract->parent, extract->part) == 0)
+            made = dup(extract->parent);
+        break;
+    case HAUL__CTL__KIND__DIRECTORY_END:
+    case HAUL__CTL__KIND__INPUT:
+    case _HAUL__CTL__KIND_IS_INT_SIZE:
+        errno = EINVAL;
+        break;
+    }
+    if (made < 0)
+        return unwritable(extract, "cannot make the part beside", error);
+    extract->root = made;
+    if (entry->kind == HAUL__CTL__KIND__FILE) {
+        *fd = dup(made);
+        extract->files[entry->id % HAUL_EXTRACT_FILES_MAX] = dup(made);
+        facts_keep(extract, entry->id % HAUL_EXTRACT_FILES_MAX, entry);
+    }
+    return 0;
+}
+
+static int hostile(struct haul_error *error)
+{
+    return haul_fail(error, HAUL_E_MANIFEST_HOSTILE, "a path of the dataset is not allowed");
+}
+
+/* The directory `path` (below the part), reached name by name and never through a link. */
+static int near_open(struct haul_extract *extract, const char *path, struct haul_error *error)
+{
+    int at;
+
+    if (extract->near >= 0 && strcmp(path, extract->near_path) == 0)
+        return 0;
+    at = dup(extract->root);
+    for (const char *name = path; at >= 0 && *name != '\0';) {
+        char text[HAUL_NAME_BYTES_MAX + 1];
+        size_t bytes = strcspn(name, "/");
+        int next;
+
+        if (!haul_name_allowed(name, bytes)) {
+            close(at);
+            return hostile(error);
+        }
+        memcpy(text, name, bytes);
+        text[bytes] = '\0';
+        next = openat(at, text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        close(at);
+        at = next;
+        name += bytes + (name[bytes] == '/');
+    }
+    if (at < 0)
+        return unwritable(extract, "cannot open a directory in", error);
+    if (extract->near >= 0)
+        close(extract->near);
+    extract->near = at;
+    snprintf(extract->near_path, sizeof extract->near_path, "%s", path);
+    return 0;
+}
+
+static int file_make(struct haul_extract *extract, const Haul__Ctl__Entry *entry, const char *name,
+                     int *fd, struct haul_error *error)
+{
+    size_t file = entry->id;
+    int made;
+
+    if (file >= HAUL_EXTRACT_FILES_MAX || extract->files[file] >= 0)
+        return haul_fail(error, HAUL_E_INTERNAL, "the node opened one file twice");
+    made = openat(extract->near, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (made < 0)
+        return unwritable(extract, "cannot make a file in", error);
+    extract->files[file] = made;
+    facts_keep(extract, file, entry);
+    *fd = dup(made);
+    return *fd < 0 ? unwritable(extract, "cannot keep a file open in", error) : 0;
+}
+
+static int directory_end(struct haul_extract *extract, const Haul__Ctl__Entry *entry,
+                         const char *path, struct haul_error *error)
+{
+    if (near_open(extract, path, error) < 0)
+        return -1;
+    return facts_apply(extract, extract->near, entry, error);
+}
+
+static int entry_make(struct haul_extract *extract, const Haul__Ctl__Entry *entry, char *path,
+                      int *fd, struct haul_error *error)
+{
+    char *slash = strrchr(path, '/');
+    const char *name = slash == NULL ? path : slash + 1;
+    char target[PATH_MAX];
+
+    if (!haul_name_allowed(name, strlen(name)))
+        return hostile(error);
+    if (slash != NULL)
+        *slash = '\0';
+    if (near_open(extract, slash == NULL ? "" : path, error) < 0)
+        return -1;
+    switch (entry->kind) {
+    case HAUL__CTL__KIND__FILE:
+        return file_make(extract, entry, name, fd, error);
+    case HAUL__CTL__KIND__DIRECTORY:
+        if (mkdirat(extract->near, name, entry->has_mode ? 0700 : 0777) < 0)
+            return unwritable(extract, "cannot make a directory in", error);
+        return 0;
+    case HAUL__CTL__KIND__LINK:
+        if (entry->target.len >= sizeof target)
+            return hostile(error);
+        memcpy(target, entry->target.data, entry->target.len);
+        target[entry->target.len] = '\0';
+        if (symlinkat(target, extract->near, name) < 0)
+            return unwritable(extract, "cannot make a link in", error);
+        return 0;
+    case HAUL__CTL__KIND__DIRECTORY_END:
+    case HAUL__CTL__KIND__INPUT:
+    case _HAUL__CTL__KIND_IS_INT_SIZE:
+        break;
+    }
+    return haul_fail(error, HAUL_E_INTERNAL, "the node sent an unknown kind of entry");
+}
+
+int haul_extract_entry(struct haul_extract *extract, const Haul__Ctl__Entry *entry, int *fd,
+                       struct haul_error *error)
+{
+    char path[PATH_MAX];
+
+    *fd = -1;
+    if (entry->path.len >= sizeof path || memchr(entry->path.data, '\0', entry->path.len) != NULL)
+        return hostile(error);
+    memcpy(path, entry->path.data, entry->path.len);
+    path[entry->path.len] = '\0';
+    if (entry->kind == HAUL__CTL__KIND__DIRECTORY_END)
+        return directory_end(extract, entry, path, error);
+    extract->made++;
+    if (path[0] == '\0')
+        return extract->root >= 0 ? haul_fail(error, HAUL_E_INTERNAL, "the node named two targets")
+                                  : root_make(extract, entry, fd, error);
+    if (extract->root < 0 || !extract->is_directory)
+        return hostile(error);
+    return entry_make(extract, entry, path, fd, error);
+}
+
+int haul_extract_finished(struct haul_extract *extract, uint64_t id, struct haul_error *error)
+{
+    int failed;
+
+    if (id >= HAUL_EXTRACT_FILES_MAX || extract->files[id] < 0)
+        return haul_fail(error, HAUL_E_INTERNAL, "the node finished a file that is not open");
+    failed = facts_apply(extract, extract->files[id], &extract->facts[id], error);
+    close(extract->files[id]);
+    extract->files[id] = -1;
+    return failed;
+}
+
+int haul_extract_commit(struct haul_extract *extract, struct haul_error *error)
+{
+    int failed;
+
+    if (extract->root < 0)
+        return haul_fail(error, HAUL_E_INTERNAL, "the node sent nothing");
+    failed = extract->is_directory ? syncfs(extract->root)
+             : extract->is_link    ? 0
+                                   : fsync(extract->root);
+    if (failed < 0)
+        return unwritable(extract, "cannot flush", error);
+    failed =
+        renameat2(extract->parent, extract->part, extract->parent, extract->name, RENAME_NOREPLACE);
+    /* Some file systems cannot refuse to replace; the target was not there when this began. */
+    if (failed < 0 && errno == EINVAL)
+        failed = renameat(extract->parent, extract->part, extract->parent, extract->name);
+    if (failed < 0 && errno == EEXIST)
+        return haul_fail(error, HAUL_E_TARGET_EXISTS, "the target '%.120s' exists by now",
+                         extract->target);
+    if (failed < 0 || fsync(extract->parent) < 0)
+        return unwritable(extract, "cannot rename the part to", error);
+    extract->part[0] = '\0';
+    return 0;
+}
+
+void haul_extract_close(struct haul_extract *extract)
+{
+    for (size_t i = 0; i < HAUL_EXTRACT_FILES_MAX; i++) {
+        if (extract->files[i] >= 0)
+            close(extract->files[i]);
+    }
+    if (extract->near >= 0)
+        close(extract->near);
+    if (extract->root >= 0 && extract->part[0] != '\0')
+        haul_tree_remove(extract->parent, extract->part);
+    if (extract->root >= 0)
+        close(extract->root);
+    if (extract->parent >= 0)
+        close(extract->parent);
+    extract->root = extract->parent = extract->near = -1;
+}

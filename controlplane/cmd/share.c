@@ -1,0 +1,88 @@
+/* haul share: makes a stored dataset fetchable, or ends that, and prints its ticket. A path is put
+ * first. */
+#include "controlplane/cmd/share.h"
+#include "controlplane/cmd/attach.h"
+#include "controlplane/cmd/print.h"
+#include "controlplane/cmd/put.h"
+
+#include <string.h>
+
+static void show(const struct haul_options *options, const Haul__Ctl__Done *done, bool own_node)
+{
+    bool off = haul_options_has(options, HAUL_OPTION_OFF);
+
+    if (haul_options_has(options, HAUL_OPTION_JSON)) {
+        json_t *object = json_object();
+
+        json_object_set_new(object, "event", json_string(off ? "unshared" : "shared"));
+        json_object_set_new(object, "cid", json_string(done->cid));
+        if (!off)
+            json_object_set_new(object, "ticket", json_string(done->ticket));
+        json_object_set_new(object, "serving", json_boolean(!off && !own_node));
+        haul_print_json(object);
+        return;
+    }
+    if (off) {
+        haul_print_note(options, "no longer shared: %s", done->cid);
+        return;
+    }
+    printf("%s\n", done->ticket);
+    if (own_node)
+        haul_print_note(options, "recorded; run `haul node` in this home to serve it");
+}
+
+int haul_share_run(const struct haul_options *options, struct haul_attach *attach, const char *cid,
+                   struct haul_error *error)
+{
+    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
+    Haul__Ctl__ShareAsk share = HAUL__CTL__SHARE_ASK__INIT;
+    const Haul__Ctl__Answer *answer;
+
+    share.cid = (char *)cid;
+    share.off = haul_options_has(options, HAUL_OPTION_OFF);
+    share.peers = (char **)options->list;
+    share.n_peers = options->list_count;
+    ask.what_case = HAUL__CTL__ASK__WHAT_SHARE;
+    ask.share = &share;
+    if (haul_client_ask(&attach->client, &ask, error) < 0 ||
+        haul_client_next(&attach->client, -1, &answer, error) < 0)
+        return -1;
+    if (answer->what_case != HAUL__CTL__ANSWER__WHAT_DONE)
+        return haul_fail(error, HAUL_E_INTERNAL, "the node did not answer the request to share");
+    show(options, answer->done, attach->child > 0);
+    return 0;
+}
+
+/* A CID names what is stored; anything else is a path to be put first. */
+static int cid_of(const struct haul_options *options, struct haul_attach *attach,
+                  char cid[HAUL_CID_TEXT_BYTES], struct haul_error *error)
+{
+    const char *what = options->arguments[0];
+    struct haul_cid parsed;
+
+    if (haul_cid_parse(what, &parsed)) {
+        haul_cid_print(&parsed, cid);
+        return 0;
+    }
+    if (haul_options_has(options, HAUL_OPTION_OFF))
+        return haul_fail(error, HAUL_E_CID_MALFORMED, "'%.80s' is not a CID", what);
+    if (haul_put_run(options, attach, what, cid, error) < 0)
+        return -1;
+    return haul_attach_again(attach, error);
+}
+
+int haul_cmd_share(const struct haul_options *options)
+{
+    char cid[HAUL_CID_TEXT_BYTES];
+    struct haul_attach attach;
+    struct haul_error error;
+    int failed = haul_attach_open(&attach, options, true, &error);
+
+    if (failed == 0) {
+        failed = cid_of(options, &attach, cid, &error);
+        if (failed == 0)
+            failed = haul_share_run(options, &attach, cid, &error);
+        haul_attach_close(&attach);
+    }
+    return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;
+}
