@@ -90,6 +90,15 @@ static bool make_room(struct haul_dir_build *build, size_t name_bytes)
     return true;
 }
 
+/* -1, having said what is wrong with a name. */
+static int refuse_name(struct haul_error *error, const char *what, const char *name, size_t bytes)
+{
+    char text[HAUL_NAME_TEXT_BYTES];
+
+    haul_name_print(name, bytes, text);
+    return haul_fail(error, HAUL_E_SOURCE_NAME, "%s \"%s\"", what, text);
+}
+
 int haul_dir_build_add(struct haul_dir_build *build, const char *name,
                        const struct haul_built *entry, struct haul_error *error)
 {
@@ -98,7 +107,7 @@ int haul_dir_build_add(struct haul_dir_build *build, const char *name,
 
     haul_assert(!build->ended && entry->tsize <= TSIZE_MAX);
     if (!haul_name_allowed(name, bytes))
-        return haul_fail(error, HAUL_E_SOURCE_NAME, "\"%.64s\"", name);
+        return refuse_name(error, "an entry is named", name, bytes);
     if (build->count == HAUL_DIRECTORY_ENTRIES_MAX)
         return haul_fail(error, HAUL_E_LIMIT, "a directory has more than %u entries",
                          HAUL_DIRECTORY_ENTRIES_MAX);
@@ -179,8 +188,8 @@ int haul_dir_build_end(struct haul_dir_build *build, struct haul_error *error)
         const struct entry *entry = &build->entries[i];
 
         if (by_name(entry - 1, entry, build->names) == 0)
-            return haul_fail(error, HAUL_E_SOURCE_NAME, "two entries are named \"%.*s\"",
-                             (int)entry->name_bytes, build->names + entry->name_at);
+            return refuse_name(error, "two entries are named", build->names + entry->name_at,
+                               entry->name_bytes);
     }
     build->flat = fits_flat(build);
     build->ended = true;
@@ -358,7 +367,7 @@ int haul_symlink_build(uint8_t code, const char *target, size_t bytes, const str
     struct haul_out inner = haul_out_to(message, sizeof message);
 
     if (bytes == 0 || bytes > HAUL_SYMLINK_BYTES_MAX || memchr(target, 0, bytes) != NULL)
-        return haul_fail(error, HAUL_E_SOURCE_NAME, "a symbolic link to \"%.64s\"", target);
+        return refuse_name(error, "a symbolic link leads to", target, bytes);
     if (meta != NULL)
         unixfs.meta = *meta;
     haul_unixfs_encode(&inner, &unixfs, NULL, 0);

@@ -56,3 +56,28 @@ bool haul_name_allowed(const char *name, size_t bytes)
     return memchr(name, '/', bytes) == NULL && memchr(name, 0, bytes) == NULL &&
            haul_utf8_valid(name, bytes);
 }
+
+void haul_name_print(const char *name, size_t bytes, char text[HAUL_NAME_TEXT_BYTES])
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t at = 0;
+
+    for (size_t i = 0; i < bytes; i++) {
+        uint8_t byte = (uint8_t)name[i];
+
+        if (at + sizeof "\\xNN..." > HAUL_NAME_TEXT_BYTES) {
+            memcpy(text + at, "...", 3);
+            at += 3;
+            break;
+        }
+        if (byte >= 0x20 && byte < 0x7f && byte != '\\') {
+            text[at++] = (char)byte;
+            continue;
+        }
+        text[at++] = '\\';
+        text[at++] = 'x';
+        text[at++] = hex[byte >> 4];
+        text[at++] = hex[byte & 15];
+    }
+    text[at] = 0;
+}

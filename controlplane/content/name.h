@@ -11,3 +11,9 @@ bool haul_name_allowed(const char *name, size_t bytes);
 
 /* Well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing beyond U+10FFFF). */
 bool haul_utf8_valid(const char *text, size_t bytes);
+
+/* A name for a message: everything that is not printable ASCII as \xNN, cut with "..." at the end
+ * of the space. */
+#define HAUL_NAME_TEXT_BYTES 128u
+
+void haul_name_print(const char *name, size_t bytes, char text[HAUL_NAME_TEXT_BYTES]);

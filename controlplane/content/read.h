@@ -51,8 +51,9 @@ struct haul_node {
     struct haul_meta meta; /* of a whole entry only; parts have none that counts */
     /* private to read.c */
     struct haul_expect expect;
-    struct haul_dagpb links;
-    struct haul_unixfs unixfs;
+    struct haul_dagpb all;     /* every link, for haul_node_find */
+    struct haul_dagpb links;   /* those that haul_node_next has not given yet */
+    struct haul_unixfs unixfs; /* its cursor over blocksizes moves with the links */
     uint64_t next_offset;
 };
 
