@@ -9,6 +9,11 @@
  *   asker    want -> (FILLING ...) -> FILLED -> verdict            | REFUSED | WITHDRAWN
  *   seeder   WANTED -> serve | refuse -> SERVED
  *
+ * Each want ends with exactly one of FILLED, REFUSED and WITHDRAWN. Each WANTED is followed by
+ * exactly one SERVED, at once after refuse; it may also come before serve or refuse were called
+ * (the peer withdrew, or the flow ended), and then the answer given later is ignored and its slot
+ * was never touched. When the flow ends, unfilled wants get WITHDRAWN with the status of the end.
+ *
  * Peer input is never asserted on: what cannot be understood is dropped and counted. */
 #pragma once
 
@@ -28,7 +33,7 @@ struct haul_flow_conf {
     uint16_t payload_first;         /* payload class before the path is measured (1152 or 1408) */
 };
 
-/* Bytes of memory, aligned to 64, that a flow with these limits needs. */
+/* Bytes of memory, aligned to 64, that a flow under a grant with this wants_max needs. */
 size_t haul_flow_bytes(uint16_t wants_max);
 
 /* `memory` is borrowed until fini, which wipes the keys in it. */
@@ -55,9 +60,10 @@ haul_time haul_flow_deadline(const struct haul_flow *flow);
 
 #define HAUL_FLOW_NO_HANDLE 0u
 
-/* Asks for `length` bytes (0: the whole block, its length unknown) of a block at `offset`, to be
- * placed in `slot` at the same offset. `tag` comes back in events. Returns the handle, never zero
- * and never used twice in a flow, or HAUL_FLOW_NO_HANDLE when wants_max are outstanding. */
+/* Asks for `length` bytes (0: all from there on, the block's length being unknown) of a block at
+ * `offset`, a multiple of 64, to be placed in `slot` at the same offset. `tag` comes back in
+ * events. Returns the handle, never zero and never used twice in a flow, or HAUL_FLOW_NO_HANDLE
+ * when wants_max are outstanding or the flow has ended. */
 uint32_t haul_flow_want(struct haul_flow *flow, const struct haul_hash *hash, uint32_t offset,
                         uint32_t length, uint8_t *slot, uint64_t tag, haul_time now);
 
@@ -77,7 +83,7 @@ void haul_flow_refuse(struct haul_flow *flow, uint32_t handle, enum haul_refusal
                       uint32_t retry_ms, haul_time now);
 
 /* Takes a serving slot back from a peer that acknowledged nothing for 3 probe timeouts: true when
- * the flow let go (SERVED with GONE follows); the want is answered busy. */
+ * the flow let go (SERVED follows); the want is answered busy. */
 bool haul_flow_reclaim(struct haul_flow *flow, uint32_t handle, haul_time now);
 
 /* Says good-bye (sent a few times, never acknowledged) and ends: DOWN follows. */
