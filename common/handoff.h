@@ -71,13 +71,14 @@ enum haul_order_kind {
     HAUL_ORDER_CLOSE,  /* flow: end it; wants and serves end first, each with its DONE */
     HAUL_ORDER_FETCH,  /* flow, hash, length (0 unknown), place: get one block, verify, put it */
     HAUL_ORDER_CANCEL, /* target: withdraw that FETCH; its own DONE says how it ended */
-    HAUL_ORDER_SERVE,  /* id of a WANTED event, place, length: send it. length is the block's */
+    HAUL_ORDER_SERVE,  /* id of a WANTED event, place, length: send it. length is the block's; 0
+                          (unknown) for STORE and SYNTHETIC: the place says */
     HAUL_ORDER_REFUSE, /* id of a WANTED event, reason, retry_ms when the reason is BUSY */
     HAUL_ORDER_WRITE,  /* slot, length, hash, place: store bytes already verified by hash */
     HAUL_ORDER_READ,   /* place, hash, length (0 unknown), slot: read one block into the slot */
-    HAUL_ORDER_SYNC,   /* everything written before is durable at DONE. The DONE of SYNC and WRITE has
-                        * in `length` how many packs the store has lost so far: whoever sees that
-                        * change between its first WRITE and its SYNC has lost blocks */
+    HAUL_ORDER_SYNC, /* everything written before is durable at DONE. The DONE of SYNC and WRITE has
+                      * in `length` how many packs the store has lost so far: whoever sees that
+                      * change between its first WRITE and its SYNC has lost blocks */
     HAUL_ORDER_KINDS
 };
 

@@ -106,7 +106,9 @@ void haul_serve_order(struct haul_worker *worker, const struct haul_order *order
     job->order = *order;
     job->order.flow = number;
     job->length = order->length;
-    if (order->length == 0 || order->length > HAUL_BLOCK_BYTES_MAX ||
+    if ((order->length == 0 && order->place.kind != HAUL_PLACE_STORE &&
+         order->place.kind != HAUL_PLACE_SYNTHETIC) ||
+        order->length > HAUL_BLOCK_BYTES_MAX ||
         (order->place.kind == HAUL_PLACE_SLOT &&
          order->place.index >= worker->handoff->slot_count)) {
         haul_flow_refuse(flow->flow, job->handle, HAUL_REFUSAL_FAILED, 0, worker->now);
@@ -200,7 +202,8 @@ void haul_serve_pump(struct haul_worker *worker)
 void haul_serve_read(struct haul_worker *worker, struct haul_job *job)
 {
     struct haul_flow *flow = worker->flows[job->order.flow].flow;
-    bool missing = job->fault == ENOENT || (job->fault == 0 && job->length != job->order.length);
+    bool missing = job->fault == ENOENT ||
+                   (job->fault == 0 && job->order.length != 0 && job->length != job->order.length);
 
     if (job->ended) {
         haul_job_done(worker, job, (enum haul_status)job->status);
