@@ -92,6 +92,42 @@ bool haul_addr_parse(const char *text, struct haul_addr *addr)
     return true;
 }
 
+bool haul_prefix_parse(const char *text, size_t bytes, struct haul_prefix *prefix)
+{
+    const char *slash = memchr(text, '/', bytes);
+    struct haul_prefix found = { .family = 4 };
+    uint64_t bits;
+
+    if (slash == NULL)
+        return false;
+    if (memchr(text, ':', (size_t)(slash - text)) != NULL)
+        found.family = 6;
+    if (!parse_ip(found.family == 6 ? AF_INET6 : AF_INET, text, slash, found.ip) ||
+        !parse_number(slash + 1, text + bytes, found.family == 6 ? 128 : 32, &bits))
+        return false;
+    found.bits = (uint8_t)bits;
+    for (size_t bit = found.bits; bit < sizeof found.ip * 8; bit++) {
+        if ((found.ip[bit / 8] & 0x80u >> bit % 8) != 0)
+            return false;
+    }
+    *prefix = found;
+    return true;
+}
+
+static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned whole = bits / 8u, rest = bits % 8u;
+
+    if (memcmp(a, b, whole) != 0)
+        return false;
+    return rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0;
+}
+
+bool haul_prefix_holds(const struct haul_prefix *prefix, const struct haul_addr *addr)
+{
+    return prefix->family == addr->family && same_bits(prefix->ip, addr->ip, prefix->bits);
+}
+
 struct prefix {
     uint8_t
         ip[8]; /* no prefix in the tables is longer than 64 bits but those of 96 or 128, below */
@@ -132,15 +168,6 @@ static const struct prefix prefixes_v6[] = {
     { { 0 }, 0, HAUL_ADDR_SPECIAL }, /* unspecified, mapped, multicast, everything unassigned */
 };
 
-static bool prefix_holds(const struct prefix *prefix, const uint8_t *ip)
-{
-    unsigned whole = prefix->bits / 8u, rest = prefix->bits % 8u;
-
-    if (memcmp(prefix->ip, ip, whole) != 0)
-        return false;
-    return rest == 0 || (prefix->ip[whole] ^ ip[whole]) >> (8 - rest) == 0;
-}
-
 enum haul_addr_scope haul_addr_scope(const struct haul_addr *addr)
 {
     static const uint8_t loopback[16] = { [15] = 1 };
@@ -150,7 +177,7 @@ enum haul_addr_scope haul_addr_scope(const struct haul_addr *addr)
         return HAUL_ADDR_SPECIAL;
     if (addr->family == 6 && memcmp(addr->ip, loopback, sizeof loopback) == 0)
         return HAUL_ADDR_LOOPBACK;
-    while (!prefix_holds(prefix, addr->ip))
+    while (!same_bits(prefix->ip, addr->ip, prefix->bits))
         prefix++;
     return (enum haul_addr_scope)prefix->scope;
 }

@@ -29,3 +29,13 @@ enum haul_addr_scope {
     HAUL_ADDR_SPECIAL, /* unspecified, multicast, broadcast, documentation, reserved */
 };
 enum haul_addr_scope haul_addr_scope(const struct haul_addr *addr);
+
+/* A network: 192.0.2.0/24, 2001:db8::/32. Bits behind the prefix must be zero in text. */
+struct haul_prefix {
+    uint8_t family; /* 4 or 6 */
+    uint8_t bits;
+    uint8_t ip[16];
+};
+
+HAUL_MUST_USE bool haul_prefix_parse(const char *text, size_t bytes, struct haul_prefix *prefix);
+bool haul_prefix_holds(const struct haul_prefix *prefix, const struct haul_addr *addr);

@@ -3,6 +3,7 @@
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static void addresses_round_trip(void)
 {
@@ -116,12 +117,44 @@ static void scopes_follow_the_registries(void)
     CU_ASSERT_EQUAL(haul_addr_scope(&none), HAUL_ADDR_SPECIAL);
 }
 
+static void networks_hold_their_addresses_and_no_others(void)
+{
+    static const struct {
+        const char *network, *inside, *outside;
+    } cases[] = {
+        { "192.0.2.0/24", "192.0.2.255:1", "192.0.3.0:1" },
+        { "0.0.0.0/0", "8.8.8.8:1", "[::1]:1" },
+        { "10.0.0.0/9", "10.127.0.1:1", "10.128.0.1:1" },
+        { "192.0.2.1/32", "192.0.2.1:9", "192.0.2.2:1" },
+        { "2001:db8::/33", "[2001:db8:7fff::1]:1", "[2001:db8:8000::1]:1" },
+        { "::1/128", "[::1]:1", "[::2]:1" },
+    };
+    static const char *const malformed[] = {
+        "", "/", "10.0.0.0", "10.0.0.0/", "10.0.0.0/33", "10.0.0.1/24", "::/129", "x/8", "10/8",
+    };
+    struct haul_prefix prefix;
+    struct haul_addr addr;
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(cases); i++) {
+        CU_ASSERT_TRUE_FATAL(
+            haul_prefix_parse(cases[i].network, strlen(cases[i].network), &prefix));
+        CU_ASSERT_TRUE(haul_addr_parse(cases[i].inside, &addr));
+        CU_ASSERT_TRUE(haul_prefix_holds(&prefix, &addr));
+        CU_ASSERT_TRUE(haul_addr_parse(cases[i].outside, &addr));
+        CU_ASSERT_FALSE(haul_prefix_holds(&prefix, &addr));
+    }
+    for (size_t i = 0; i < HAUL_COUNT_OF(malformed); i++)
+        CU_ASSERT_FALSE(haul_prefix_parse(malformed[i], strlen(malformed[i]), &prefix));
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         { "addresses round-trip", addresses_round_trip },
         { "other text is refused", other_text_is_refused },
         { "scopes follow the registries", scopes_follow_the_registries },
+        { "networks hold their addresses and no others",
+          networks_hold_their_addresses_and_no_others },
     };
 
     return unit_main("addr", tests, HAUL_COUNT_OF(tests));

@@ -1,0 +1,149 @@
+/* The node's configuration: every key is declared once, in the table below; the parser, `haul
+ * config`, the commented default file (conf/haul.yaml) and the documentation are loops over it.
+ *
+ * Values come from four places, each stronger than the one before: the default, the file
+ * (HOME/config.yaml: `section: { key: value }`), the environment (HAUL_SECTION_KEY, with _ for
+ * every other sign), and --set section.key=value. Where a value came from is kept. An unknown key
+ * or a bad value is refused with CONFIG_KEY, saying where it stands and which key may have been
+ * meant.
+ *
+ * Units: sizes are binary (64K = 64KB = 64KiB = 65,536 bytes), rates decimal and with a unit
+ * (10Gbit, 1.5GB/s), times with a unit (200ms, 5m). One owner; read-only after start, then any
+ * thread. */
+#pragma once
+
+#include "common/addr.h"
+#include "common/error.h"
+
+#include <stdio.h>
+
+/* X(CONSTANT, "section.key", KIND, "default", "range", "meaning"). Range: the choices for CHOICE;
+ * "least..most" for numbers, with a word before it ("none|1..8") when the number may be left out.
+ */
+#define HAUL_CONF_KEYS(X)                                                                          \
+    X(LISTEN_TCP, "listen.tcp", ADDRESSES, "0.0.0.0:4501, [::]:4501", NULL,                        \
+      "where to listen for libp2p connections; without an entry: nowhere")                         \
+    X(LISTEN_UDP, "listen.udp", ADDRESSES, "0.0.0.0:4501, [::]:4501", NULL,                        \
+      "where the fast path sends from and receives")                                               \
+    X(FAST_NETWORKS, "fast.networks", NETWORKS, "", NULL,                                          \
+      "networks in which the fast path may be tried whatever the scope of the control connection") \
+    X(NET_BACKEND, "net.backend", CHOICE, "auto", "auto|uring|mmsg",                               \
+      "how datagrams are sent and received; auto takes io_uring where the kernel allows it")       \
+    X(NET_RECEIVE_BUFFER, "net.receive-buffer", SIZE, "8MiB", "64KiB..1GiB",                       \
+      "the kernel's receive buffer to ask for, a socket")                                          \
+    X(STORE_KIND, "store.kind", CHOICE, "file", "file|memory",                                     \
+      "where stored blocks live; memory forgets them at the end")                                  \
+    X(STORE_BACKEND, "store.backend", CHOICE, "auto", "auto|uring|posix",                          \
+      "how files are read and written; auto takes io_uring where the kernel allows it")            \
+    X(STORE_DIRECTORY, "store.directory", TEXT, "blocks", "a directory",                           \
+      "directory of the block store; a relative one is inside the home directory")                 \
+    X(SLOTS_FILLING, "slots.filling", COUNT, "128", "8..65536",                                    \
+      "MiB of memory for blocks that are being received")                                          \
+    X(SLOTS_SERVING, "slots.serving", COUNT, "128", "8..65536",                                    \
+      "MiB of memory for blocks that are being sent")                                              \
+    X(SLOTS_CONTROL, "slots.control", COUNT, "32", "4..4096",                                      \
+      "MiB of memory for blocks that the control plane reads, writes or streams")                  \
+    X(FLOW_CONGESTION, "flow.congestion", CHOICE, "bbr", "bbr|ledbat|fixed",                       \
+      "how the rate follows the path; ledbat yields to other traffic, fixed is for rate tests")    \
+    X(FLOW_RATE, "flow.rate", RATE, "none", "none|100kbit..1Tbit",                                 \
+      "the most that one flow sends; with fixed congestion control, the rate itself")              \
+    X(FLOW_WANTS, "flow.wants", COUNT, "256", "1..2048",                                           \
+      "blocks that may be asked for at once from one peer")                                        \
+    X(CIPHER_BACKEND, "cipher.backend", CHOICE, "auto", "auto|ipsec-mb|openssl",                   \
+      "who computes the fast path's ciphers; auto measures at start")                              \
+    X(WORKER_CPU, "worker.cpu", COUNT, "none", "none|0..4095",                                     \
+      "processor on which the data plane's worker stays")                                          \
+    X(WORKER_SPIN, "worker.spin", BOOL, "false", NULL,                                             \
+      "poll instead of sleeping: lower delay for one whole processor")                             \
+    X(HASH_DEFAULT, "hash.default", CHOICE, "blake3", "blake3|sha2-256",                           \
+      "hash of what is put without --hash")                                                        \
+    X(LIMITS_CONNECTIONS, "limits.connections", COUNT, "256", "1..65536",                          \
+      "libp2p connections at once")                                                                \
+    X(LIMITS_GRANTS_PER_PEER, "limits.grants-per-peer", COUNT, "4", "1..64",                       \
+      "live fast-path grants to one peer")                                                         \
+    X(LIMITS_GRANTS_PER_ADDRESS, "limits.grants-per-address", COUNT, "16", "1..64",                \
+      "live fast-path grants to one IP address")                                                   \
+    X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \
+      "the least important lines that are still logged")                                           \
+    X(CONTROL_GROUP, "control.group", TEXT, "", NULL,                                              \
+      "group that may use the control socket too; without one, its owner alone")
+
+enum haul_conf_key {
+#define X(constant, name, kind, value, range, meaning) HAUL_CONF_##constant,
+    HAUL_CONF_KEYS(X)
+#undef X
+        HAUL_CONF_COUNT
+};
+
+enum haul_conf_kind {
+    HAUL_CONF_KIND_BOOL,
+    HAUL_CONF_KIND_COUNT,
+    HAUL_CONF_KIND_SIZE,     /* bytes */
+    HAUL_CONF_KIND_RATE,     /* bytes a second */
+    HAUL_CONF_KIND_DURATION, /* nanoseconds */
+    HAUL_CONF_KIND_CHOICE,
+    HAUL_CONF_KIND_TEXT,
+    HAUL_CONF_KIND_ADDRESSES, /* 192.0.2.1:4501, [2001:db8::1]:4501 or /ip4/192.0.2.1/tcp/4501 */
+    HAUL_CONF_KIND_NETWORKS,  /* 192.0.2.0/24, 2001:db8::/32 */
+};
+
+enum haul_conf_origin {
+    HAUL_CONF_DEFAULT,
+    HAUL_CONF_FILE,
+    HAUL_CONF_ENVIRONMENT,
+    HAUL_CONF_OPTION,
+};
+
+struct haul_conf_info {
+    const char *name;
+    enum haul_conf_kind kind;
+    const char *value; /* the default */
+    const char *range; /* NULL when the kind says it all */
+    const char *meaning;
+};
+
+extern const struct haul_conf_info haul_conf_table[HAUL_CONF_COUNT];
+
+#define HAUL_CONF_NONE       UINT64_MAX /* number of a key that says "none" */
+#define HAUL_CONF_FILE_BYTES (64u << 10)
+#define HAUL_CONF_TEXT_BYTES 1024u /* of one value, with its end mark */
+#define HAUL_CONF_ITEMS_MAX  16u   /* of a list */
+
+struct haul_conf;
+
+/* Every key at its default. NULL when there is no memory. */
+struct haul_conf *haul_conf_open(void);
+void haul_conf_close(struct haul_conf *conf);
+
+/* Each reads one source. A file that is not there changes nothing. After a refusal, values already
+ * taken from that source stay. */
+HAUL_MUST_USE int haul_conf_load(struct haul_conf *conf, const char *path,
+                                 struct haul_error *error);
+HAUL_MUST_USE int haul_conf_parse(struct haul_conf *conf, const char *name, const void *yaml,
+                                  size_t bytes, struct haul_error *error);
+HAUL_MUST_USE int haul_conf_environment(struct haul_conf *conf, char *const *environment,
+                                        struct haul_error *error);
+HAUL_MUST_USE int haul_conf_set(struct haul_conf *conf, const char *key_value,
+                                struct haul_error *error);
+
+/* Values. The key's kind must fit. */
+bool haul_conf_bool(const struct haul_conf *conf, enum haul_conf_key key);
+uint64_t haul_conf_number(const struct haul_conf *conf, enum haul_conf_key key);
+const char *haul_conf_text(const struct haul_conf *conf, enum haul_conf_key key);
+bool haul_conf_is(const struct haul_conf *conf, enum haul_conf_key key, const char *choice);
+size_t haul_conf_addresses(const struct haul_conf *conf, enum haul_conf_key key,
+                           struct haul_addr addresses[HAUL_CONF_ITEMS_MAX]);
+size_t haul_conf_networks(const struct haul_conf *conf, enum haul_conf_key key,
+                          struct haul_prefix networks[HAUL_CONF_ITEMS_MAX]);
+
+/* For listings. haul_conf_text gives the value as it was written, lists joined by ", ". */
+enum haul_conf_origin haul_conf_origin(const struct haul_conf *conf, enum haul_conf_key key);
+const char *haul_conf_origin_name(enum haul_conf_origin origin);
+
+/* The range in words ("64KiB to 1GiB", "auto, uring or mmsg"). */
+#define HAUL_CONF_RANGE_BYTES 160u
+void haul_conf_range(enum haul_conf_key key, char text[HAUL_CONF_RANGE_BYTES]);
+
+/* What `haul config` prints, and the commented default file. */
+void haul_conf_print(const struct haul_conf *conf, FILE *out);
+void haul_conf_generate(FILE *out);
