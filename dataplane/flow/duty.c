@@ -75,12 +75,15 @@ void haul_duty_fly(struct haul_duties *duties, uint16_t duty, uint16_t burst)
     join(duties, duty, burst_head(duties, burst));
 }
 
-void haul_duties_met(struct haul_duties *duties, uint16_t burst)
+uint16_t haul_duty_met(struct haul_duties *duties, uint16_t burst)
 {
     uint16_t head = burst_head(duties, burst);
+    uint16_t duty = duties->links[head].next;
 
-    while (!alone(duties, head))
-        leave(duties, duties->links[head].next);
+    if (duty == head)
+        return HAUL_NO_DUTY;
+    leave(duties, duty);
+    return duty;
 }
 
 static bool forgotten(const struct haul_duties *duties, uint16_t duty)

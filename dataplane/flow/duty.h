@@ -57,7 +57,8 @@ uint16_t haul_duty_first(const struct haul_duties *duties);
 /* A due duty leaves with the datagram of `burst`. */
 void haul_duty_fly(struct haul_duties *duties, uint16_t duty, uint16_t burst);
 
-/* The datagram of `burst` was acknowledged: its duties are met. Or lost: they are due again. */
-void haul_duties_met(struct haul_duties *duties, uint16_t burst);
+/* The datagram of `burst` was acknowledged: takes one of its duties, which is met; HAUL_NO_DUTY
+ * when none is left. Or it was lost: they are due again. */
+uint16_t haul_duty_met(struct haul_duties *duties, uint16_t burst);
 void haul_duties_lost(struct haul_duties *duties, uint16_t burst);
 const char *haul_duties_broken(const struct haul_duties *duties);

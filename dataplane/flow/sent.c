@@ -186,6 +186,17 @@ static void note_newest(struct haul_sent *sent, const struct haul_burst *burst, 
     }
 }
 
+/* A control datagram arrived, and so did what it said. */
+static void take_met(struct haul_sent *sent, uint16_t place)
+{
+    uint16_t duty;
+
+    while ((duty = haul_duty_met(sent->duties, place)) != HAUL_NO_DUTY) {
+        if (haul_duty_kind(sent->duties, duty) == HAUL_DUTY_ANSWER)
+            haul_serve_sure(sent->serves, haul_duty_index(sent->duties, duty));
+    }
+}
+
 /* The datagrams of `mask` were acknowledged for the first time. */
 static void take_acked(struct haul_sent *sent, struct haul_burst *burst, uint64_t mask,
                        haul_time now, struct haul_sent_news *news)
@@ -215,7 +226,7 @@ static void take_acked(struct haul_sent *sent, struct haul_burst *burst, uint64_
             left &= count + at >= 64 ? 0 : UINT64_MAX << (at + count);
         }
     } else {
-        haul_duties_met(sent->duties, place_of(sent, burst));
+        take_met(sent, place_of(sent, burst));
         news->control |= burst->kind == HAUL_BURST_CONTROL;
         if (burst->kind == HAUL_BURST_PROBE) {
             news->probe_acked = true;
@@ -491,7 +502,7 @@ void haul_sent_forget(struct haul_sent *sent)
         burst->lost |= mask;
         sent->in_flight -= bytes_of(burst, mask);
         if (burst->kind != HAUL_BURST_DATA)
-            haul_duties_met(sent->duties, sent->open_first);
+            take_met(sent, sent->open_first);
         open_leave(sent, burst);
     }
     sent->loss_due = HAUL_TIME_NEVER;

@@ -35,13 +35,13 @@ static void ready_leave(struct haul_serves *serves, struct haul_serve *serve)
     serve->ready = false;
 }
 
-static void ready_join(struct haul_serves *serves, struct haul_serve *serve, bool at_front)
+/* Puts it behind `older`, or to the front when that is HAUL_NO_SERVE. */
+static void ready_join(struct haul_serves *serves, struct haul_serve *serve, uint16_t older)
 {
     uint16_t index = index_of(serves, serve);
 
-    ready_leave(serves, serve);
-    serve->older = at_front ? HAUL_NO_SERVE : serves->last;
-    serve->newer = at_front ? serves->first : HAUL_NO_SERVE;
+    serve->older = older;
+    serve->newer = older == HAUL_NO_SERVE ? serves->first : serves->serves[older].newer;
     if (serve->older == HAUL_NO_SERVE)
         serves->first = index;
     else
@@ -112,6 +112,7 @@ bool haul_serve_start(struct haul_serves *serves, struct haul_serve *serve, cons
     if (length < serve->offset || length - serve->offset < serve->wanted)
         return false;
     serve->state = HAUL_SERVE_SENDING;
+    serve->sure = false;
     serve->answer = HAUL_FRAME_ACCEPT;
     serve->slot = slot;
     serve->length = length;
@@ -121,8 +122,26 @@ bool haul_serve_start(struct haul_serves *serves, struct haul_serve *serve, cons
     memset(serve->have, 0, sizeof serve->have);
     memset(serve->lost, 0, sizeof serve->lost);
     if (serve->next < serve->end)
-        ready_join(serves, serve, false);
+        ready_join(serves, serve, serves->last);
     return true;
+}
+
+void haul_serve_sure(struct haul_serves *serves, uint16_t index)
+{
+    struct haul_serve *serve = &serves->serves[index];
+    uint16_t older;
+
+    if (serve->state != HAUL_SERVE_SENDING || serve->sure)
+        return;
+    serve->sure = true;
+    if (!serve->ready || serve->lost_count > 0)
+        return;
+    ready_leave(serves, serve);
+    older = serves->last;
+    while (older != HAUL_NO_SERVE && !serves->serves[older].sure &&
+           serves->serves[older].lost_count == 0)
+        older = serves->serves[older].older;
+    ready_join(serves, serve, older);
 }
 
 void haul_serve_finish(struct haul_serves *serves, struct haul_serve *serve,
@@ -266,8 +285,10 @@ void haul_serve_lost(struct haul_serves *serves, uint32_t handle, uint32_t unit,
         serve->lost_count += haul_bits_set(serve->lost, at, stop);
         at = haul_bits_next(serve->have, stop, end, false);
     }
-    if (serve->lost_count > 0)
-        ready_join(serves, serve, true);
+    if (serve->lost_count == 0)
+        return;
+    ready_leave(serves, serve);
+    ready_join(serves, serve, HAUL_NO_SERVE);
 }
 
 bool haul_serve_holds(const struct haul_serves *serves, uint32_t handle, uint32_t unit,

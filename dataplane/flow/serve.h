@@ -27,6 +27,7 @@ struct haul_serve {
     uint8_t answer; /* enum haul_frame_type: ACCEPT, REFUSE or FINISHED; 0: none yet */
     uint8_t reason;
     bool ready; /* in the list of serves with something to send */
+    bool sure;  /* the peer is known to have the accept */
     uint32_t retry_ms;
     uint32_t served_handle;
     uint32_t offset; /* wanted from here */
@@ -52,7 +53,7 @@ struct haul_serves {
     struct haul_serve *serves;
     uint16_t size;
     uint16_t live;  /* asked and sending */
-    uint16_t first; /* the ready list: losses first, then the oldest want */
+    uint16_t first; /* the ready list: losses, then accepts that arrived, then the others */
     uint16_t last;
 };
 
@@ -80,6 +81,10 @@ struct haul_serve *haul_serve_find(const struct haul_serves *serves, uint32_t ha
 /* Starts sending; false when the block is shorter than what was asked for. */
 bool haul_serve_start(struct haul_serves *serves, struct haul_serve *serve, const uint8_t *slot,
                       uint32_t length, haul_time now);
+
+/* The accept of an index is known to have arrived. Data that overtakes its accept is dropped, so
+ * what is sure goes first. */
+void haul_serve_sure(struct haul_serves *serves, uint16_t index);
 
 /* Ends a live want: SERVED becomes due if WANTED was taken, else neither. */
 void haul_serve_finish(struct haul_serves *serves, struct haul_serve *serve,

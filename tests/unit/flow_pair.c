@@ -53,25 +53,28 @@ static void link_packet(struct pair *pair, unsigned to, const struct haul_addr *
 {
     struct pair_packet *packet;
 
-    if (pair->free_count == 0 || bytes > PAIR_PACKET_MAX)
+    if (pair->free_count == 0 || bytes > PAIR_PACKET_MAX) {
+        pair->overflowed++;
         return;
-    packet = &pair->packets[pair->free_packets[pair->free_count - 1]];
+    }
+    packet = &pair->packets[pair->free_packets[--pair->free_count]];
     packet->at = pair->now + delay;
     packet->order = pair->order++;
     packet->bytes = bytes;
     packet->to = (uint8_t)to;
     packet->from = *from;
     memcpy(packet->data, data, bytes);
-    if (fault && pair->fault != NULL && !pair->fault(pair, packet))
+    if (fault && pair->fault != NULL && !pair->fault(pair, packet)) {
+        pair->free_packets[pair->free_count++] = (uint32_t)(packet - pair->packets);
         return;
-    pair->free_count--;
+    }
     heap_push(pair, (uint32_t)(packet - pair->packets));
 }
 
 void pair_inject(struct pair *pair, unsigned to, const struct haul_addr *from, const uint8_t *data,
                  uint32_t bytes)
 {
-    link_packet(pair, to, from, data, bytes, 0, false);
+    link_packet(pair, to, from, data, bytes, pair->inject_delay, false);
 }
 
 static const uint8_t *block_bytes(const struct pair *pair, uint32_t number)
@@ -229,11 +232,13 @@ void pair_step(struct pair *pair)
 {
     haul_time next = HAUL_TIME_NEVER;
 
+    pair->steps++;
     arrive(pair);
     for (unsigned i = 0; i < 2; i++)
         let_send(pair, i);
     for (unsigned i = 0; i < 2 && pair->broken == NULL; i++) {
-        pair->broken = haul_flow_broken(pair->side[i].flow);
+        if (pair->steps % 16 == 0)
+            pair->broken = haul_flow_broken(pair->side[i].flow);
         next = haul_time_min(next, haul_flow_deadline(pair->side[i].flow));
     }
     if (pair->heap_count > 0)

@@ -65,6 +65,7 @@ struct pair {
     uint32_t free_packets[PAIR_PACKETS];
     uint32_t free_count;
     uint64_t order;
+    uint64_t steps;
     struct haul_rng rng;
     uint32_t block_bytes;
     uint32_t want_length; /* told in the want; 0: unknown */
@@ -74,6 +75,8 @@ struct pair {
     /* Called for each datagram on its way; may change it, delay it, or say false to drop it. */
     bool (*fault)(struct pair *pair, struct pair_packet *packet);
     uint64_t fault_at;
+    uint64_t overflowed; /* datagrams that the link had no room for */
+    haul_time inject_delay;
 };
 
 struct pair *pair_open(const struct haul_aead *aead, uint64_t seed, uint16_t wants_max,
@@ -86,6 +89,6 @@ void pair_step(struct pair *pair);
 /* Until both sides have everything they ask for, or `span` of virtual time passed; true if done. */
 bool pair_run(struct pair *pair, haul_time span);
 
-/* Puts a packet on the link by hand; it arrives now. */
+/* Puts a packet on the link by hand; it arrives after inject_delay. */
 void pair_inject(struct pair *pair, unsigned to, const struct haul_addr *from, const uint8_t *data,
                  uint32_t bytes);
