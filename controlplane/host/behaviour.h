@@ -29,6 +29,9 @@ struct haul_behaviour {
     haul_time idle_max;            /* a stream without a byte for so long is reset; 0: no limit */
     uint32_t window_bytes_max;     /* how far the receive window may grow; 0: the initial one */
 
+    /* A connection has come up, in either direction; may be NULL. */
+    void (*connected)(struct haul_host *host, uint64_t connection);
+
     /* The protocol is agreed (or, when dialled, optimistically assumed). `argument` is what
      * haul_host_stream was given, NULL on an inbound stream. Any may be NULL but `closed`. */
     void (*opened)(struct haul_stream *stream, void *argument);

@@ -30,6 +30,7 @@ struct haul_host_conf {
 HAUL_MUST_USE int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
                                  struct haul_error *error);
 void haul_host_close(struct haul_host *host); /* GoAway, a short wait for the peers, then close */
+struct haul_loop *haul_host_loop(const struct haul_host *host);
 void *haul_host_context(const struct haul_host *host);
 const struct haul_peer_id *haul_host_id(const struct haul_host *host);
 
@@ -76,3 +77,37 @@ bool haul_host_facts(const struct haul_host *host, uint64_t connection,
 uint64_t haul_host_next(const struct haul_host *host, uint64_t connection);
 uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer);
 void haul_host_disconnect(struct haul_host *host, uint64_t connection);
+
+/* --- what identify tells and learns --- */
+
+void haul_host_public_key(const struct haul_host *host, uint8_t data[HAUL_KEY_PUBLIC_BYTES]);
+const char *haul_host_agent(const struct haul_host *host);
+const char *haul_host_protocol(const struct haul_host *host, size_t index); /* NULL at the end */
+
+/* Keeps what a peer said of itself and of us: `agent` is escaped and cut here. */
+void haul_host_identified(struct haul_host *host, uint64_t connection, const char *agent,
+                          size_t agent_bytes, const struct haul_addr *observed);
+
+/* --- counters --- */
+
+#define HAUL_HOST_COUNTERS(X)                                                                      \
+    X(accepted, "connections accepted")                                                            \
+    X(dialled, "connections begun by us")                                                          \
+    X(connected, "connections whose peer was proven")                                              \
+    X(faulty, "connections ended because the peer broke a protocol")                               \
+    X(late, "connections ended because the peer took too long")                                    \
+    X(over_limit, "connections refused because there were too many")                               \
+    X(half_open_dropped, "unauthenticated connections closed to make room for newer ones")         \
+    X(streams_accepted, "streams opened by peers")                                                 \
+    X(streams_opened, "streams opened by us")                                                      \
+    X(streams_over_limit, "streams of peers reset because they had too many of a protocol")        \
+    X(streams_idle, "streams reset because nothing moved on them")                                 \
+    X(rx_bytes, "bytes received on connections")                                                   \
+    X(tx_bytes, "bytes sent on connections")
+
+struct haul_host_counters {
+#define X(name, help) uint64_t name;
+    HAUL_HOST_COUNTERS(X)
+#undef X
+};
+const struct haul_host_counters *haul_host_counters(const struct haul_host *host);

@@ -1,0 +1,237 @@
+#include "controlplane/behaviours/identify.h"
+
+#include "common/bytes.h"
+#include "controlplane/p2p/fields.h"
+
+enum {
+    FIELD_PUBLIC_KEY = 1,
+    FIELD_LISTEN = 2,
+    FIELD_PROTOCOL = 3,
+    FIELD_OBSERVED = 4,
+    FIELD_VERSION = 5,
+    FIELD_AGENT = 6,
+};
+
+#define VERSION "ipfs/0.1.0"
+
+/* What is being read: uvarint length, message, again. */
+struct reading {
+    uint8_t length[2]; /* 8192 needs no more */
+    uint8_t length_bytes;
+    bool framed;
+    uint32_t messages;
+    size_t want, have;
+    uint8_t message[HAUL_IDENTIFY_MESSAGE_MAX];
+};
+
+bool haul_identify_decode(const uint8_t *data, size_t bytes, struct haul_identify *identify)
+{
+    struct haul_in in = haul_in_from(data, bytes);
+    struct haul_identify found = { 0 };
+    struct haul_multiaddr address;
+    struct haul_field field;
+
+    while (haul_field_next(&in, &field)) {
+        if (!field.is_bytes)
+            continue;
+        if (field.number == FIELD_PUBLIC_KEY) {
+            found.public_key = field.data;
+            found.public_key_bytes = field.bytes;
+        } else if (field.number == FIELD_AGENT) {
+            found.agent = (const char *)field.data;
+            found.agent_bytes = field.bytes;
+        } else if (field.number == FIELD_OBSERVED) {
+            found.observed_known = haul_multiaddr_decode(field.data, field.bytes, &address) &&
+                                   haul_multiaddr_tcp(&address, &found.observed);
+        } else if (field.number == FIELD_LISTEN) {
+            found.addresses++;
+        } else if (field.number == FIELD_PROTOCOL) {
+            found.protocols++;
+        }
+    }
+    if (in.bad)
+        return false;
+    *identify = found;
+    return true;
+}
+
+/* --- telling --- */
+
+/* Our message with its length; as many protocols as keep it within what everybody reads. */
+static size_t message_write(struct haul_stream *stream, uint8_t *data, size_t capacity)
+{
+    struct haul_host *host = haul_stream_host(stream);
+    struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
+    size_t address_count = haul_host_addresses(host, addresses, HAUL_COUNT_OF(addresses));
+    struct haul_connection_facts facts;
+    uint8_t key[HAUL_KEY_PUBLIC_BYTES];
+    uint8_t body[HAUL_IDENTIFY_SENT_MAX];
+    struct haul_out out = haul_out_to(body, sizeof body - 2);
+    struct haul_out framed = haul_out_to(data, capacity);
+    const char *name;
+
+    haul_host_public_key(host, key);
+    haul_field_write_bytes(&out, FIELD_PUBLIC_KEY, key, sizeof key);
+    if (haul_host_facts(host, haul_stream_connection(stream), &facts)) {
+        struct haul_multiaddr observed;
+
+        haul_multiaddr_from_tcp(&observed, &facts.remote);
+        haul_field_write_bytes(&out, FIELD_OBSERVED, observed.bytes, observed.length);
+    }
+    haul_field_write_bytes(&out, FIELD_VERSION, VERSION, strlen(VERSION));
+    haul_field_write_bytes(&out, FIELD_AGENT, haul_host_agent(host), strlen(haul_host_agent(host)));
+    for (size_t i = 0; i < address_count; i++)
+        haul_field_write_bytes(&out, FIELD_LISTEN, addresses[i].bytes, addresses[i].length);
+    for (size_t i = 0; (name = haul_host_protocol(host, i)) != NULL; i++) {
+        if (haul_field_bytes(FIELD_PROTOCOL, strlen(name)) <= haul_out_left(&out))
+            haul_field_write_bytes(&out, FIELD_PROTOCOL, name, strlen(name));
+    }
+    haul_assert(!out.bad);
+    haul_out_uvarint(&framed, (uint64_t)(out.at - body));
+    haul_out_bytes(&framed, body, (size_t)(out.at - body));
+    haul_assert(!framed.bad);
+    return (size_t)(framed.at - data);
+}
+
+static void tell(struct haul_stream *stream)
+{
+    uint8_t data[HAUL_IDENTIFY_SENT_MAX + 4];
+    size_t bytes = message_write(stream, data, sizeof data);
+
+    if (haul_stream_send(stream, data, bytes))
+        haul_stream_close(stream);
+    else
+        haul_stream_reset(stream); /* a connection so full at its start is not worth waiting for */
+}
+
+/* --- learning --- */
+
+/* Takes one message over; false when it is malformed or speaks for somebody else. */
+static bool learn(struct haul_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct haul_identify identify;
+    struct haul_peer_id claimed;
+
+    if (!haul_identify_decode(data, bytes, &identify))
+        return false;
+    if (identify.public_key != NULL &&
+        (!haul_key_peer_id(identify.public_key, identify.public_key_bytes, &claimed) ||
+         !haul_peer_id_equal(&claimed, haul_stream_peer(stream))))
+        return false;
+    haul_host_identified(haul_stream_host(stream), haul_stream_connection(stream), identify.agent,
+                         identify.agent_bytes, identify.observed_known ? &identify.observed : NULL);
+    return true;
+}
+
+/* One byte of a length; false when it is not one, or too long. */
+static bool read_length(struct reading *reading, uint8_t byte)
+{
+    struct haul_in in;
+
+    if (reading->length_bytes == sizeof reading->length)
+        return false;
+    reading->length[reading->length_bytes++] = byte;
+    if (byte & 0x80)
+        return true;
+    in = haul_in_from(reading->length, reading->length_bytes);
+    reading->want = (size_t)haul_in_uvarint(&in);
+    reading->have = 0;
+    reading->length_bytes = 0;
+    reading->framed = true;
+    return haul_in_done(&in) && reading->want <= HAUL_IDENTIFY_MESSAGE_MAX &&
+           reading->messages++ < HAUL_IDENTIFY_MESSAGES_MAX;
+}
+
+static bool read_some(struct haul_stream *stream, struct haul_in *in)
+{
+    struct reading *reading = haul_stream_state(stream);
+    size_t bytes;
+
+    if (!reading->framed)
+        return read_length(reading, (uint8_t)haul_in_be(in, 1));
+    bytes = reading->want - reading->have;
+    if (bytes > haul_in_left(in))
+        bytes = haul_in_left(in);
+    haul_in_copy(in, reading->message + reading->have, bytes);
+    reading->have += bytes;
+    if (reading->have < reading->want)
+        return true;
+    reading->framed = false;
+    return learn(stream, reading->message, reading->want);
+}
+
+static size_t identify_input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct haul_in in = haul_in_from(data, bytes);
+
+    while (haul_in_left(&in) > 0) {
+        if (!read_some(stream, &in)) {
+            haul_stream_reset(stream);
+            break;
+        }
+    }
+    return bytes;
+}
+
+/* --- the two protocols --- */
+
+static void identify_connected(struct haul_host *host, uint64_t connection)
+{
+    (void)haul_host_stream(host, connection, &haul_identify_behaviour, NULL);
+}
+
+static void identify_opened(struct haul_stream *stream, void *argument)
+{
+    (void)argument;
+    if (haul_stream_inbound(stream))
+        tell(stream);
+}
+
+static void push_opened(struct haul_stream *stream, void *argument)
+{
+    (void)argument;
+    if (!haul_stream_inbound(stream))
+        tell(stream);
+}
+
+static void identify_ended(struct haul_stream *stream)
+{
+    haul_stream_close(stream);
+}
+
+static void identify_closed(struct haul_stream *stream, enum haul_stream_end end)
+{
+    (void)stream;
+    (void)end;
+}
+
+const struct haul_behaviour haul_identify_behaviour = {
+    .protocol = "/ipfs/id/1.0.0",
+    .state_bytes = sizeof(struct reading),
+    .inbound_per_peer_max = 16,
+    .idle_max = 10 * HAUL_SECOND,
+    .connected = identify_connected,
+    .opened = identify_opened,
+    .input = identify_input,
+    .ended = identify_ended,
+    .closed = identify_closed,
+};
+
+const struct haul_behaviour haul_identify_push_behaviour = {
+    .protocol = "/ipfs/id/push/1.0.0",
+    .state_bytes = sizeof(struct reading),
+    .inbound_per_peer_max = 4,
+    .idle_max = 10 * HAUL_SECOND,
+    .opened = push_opened,
+    .input = identify_input,
+    .ended = identify_ended,
+    .closed = identify_closed,
+};
+
+void haul_identify_push(struct haul_host *host)
+{
+    uint64_t connection = HAUL_HOST_NO_CONNECTION;
+
+    while ((connection = haul_host_next(host, connection)) != HAUL_HOST_NO_CONNECTION)
+        (void)haul_host_stream(host, connection, &haul_identify_push_behaviour, NULL);
+}

@@ -1,0 +1,478 @@
+/* One connection: its socket feeds the machine, the machine's events go to streams and to the host.
+ * Serving is one loop: what streams have due, events, output; until nothing moves or the turn's
+ * share is used up. Only here are connections freed. */
+#include "controlplane/host/host_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READS_A_TURN  4
+#define ROUNDS_A_TURN 8
+
+static haul_time now_of(const struct haul_connection *connection)
+{
+    return haul_loop_now(connection->host->conf.loop);
+}
+
+bool haul_connection_half_open(const struct haul_connection *connection)
+{
+    return connection->state == HAUL_CONNECTION_CONNECTING ||
+           connection->state == HAUL_CONNECTION_PROVING;
+}
+
+static bool runs(const struct haul_connection *connection)
+{
+    return connection->state == HAUL_CONNECTION_PROVING || connection->state == HAUL_CONNECTION_UP;
+}
+
+static void connection_become(struct haul_connection *connection, enum haul_connection_state state)
+{
+    bool was_half_open = haul_connection_half_open(connection);
+
+    connection->state = state;
+    if (was_half_open && !haul_connection_half_open(connection))
+        connection->host->half_open--;
+}
+
+/* --- the end --- */
+
+void haul_connection_end(struct haul_connection *connection, enum haul_error_code why,
+                         bool politely)
+{
+    if (connection->state >= HAUL_CONNECTION_LINGERING)
+        return;
+    connection->why = why;
+    connection->was_up = connection->state == HAUL_CONNECTION_UP;
+    haul_streams_lose(connection, HAUL_STREAM_LOST);
+    if (politely && connection->was_up) {
+        haul_conn_goaway(&connection->conn);
+        connection->ends_at = now_of(connection) + HAUL_HOST_LINGER_MAX;
+        connection_become(connection, HAUL_CONNECTION_LINGERING);
+    } else {
+        connection_become(connection, HAUL_CONNECTION_DEAD);
+    }
+    haul_connection_touch(connection);
+}
+
+static const char *why_text(const struct haul_connection *connection)
+{
+    if (connection->machine && connection->conn.fault == HAUL_CONN_MUXER_BROKEN)
+        return haul_yamux_fault_name(connection->conn.yamux.fault);
+    if (connection->machine && connection->conn.fault != HAUL_CONN_SOUND)
+        return haul_conn_fault_name(connection->conn.fault);
+    return haul_error_meaning(connection->why);
+}
+
+/* Streams first, then the host, then whoever dialled: each hears of the end once. */
+static void tell_end(struct haul_connection *connection)
+{
+    const struct haul_host_conf *conf = &connection->host->conf;
+
+    if (connection->end_told)
+        return;
+    connection->end_told = true;
+    if (connection->was_up && conf->disconnected != NULL)
+        conf->disconnected(conf->context, connection->id, &connection->conn.noise.peer,
+                           connection->why);
+    if (connection->dial != NULL)
+        haul_dial_failed(connection, connection->why, why_text(connection));
+}
+
+void haul_connection_free(struct haul_connection *connection)
+{
+    struct haul_host *host = connection->host;
+
+    haul_connection_end(connection, HAUL_E_CANCELLED, false);
+    haul_streams_work(connection);
+    tell_end(connection);
+    haul_assert(LIST_EMPTY(&connection->streams));
+    if (connection->working)
+        TAILQ_REMOVE(&host->work, connection, work);
+    TAILQ_REMOVE(&host->connections, connection, link);
+    host->connection_count--;
+    haul_loop_unwatch(connection->watch);
+    haul_loop_timer_free(connection->timer);
+    if (connection->machine)
+        haul_conn_fini(&connection->conn);
+    free(connection->mux_streams);
+    free(connection->muxes);
+    free(connection->in);
+    free(connection->out);
+    close(connection->fd);
+    free(connection);
+}
+
+/* --- events --- */
+
+static enum haul_error_code code_of(enum haul_conn_fault fault)
+{
+    switch (fault) {
+    case HAUL_CONN_OTHER_PEER:
+        return HAUL_E_PEER_MISMATCH;
+    case HAUL_CONN_LATE:
+        return HAUL_E_TIMEOUT;
+    case HAUL_CONN_STALLED:
+        return HAUL_E_PEER_GONE;
+    case HAUL_CONN_SOUND:
+    case HAUL_CONN_NOT_LIBP2P:
+    case HAUL_CONN_NO_SECURITY:
+    case HAUL_CONN_NOISE_MALFORMED:
+    case HAUL_CONN_NOISE_FORGED:
+    case HAUL_CONN_IDENTITY:
+    case HAUL_CONN_NO_MUXER:
+    case HAUL_CONN_MUXER_BROKEN:
+    case HAUL_CONN_FAULT_COUNT:
+        break;
+    }
+    return HAUL_E_PEER_PROTOCOL;
+}
+
+static void on_opened(struct haul_connection *connection)
+{
+    struct haul_host *host = connection->host;
+    const struct haul_host_conf *conf = &host->conf;
+
+    connection_become(connection, HAUL_CONNECTION_UP);
+    connection->since = now_of(connection);
+    haul_counter_add(&host->counters.connected, 1);
+    if (conf->connected != NULL)
+        conf->connected(conf->context, connection->id, &connection->conn.noise.peer,
+                        &connection->remote, connection->inbound);
+    for (size_t i = 0; i < host->protocol_count; i++) {
+        if (conf->behaviours[i]->connected != NULL)
+            conf->behaviours[i]->connected(host, connection->id);
+    }
+    if (connection->dial != NULL)
+        haul_dial_connected(connection);
+}
+
+static size_t connection_send(struct haul_connection *connection);
+
+static void on_failed(struct haul_connection *connection)
+{
+    struct haul_host_counters *counters = &connection->host->counters;
+    enum haul_error_code code = code_of(connection->conn.fault);
+
+    haul_counter_add(code == HAUL_E_PEER_PROTOCOL ? &counters->faulty : &counters->late, 1);
+    connection_send(connection); /* a GoAway that says why, if the socket takes it */
+    haul_connection_end(connection, code, false);
+}
+
+static void connection_events(struct haul_connection *connection)
+{
+    struct haul_conn_event event;
+
+    while (runs(connection) && haul_conn_event(&connection->conn, &event)) {
+        switch (event.kind) {
+        case HAUL_CONN_OPENED:
+            on_opened(connection);
+            break;
+        case HAUL_CONN_ACCEPTED:
+            haul_stream_accept(connection, &event);
+            break;
+        case HAUL_CONN_DATA:
+        case HAUL_CONN_ENDED:
+        case HAUL_CONN_RESET:
+        case HAUL_CONN_REFUSED:
+        case HAUL_CONN_EXPIRED:
+        case HAUL_CONN_WRITABLE:
+            haul_stream_event(connection, &event);
+            break;
+        case HAUL_CONN_GOAWAY:
+            connection->ends_at = now_of(connection) + HAUL_HOST_GOAWAY_MAX;
+            break;
+        case HAUL_CONN_FAILED:
+            on_failed(connection);
+            break;
+        }
+    }
+}
+
+/* --- the socket --- */
+
+/* Sends what the kernel takes; returns how much. */
+static size_t connection_send(struct haul_connection *connection)
+{
+    size_t total = 0;
+    const uint8_t *data;
+    size_t bytes;
+
+    while (!connection->full && (bytes = haul_conn_output(&connection->conn, &data)) > 0) {
+        ssize_t sent = send(connection->fd, data, bytes, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EINTR)
+            continue;
+        if (sent < 0) {
+            if (errno != EAGAIN)
+                haul_connection_end(connection, HAUL_E_PEER_GONE, false);
+            connection->full = true;
+            break;
+        }
+        haul_conn_sent(&connection->conn, (size_t)sent, now_of(connection));
+        total += (size_t)sent;
+        connection->full = (size_t)sent < bytes;
+    }
+    haul_counter_add(&connection->host->counters.tx_bytes, total);
+    return total;
+}
+
+static void connection_receive(struct haul_connection *connection)
+{
+    for (int i = 0; i < READS_A_TURN && runs(connection); i++) {
+        uint8_t *space;
+        size_t room = haul_conn_room(&connection->conn, &space);
+        ssize_t got;
+
+        if (room == 0)
+            return;
+        got = recv(connection->fd, space, room, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0 && errno == EAGAIN)
+            return;
+        if (got <= 0) {
+            haul_connection_end(connection, HAUL_E_PEER_GONE, false);
+            return;
+        }
+        haul_counter_add(&connection->host->counters.rx_bytes, (uint64_t)got);
+        haul_conn_received(&connection->conn, (size_t)got, now_of(connection));
+        connection_events(connection);
+        if ((size_t)got < room)
+            return;
+    }
+}
+
+/* What still comes is of no use, but must be read, or the kernel answers our close with a reset
+ * that may overtake our last bytes. */
+static void linger_receive(struct haul_connection *connection)
+{
+    uint8_t scrap[16384];
+
+    for (int i = 0; i < READS_A_TURN; i++) {
+        ssize_t got = recv(connection->fd, scrap, sizeof scrap, 0);
+
+        if (got > 0)
+            continue;
+        if (got == 0 || (errno != EAGAIN && errno != EINTR))
+            connection_become(connection, HAUL_CONNECTION_DEAD);
+        return;
+    }
+}
+
+static void linger_serve(struct haul_connection *connection)
+{
+    const uint8_t *data;
+
+    if (connection->shut)
+        return;
+    (void)connection_send(connection);
+    if (haul_conn_output(&connection->conn, &data) > 0)
+        return;
+    connection->shut = true;
+    (void)shutdown(connection->fd, SHUT_WR);
+}
+
+/* --- serving --- */
+
+static void arm(struct haul_connection *connection)
+{
+    haul_time when = haul_time_min(connection->ends_at, connection->idle_next);
+    unsigned interest = 0;
+    uint8_t *space;
+
+    if (connection->state == HAUL_CONNECTION_CONNECTING) {
+        interest = HAUL_LOOP_WRITE;
+    } else if (connection->state == HAUL_CONNECTION_LINGERING) {
+        interest = HAUL_LOOP_READ | (connection->shut ? 0 : HAUL_LOOP_WRITE);
+    } else {
+        if (haul_conn_room(&connection->conn, &space) > 0)
+            interest |= HAUL_LOOP_READ;
+        if (connection->full)
+            interest |= HAUL_LOOP_WRITE;
+        when = haul_time_min(when, haul_conn_deadline(&connection->conn));
+    }
+    haul_loop_interest(connection->watch, interest);
+    haul_loop_timer_set(connection->timer, when);
+}
+
+static void connection_queue(struct haul_connection *connection)
+{
+    struct haul_host *host = connection->host;
+
+    if (connection->working)
+        return;
+    connection->working = true;
+    TAILQ_INSERT_TAIL(&host->work, connection, work);
+    haul_loop_timer_set(host->work_timer, haul_loop_now(host->conf.loop));
+}
+
+static void serve_rounds(struct haul_connection *connection)
+{
+    for (int i = 0; i < ROUNDS_A_TURN && runs(connection); i++) {
+        size_t sent;
+
+        haul_streams_work(connection);
+        connection_events(connection);
+        if (!runs(connection))
+            return;
+        sent = connection_send(connection);
+        connection_events(connection);
+        if (sent == 0 && !connection->stream_work)
+            break;
+        if (i == ROUNDS_A_TURN - 1)
+            connection_queue(connection); /* others' turn; then ours again */
+    }
+    /* A peer that said goodbye is left as soon as nothing is left to do with it. */
+    if (connection->state == HAUL_CONNECTION_UP && connection->conn.yamux.goaway_received &&
+        connection->stream_count == 0)
+        haul_connection_end(connection, HAUL_E_PEER_GONE, true);
+}
+
+void haul_connection_serve(struct haul_connection *connection)
+{
+    if (connection->serving)
+        return;
+    connection->serving = true;
+    serve_rounds(connection);
+    if (connection->state >= HAUL_CONNECTION_LINGERING) {
+        haul_streams_work(connection);
+        tell_end(connection);
+    }
+    if (connection->state == HAUL_CONNECTION_LINGERING)
+        linger_serve(connection);
+    connection->serving = false;
+    if (connection->state == HAUL_CONNECTION_DEAD)
+        haul_connection_free(connection);
+    else
+        arm(connection);
+}
+
+void haul_connection_touch(struct haul_connection *connection)
+{
+    if (!connection->serving)
+        connection_queue(connection);
+}
+
+static void on_ready(void *context, unsigned ready)
+{
+    struct haul_connection *connection = context;
+
+    if (connection->state == HAUL_CONNECTION_CONNECTING) {
+        if (haul_socket_error(connection->fd) != 0)
+            haul_connection_end(connection, HAUL_E_PEER_UNREACHABLE, false);
+        else
+            haul_connection_start(connection);
+    } else if (connection->state == HAUL_CONNECTION_LINGERING) {
+        connection->full = false;
+        if (ready & HAUL_LOOP_READ)
+            linger_receive(connection);
+    } else {
+        connection->full = false;
+        connection->serving = true; /* it is served right behind this */
+        if (ready & HAUL_LOOP_READ)
+            connection_receive(connection);
+        connection->serving = false;
+    }
+    haul_connection_serve(connection);
+}
+
+static void on_timer(void *context)
+{
+    struct haul_connection *connection = context;
+    haul_time now = now_of(connection);
+
+    if (now >= connection->ends_at) {
+        connection->ends_at = HAUL_TIME_NEVER;
+        if (connection->state == HAUL_CONNECTION_LINGERING)
+            connection_become(connection, HAUL_CONNECTION_DEAD);
+        else if (connection->state == HAUL_CONNECTION_CONNECTING)
+            haul_connection_end(connection, HAUL_E_TIMEOUT, false);
+        else
+            haul_connection_end(connection, HAUL_E_PEER_GONE, true);
+    }
+    if (runs(connection)) {
+        haul_conn_expire(&connection->conn, now);
+        haul_streams_idle(connection);
+    }
+    haul_connection_serve(connection);
+}
+
+/* --- the beginning --- */
+
+struct haul_connection *haul_connection_open(struct haul_host *host, int fd, bool inbound,
+                                             const struct haul_addr *remote)
+{
+    struct haul_connection *connection = calloc(1, sizeof *connection);
+    uint32_t streams = host->conf.streams_per_connection_max;
+
+    if (connection == NULL) {
+        close(fd);
+        return NULL;
+    }
+    connection->host = host;
+    connection->fd = fd;
+    connection->inbound = inbound;
+    connection->remote = *remote;
+    connection->ends_at = HAUL_TIME_NEVER;
+    connection->idle_next = HAUL_TIME_NEVER;
+    LIST_INIT(&connection->streams);
+    connection->in = malloc(HAUL_HOST_BUFFER_BYTES);
+    connection->out = malloc(HAUL_HOST_BUFFER_BYTES);
+    connection->mux_streams = malloc(streams * sizeof *connection->mux_streams);
+    connection->muxes = malloc(streams * sizeof *connection->muxes);
+    connection->timer = haul_loop_timer(host->conf.loop, on_timer, connection);
+    connection->watch = haul_loop_watch(host->conf.loop, fd, 0, on_ready, connection);
+    connection->id = host->id_next++;
+    TAILQ_INSERT_TAIL(&host->connections, connection, link);
+    host->connection_count++;
+    host->half_open++;
+    if (connection->in == NULL || connection->out == NULL || connection->mux_streams == NULL ||
+        connection->muxes == NULL || connection->timer == NULL || connection->watch == NULL) {
+        haul_connection_free(connection);
+        return NULL;
+    }
+    if (!inbound) {
+        connection->ends_at = now_of(connection) + HAUL_HOST_CONNECT_MAX;
+        arm(connection);
+    }
+    return connection;
+}
+
+void haul_connection_start(struct haul_connection *connection)
+{
+    struct haul_host *host = connection->host;
+    uint8_t secrets[2][32];
+    struct haul_conn_conf conf = {
+        .dialer = !connection->inbound,
+        .key = host->conf.key,
+        .expected = connection->expected.length > 0 ? &connection->expected : NULL,
+        .protocols = host->protocols,
+        .protocol_count = host->protocol_count,
+        .in = connection->in,
+        .in_bytes = HAUL_HOST_BUFFER_BYTES,
+        .out = connection->out,
+        .out_bytes = HAUL_HOST_BUFFER_BYTES,
+        .streams = connection->mux_streams,
+        .muxes = connection->muxes,
+        .stream_count = host->conf.streams_per_connection_max,
+        .window_spare = HAUL_HOST_WINDOW_SPARE,
+        .static_private = secrets[0],
+        .ephemeral_private = secrets[1],
+    };
+
+    if (getrandom(secrets, sizeof secrets, 0) != (ssize_t)sizeof secrets) {
+        haul_connection_end(connection, HAUL_E_SYSTEM, false);
+        return;
+    }
+    connection->ends_at = HAUL_TIME_NEVER;
+    haul_socket_local(connection->fd, &connection->local);
+    haul_conn_init(&connection->conn, &conf, now_of(connection));
+    explicit_bzero(secrets, sizeof secrets);
+    connection->machine = true;
+    connection_become(connection, HAUL_CONNECTION_PROVING);
+    haul_connection_touch(connection);
+}

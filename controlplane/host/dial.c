@@ -1,0 +1,202 @@
+/* Dialling: the addresses in turn, a quarter of a second apart or as soon as the one before has
+ * failed; the first that proves the peer wins and the others are dropped. */
+#include "controlplane/host/host_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct haul_dial {
+    struct haul_host *host;
+    struct haul_timer *timer;
+    bool named;
+    struct haul_peer_id peer;
+    struct haul_addr addresses[HAUL_HOST_ADDRESSES_MAX];
+    size_t count, next;
+    uint32_t under_way;
+    haul_time deadline;
+    haul_dial_fn *done;
+    void *context;
+    struct haul_error error; /* the most telling failure so far */
+    LIST_ENTRY(haul_dial) link;
+};
+
+/* Which failure says most to a person who dialled several addresses. */
+static int weight(enum haul_error_code code)
+{
+    if (code == HAUL_E_PEER_MISMATCH)
+        return 4;
+    if (code == HAUL_E_PEER_PROTOCOL)
+        return 3;
+    if (code == HAUL_E_LIMIT)
+        return 2;
+    return code == HAUL_E_TIMEOUT;
+}
+
+static void note_failure(struct haul_dial *dial, enum haul_error_code code,
+                         const struct haul_addr *address, const char *text)
+{
+    char where[HAUL_ADDR_TEXT_BYTES];
+
+    if (code == HAUL_E_PEER_GONE || code == HAUL_E_SYSTEM || code == HAUL_E_CANCELLED)
+        code = HAUL_E_PEER_UNREACHABLE;
+    if (dial->error.code != HAUL_OK && weight(code) < weight(dial->error.code))
+        return;
+    haul_addr_print(address, where);
+    haul_fail(&dial->error, code, "%s: %s", where, text);
+}
+
+/* Takes the attempts that are still under way off the dial and drops them. */
+static void drop_attempts(struct haul_dial *dial)
+{
+    struct haul_connection *connection;
+
+    TAILQ_FOREACH(connection, &dial->host->connections, link)
+    {
+        if (connection->dial != dial)
+            continue;
+        connection->dial = NULL;
+        if (haul_connection_half_open(connection))
+            haul_connection_end(connection, HAUL_E_CANCELLED, false);
+    }
+}
+
+static void dial_done(struct haul_dial *dial, uint64_t connection)
+{
+    haul_dial_fn *done = dial->done;
+    void *context = dial->context;
+    struct haul_error error = dial->error;
+
+    drop_attempts(dial);
+    LIST_REMOVE(dial, link);
+    haul_loop_timer_free(dial->timer);
+    free(dial);
+    if (connection == HAUL_HOST_NO_CONNECTION && error.code == HAUL_OK)
+        haul_fail(&error, HAUL_E_PEER_UNREACHABLE, "no address that haul can dial was given");
+    done(context, connection, connection == HAUL_HOST_NO_CONNECTION ? &error : NULL);
+}
+
+/* Begins the next attempt that can begin; false when there is none left. */
+static bool attempt(struct haul_dial *dial)
+{
+    struct haul_host *host = dial->host;
+
+    while (dial->next < dial->count) {
+        const struct haul_addr *address = &dial->addresses[dial->next++];
+        struct haul_connection *connection;
+        bool at_once;
+        int fd;
+
+        if (!haul_host_make_room(host)) {
+            note_failure(dial, HAUL_E_LIMIT, address, "this node has too many connections");
+            continue;
+        }
+        fd = haul_socket_connect(address, &at_once);
+        if (fd < 0) {
+            note_failure(dial, HAUL_E_PEER_UNREACHABLE, address, strerror(-fd));
+            continue;
+        }
+        connection = haul_connection_open(host, fd, false, address);
+        if (connection == NULL) {
+            note_failure(dial, HAUL_E_SYSTEM, address, "no memory for a connection");
+            continue;
+        }
+        haul_counter_add(&host->counters.dialled, 1);
+        connection->dial = dial;
+        if (dial->named)
+            connection->expected = dial->peer;
+        dial->under_way++;
+        if (at_once)
+            haul_connection_start(connection);
+        return true;
+    }
+    return false;
+}
+
+static void on_timer(void *context)
+{
+    struct haul_dial *dial = context;
+    haul_time now = haul_loop_now(dial->host->conf.loop);
+    uint64_t connection = HAUL_HOST_NO_CONNECTION;
+
+    if (dial->named)
+        connection = haul_host_find(dial->host, &dial->peer);
+    if (connection != HAUL_HOST_NO_CONNECTION) {
+        dial_done(dial, connection);
+        return;
+    }
+    if (now >= dial->deadline) {
+        if (dial->error.code == HAUL_OK)
+            haul_fail(&dial->error, HAUL_E_TIMEOUT, "no address answered in time");
+        dial_done(dial, HAUL_HOST_NO_CONNECTION);
+        return;
+    }
+    if (!attempt(dial) && dial->under_way == 0) {
+        dial_done(dial, HAUL_HOST_NO_CONNECTION);
+        return;
+    }
+    haul_loop_timer_set(dial->timer, dial->next < dial->count
+                                         ? haul_time_min(dial->deadline, now + HAUL_HOST_STAGGER)
+                                         : dial->deadline);
+}
+
+void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
+                    const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                    haul_dial_fn *done, void *context)
+{
+    struct haul_dial *dial = calloc(1, sizeof *dial);
+    struct haul_error error;
+
+    if (dial != NULL && !host->closing)
+        dial->timer = haul_loop_timer(host->conf.loop, on_timer, dial);
+    if (dial == NULL || dial->timer == NULL) {
+        free(dial);
+        haul_fail(&error, HAUL_E_SYSTEM,
+                  host->closing ? "this node is shutting down" : "no memory to dial");
+        done(context, HAUL_HOST_NO_CONNECTION, &error);
+        return;
+    }
+    dial->host = host;
+    dial->deadline = deadline;
+    dial->done = done;
+    dial->context = context;
+    if (peer != NULL) {
+        dial->named = true;
+        dial->peer = *peer;
+    }
+    for (size_t i = 0; i < count && dial->count < HAUL_HOST_ADDRESSES_MAX; i++) {
+        if (haul_multiaddr_tcp(&addresses[i], &dial->addresses[dial->count]))
+            dial->count++;
+    }
+    LIST_INSERT_HEAD(&host->dials, dial, link);
+    haul_loop_timer_set(dial->timer, haul_loop_now(host->conf.loop)); /* never before we return */
+}
+
+void haul_dial_connected(struct haul_connection *connection)
+{
+    struct haul_dial *dial = connection->dial;
+
+    connection->dial = NULL;
+    dial_done(dial, connection->id);
+}
+
+void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
+                      const char *text)
+{
+    struct haul_dial *dial = connection->dial;
+
+    connection->dial = NULL;
+    dial->under_way--;
+    note_failure(dial, why, &connection->remote, text);
+    haul_loop_timer_set(dial->timer, haul_loop_now(dial->host->conf.loop));
+}
+
+void haul_dials_close(struct haul_host *host)
+{
+    struct haul_dial *dial;
+
+    while ((dial = LIST_FIRST(&host->dials)) != NULL) {
+        if (dial->error.code == HAUL_OK)
+            haul_fail(&dial->error, HAUL_E_CANCELLED, "this node is shutting down");
+        dial_done(dial, HAUL_HOST_NO_CONNECTION);
+    }
+}

@@ -1,0 +1,221 @@
+/* The host itself: the table of connections, what is known of them, and the end of everything. */
+#include "controlplane/host/host.h"
+
+#include "controlplane/host/host_parts.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* Serves what was touched from outside its own events. */
+static void on_work(void *context)
+{
+    struct haul_host *host = context;
+    struct haul_connection *connection;
+    size_t count = 0;
+
+    TAILQ_FOREACH(connection, &host->work, work)
+    count++;
+    /* One that is not done queues itself again, for the next turn. */
+    while (count-- > 0 && (connection = TAILQ_FIRST(&host->work)) != NULL) {
+        TAILQ_REMOVE(&host->work, connection, work);
+        connection->working = false;
+        haul_connection_serve(connection);
+    }
+}
+
+int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
+                   struct haul_error *error)
+{
+    struct haul_host *made = calloc(1, sizeof *made);
+
+    haul_assert(conf->connections_max > 0 && conf->half_open_max > 0);
+    haul_assert(conf->streams_per_connection_max > 0 &&
+                conf->streams_per_connection_max <= HAUL_YAMUX_STREAMS_MAX);
+    if (made == NULL)
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for the host");
+    made->conf = *conf;
+    for (; conf->behaviours[made->protocol_count] != NULL; made->protocol_count++) {
+        haul_assert(made->protocol_count < HAUL_HOST_BEHAVIOURS_MAX);
+        made->protocols[made->protocol_count] = conf->behaviours[made->protocol_count]->protocol;
+    }
+    haul_assert(made->protocol_count > 0);
+    TAILQ_INIT(&made->connections);
+    TAILQ_INIT(&made->work);
+    LIST_INIT(&made->listeners);
+    LIST_INIT(&made->dials);
+    made->id_next = 1;
+    made->work_timer = haul_loop_timer(conf->loop, on_work, made);
+    if (made->work_timer == NULL) {
+        free(made);
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for the host");
+    }
+    *host = made;
+    return 0;
+}
+
+/* Waits, shortly and outside the loop, until the peers have read our goodbye and closed. */
+static void wait_for_peers(struct haul_host *host)
+{
+    uint8_t scrap[4096];
+    int rounds = 25;
+
+    while (!TAILQ_EMPTY(&host->connections) && rounds-- > 0) {
+        struct haul_connection *connection = TAILQ_FIRST(&host->connections);
+        struct pollfd wait = { .fd = connection->fd, .events = POLLIN };
+        ssize_t got;
+
+        while (poll(&wait, 1, 0) == 0 && rounds-- > 0)
+            (void)poll(NULL, 0, 10);
+        do
+            got = recv(connection->fd, scrap, sizeof scrap, MSG_DONTWAIT);
+        while (got > 0);
+        if (got == 0 || errno != EAGAIN)
+            haul_connection_free(connection);
+    }
+}
+
+void haul_host_close(struct haul_host *host)
+{
+    struct haul_connection *connection;
+    struct haul_connection *next;
+
+    if (host == NULL)
+        return;
+    host->closing = true;
+    haul_listeners_close(host);
+    haul_dials_close(host);
+    for (connection = TAILQ_FIRST(&host->connections); connection != NULL; connection = next) {
+        next = TAILQ_NEXT(connection, link);
+        haul_connection_end(connection, HAUL_E_CANCELLED, true);
+        haul_connection_serve(connection);
+    }
+    wait_for_peers(host);
+    while ((connection = TAILQ_FIRST(&host->connections)) != NULL)
+        haul_connection_free(connection);
+    haul_loop_timer_free(host->work_timer);
+    free(host);
+}
+
+/* --- facts --- */
+
+struct haul_loop *haul_host_loop(const struct haul_host *host)
+{
+    return host->conf.loop;
+}
+
+void *haul_host_context(const struct haul_host *host)
+{
+    return host->conf.context;
+}
+
+const struct haul_peer_id *haul_host_id(const struct haul_host *host)
+{
+    return &host->conf.key->id;
+}
+
+void haul_host_public_key(const struct haul_host *host, uint8_t data[HAUL_KEY_PUBLIC_BYTES])
+{
+    haul_key_public(host->conf.key, data);
+}
+
+const char *haul_host_agent(const struct haul_host *host)
+{
+    return host->conf.agent;
+}
+
+const char *haul_host_protocol(const struct haul_host *host, size_t index)
+{
+    return index < host->protocol_count ? host->protocols[index] : NULL;
+}
+
+const struct haul_host_counters *haul_host_counters(const struct haul_host *host)
+{
+    return &host->counters;
+}
+
+struct haul_connection *haul_host_connection(const struct haul_host *host, uint64_t id)
+{
+    struct haul_connection *connection;
+
+    TAILQ_FOREACH(connection, &host->connections, link)
+    {
+        if (connection->id == id && connection->state == HAUL_CONNECTION_UP)
+            return connection;
+    }
+    return NULL;
+}
+
+bool haul_host_facts(const struct haul_host *host, uint64_t connection,
+                     struct haul_connection_facts *facts)
+{
+    const struct haul_connection *found = haul_host_connection(host, connection);
+
+    if (found == NULL)
+        return false;
+    *facts = (struct haul_connection_facts){
+        .peer = found->conn.noise.peer,
+        .remote = found->remote,
+        .local = found->local,
+        .inbound = found->inbound,
+        .since = found->since,
+        .rx_bytes = found->conn.rx_bytes,
+        .tx_bytes = found->conn.tx_bytes,
+        .streams = found->stream_count,
+        .observed = found->observed,
+    };
+    memcpy(facts->agent, found->agent, sizeof facts->agent);
+    return true;
+}
+
+void haul_host_identified(struct haul_host *host, uint64_t connection, const char *agent,
+                          size_t agent_bytes, const struct haul_addr *observed)
+{
+    struct haul_connection *found = haul_host_connection(host, connection);
+
+    if (found == NULL)
+        return;
+    if (agent != NULL) {
+        memset(found->agent, 0, sizeof found->agent);
+        for (size_t i = 0; i < agent_bytes && i < sizeof found->agent - 1; i++)
+            found->agent[i] = agent[i] > ' ' && agent[i] <= '~' ? agent[i] : '?';
+    }
+    if (observed != NULL)
+        found->observed = *observed;
+}
+
+uint64_t haul_host_next(const struct haul_host *host, uint64_t connection)
+{
+    const struct haul_connection *at;
+
+    /* Connections are kept in order of their ids. */
+    TAILQ_FOREACH(at, &host->connections, link)
+    {
+        if (at->id > connection && at->state == HAUL_CONNECTION_UP)
+            return at->id;
+    }
+    return HAUL_HOST_NO_CONNECTION;
+}
+
+uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer)
+{
+    const struct haul_connection *at;
+
+    TAILQ_FOREACH(at, &host->connections, link)
+    {
+        if (at->state == HAUL_CONNECTION_UP && !at->conn.yamux.goaway_received &&
+            haul_peer_id_equal(&at->conn.noise.peer, peer))
+            return at->id;
+    }
+    return HAUL_HOST_NO_CONNECTION;
+}
+
+void haul_host_disconnect(struct haul_host *host, uint64_t connection)
+{
+    struct haul_connection *found = haul_host_connection(host, connection);
+
+    if (found != NULL)
+        haul_connection_end(found, HAUL_E_CANCELLED, true);
+}

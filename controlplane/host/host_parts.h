@@ -1,0 +1,159 @@
+/* What the files of the host share: host.c holds the table of connections, listen.c accepts, dial.c
+ * connects, connection.c feeds one machine and its socket, stream.c offers streams to behaviours.
+ * For these files only.
+ *
+ * Nothing is freed while one of its callbacks runs: connections and streams are marked and swept by
+ * connection_serve, which runs after their own events and, through the host's work timer, when
+ * something else has touched them. */
+#pragma once
+
+#include "common/counters.h"
+#include "controlplane/host/host.h"
+#include "controlplane/host/loop.h"
+#include "controlplane/p2p/conn.h"
+
+#include <sys/queue.h>
+
+#define HAUL_HOST_BUFFER_BYTES   (256u << 10)          /* in and out, of each connection */
+#define HAUL_HOST_WINDOW_SPARE   (uint64_t)(64u << 20) /* growth of windows, of each connection */
+#define HAUL_HOST_BEHAVIOURS_MAX 32u
+#define HAUL_HOST_CONNECT_MAX    (10 * HAUL_SECOND)
+#define HAUL_HOST_LINGER_MAX     (500 * HAUL_MILLISECOND) /* for the peer to read our last bytes */
+#define HAUL_HOST_GOAWAY_MAX     (2 * HAUL_SECOND)        /* a connection whose peer says goodbye */
+#define HAUL_HOST_STAGGER        (250 * HAUL_MILLISECOND)
+
+struct haul_stream {
+    struct haul_connection *connection;
+    const struct haul_behaviour *behaviour;
+    struct haul_conn_stream *mux; /* NULL once released */
+    void *argument;
+    bool inbound;
+    bool opened_due; /* `opened` is still to be called */
+    bool resume_due; /* the behaviour wants what it has left */
+    bool ended, ended_told, finished;
+    bool over; /* `closed` is due, with `end` */
+    enum haul_stream_end end;
+    haul_time active_at;
+    uint8_t *rest; /* what the behaviour has not taken: rest_bytes from rest_at */
+    size_t rest_at, rest_bytes, rest_capacity;
+    LIST_ENTRY(haul_stream) link;
+    _Alignas(16) uint8_t state[];
+};
+
+enum haul_connection_state {
+    HAUL_CONNECTION_CONNECTING, /* TCP */
+    HAUL_CONNECTION_PROVING,    /* the machine runs, the peer is not proven */
+    HAUL_CONNECTION_UP,
+    HAUL_CONNECTION_LINGERING, /* our last bytes go out; what comes is discarded */
+    HAUL_CONNECTION_DEAD,      /* to be swept */
+};
+
+struct haul_dial;
+
+struct haul_connection {
+    struct haul_host *host;
+    uint64_t id;
+    enum haul_connection_state state;
+    int fd;
+    bool inbound, machine; /* the machine was started */
+    bool serving, working; /* in connection_serve; on the host's work list */
+    bool shut;             /* our half of the socket is closed */
+    bool full;             /* the socket takes no more: wait until it does */
+    bool was_up, end_told;
+    struct haul_watch *watch;
+    struct haul_timer *timer;
+    struct haul_addr remote, local;
+    struct haul_dial *dial; /* whose attempt this is, until it is proven or fails */
+    haul_time since, ends_at, idle_next;
+    enum haul_error_code why;
+    struct haul_peer_id expected;
+    LIST_HEAD(, haul_stream) streams;
+    uint32_t stream_count;
+    bool stream_work; /* some stream has something due */
+    char agent[64];
+    struct haul_addr observed;
+    TAILQ_ENTRY(haul_connection) link; /* by age */
+    TAILQ_ENTRY(haul_connection) work;
+    struct haul_conn conn;
+    struct haul_conn_stream *mux_streams;
+    struct haul_yamux_stream *muxes;
+    uint8_t *in, *out;
+};
+
+struct haul_listener {
+    struct haul_host *host;
+    int fd;
+    struct haul_watch *watch;
+    struct haul_timer *pause; /* after the system ran out of descriptors */
+    struct haul_addr bound;
+    LIST_ENTRY(haul_listener) link;
+};
+
+TAILQ_HEAD(haul_connections, haul_connection);
+
+struct haul_host {
+    struct haul_host_conf conf;
+    const char *protocols[HAUL_HOST_BEHAVIOURS_MAX + 1];
+    size_t protocol_count;
+    struct haul_connections connections;
+    struct haul_connections work;
+    struct haul_timer *work_timer;
+    uint32_t connection_count, half_open;
+    uint64_t id_next;
+    bool closing;
+    LIST_HEAD(, haul_listener) listeners;
+    LIST_HEAD(, haul_dial) dials;
+    struct haul_host_counters counters;
+};
+
+/* --- host.c --- */
+
+struct haul_connection *haul_host_connection(const struct haul_host *host, uint64_t id);
+
+/* --- connection.c --- */
+
+/* Makes the record of a socket, which it takes over (also when it fails, with NULL). */
+struct haul_connection *haul_connection_open(struct haul_host *host, int fd, bool inbound,
+                                             const struct haul_addr *remote);
+/* Starts the machine: TCP is connected. */
+void haul_connection_start(struct haul_connection *connection);
+
+/* Ends it: streams are lost, the host and the dialler are told. Swept later. */
+void haul_connection_end(struct haul_connection *connection, enum haul_error_code why,
+                         bool politely);
+/* Has it served soon: something was written or marked from outside. */
+void haul_connection_touch(struct haul_connection *connection);
+void haul_connection_serve(struct haul_connection *connection);
+void haul_connection_free(struct haul_connection *connection);
+bool haul_connection_half_open(const struct haul_connection *connection);
+
+/* --- dial.c --- */
+
+void haul_dial_connected(struct haul_connection *connection); /* the peer is proven */
+void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
+                      const char *text);
+void haul_dials_close(struct haul_host *host);
+
+/* --- listen.c --- */
+
+void haul_listeners_close(struct haul_host *host);
+
+/* Room for one more unauthenticated connection; closes the oldest one when there are too many. */
+bool haul_host_make_room(struct haul_host *host);
+
+/* --- stream.c --- */
+
+void haul_stream_event(struct haul_connection *connection, const struct haul_conn_event *event);
+void haul_stream_accept(struct haul_connection *connection, const struct haul_conn_event *event);
+void haul_streams_work(struct haul_connection *connection);
+void haul_streams_lose(struct haul_connection *connection, enum haul_stream_end end);
+void haul_streams_idle(struct haul_connection *connection);
+
+/* --- socket.c --- */
+
+int haul_socket_listen(const struct haul_addr *address, struct haul_addr *bound);
+int haul_socket_connect(const struct haul_addr *address, bool *at_once);
+int haul_socket_accept(int fd, struct haul_addr *remote);
+int haul_socket_error(int fd); /* of a connect that ended; 0 when it worked */
+void haul_socket_local(int fd, struct haul_addr *local);
+size_t haul_socket_interfaces(uint8_t family, struct haul_addr *addresses, size_t capacity);
