@@ -31,6 +31,7 @@ enum haul_place_kind {
 };
 
 #define HAUL_PLACE_ALSO_STORE 1u /* flag: the verified block goes to the store as well */
+#define HAUL_PLACE_UNVERIFIED 2u /* flag of DISCARD: do not even hash it (rate tests) */
 
 struct haul_place {
     uint8_t kind;
@@ -66,6 +67,8 @@ struct haul_grant {
     struct haul_addr candidates[HAUL_CANDIDATES_MAX]; /* where the peer may be reached */
 };
 
+/* The DONE of WRITE and SYNC has in `length`, and that of FETCH in `at`, how many packs the store has
+ * lost so far: whoever sees that change between its first write and its SYNC has lost blocks. */
 enum haul_order_kind {
     HAUL_ORDER_OPEN,   /* flow: start it from grants[flow]; DONE when the flow has ended */
     HAUL_ORDER_CLOSE,  /* flow: end it; wants and serves end first, each with its DONE */
@@ -76,9 +79,8 @@ enum haul_order_kind {
     HAUL_ORDER_REFUSE, /* id of a WANTED event, reason, retry_ms when the reason is BUSY */
     HAUL_ORDER_WRITE,  /* slot, length, hash, place: store bytes already verified by hash */
     HAUL_ORDER_READ,   /* place, hash, length (0 unknown), slot: read one block into the slot */
-    HAUL_ORDER_SYNC, /* everything written before is durable at DONE. The DONE of SYNC and WRITE has
-                      * in `length` how many packs the store has lost so far: whoever sees that
-                      * change between its first WRITE and its SYNC has lost blocks */
+    HAUL_ORDER_SYNC,   /* place: everything written there before is durable at DONE (a descriptor,
+                        * or else the store) */
     HAUL_ORDER_KINDS
 };
 

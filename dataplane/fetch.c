@@ -16,13 +16,17 @@ static uint32_t filling_quota(const struct haul_worker *worker)
 
 static bool place_takes_blocks(const struct haul_worker *worker, const struct haul_order *order)
 {
+    if ((order->place.flags & HAUL_PLACE_UNVERIFIED) != 0 && !worker->synthetic)
+        return false;
     switch ((enum haul_place_kind)order->place.kind) {
     case HAUL_PLACE_DISCARD:
+        return true;
     case HAUL_PLACE_STORE:
     case HAUL_PLACE_FILE:
-        return true;
+        return (order->place.flags & HAUL_PLACE_UNVERIFIED) == 0;
     case HAUL_PLACE_SLOT:
-        return order->place.index < worker->handoff->slot_count;
+        return (order->place.flags & HAUL_PLACE_UNVERIFIED) == 0 &&
+               order->place.index < worker->handoff->slot_count;
     case HAUL_PLACE_SYNTHETIC:
         return false;
     }
@@ -148,7 +152,7 @@ static void fetch_hash(struct haul_job *job, uint32_t length, bool last)
 {
     uint32_t to = last ? length : length / HASH_GROUP * HASH_GROUP;
 
-    if (to <= job->hashed)
+    if (to <= job->hashed || (job->order.place.flags & HAUL_PLACE_UNVERIFIED) != 0)
         return;
     haul_hasher_update(job->hasher, job->memory + job->hashed, to - job->hashed);
     job->hashed = to;
@@ -162,7 +166,8 @@ static void fetch_filled(struct haul_worker *worker, struct haul_worker_flow *fl
 
     fetch_hash(job, length, true);
     haul_hasher_final(job->hasher, &hash);
-    holds = haul_hash_equal(&hash, &job->order.hash);
+    holds = haul_hash_equal(&hash, &job->order.hash) ||
+            (job->order.place.flags & HAUL_PLACE_UNVERIFIED) != 0;
     job->length = length;
     job->when = haul_worker_clock();
     haul_flow_verdict(flow->flow, job->handle, holds, worker->now);

@@ -96,15 +96,16 @@ void haul_job_free(struct haul_worker *worker, struct haul_job *job)
 
 void haul_job_done(struct haul_worker *worker, struct haul_job *job, enum haul_status status)
 {
+    bool writes = job->order.kind == HAUL_ORDER_WRITE || job->order.kind == HAUL_ORDER_SYNC;
     struct haul_event event = {
         .kind = HAUL_EVENT_DONE,
         .order = job->order.kind,
         .status = (uint16_t)status,
         .flow = job->order.flow,
         .id = job->order.id,
-        .at = job->fault != 0 ? (uint64_t)job->fault : job->failed_packs,
+        .at = job->fault != 0 ? (uint64_t)job->fault : worker->failed_packs,
         .when = job->when != 0 ? job->when : worker->now,
-        .length = job->length,
+        .length = writes ? worker->failed_packs : job->length,
         .slot = job->order.slot,
         .hash = job->order.hash,
     };

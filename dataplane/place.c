@@ -196,8 +196,8 @@ static void on_store(struct haul_worker *worker, const struct haul_store_result 
 
     if (job->state == HAUL_JOB_READING && result->error == 0)
         job->length = result->length;
-    else if (result->error == 0)
-        job->failed_packs = result->length;
+    else if (result->verb != HAUL_STORE_READ)
+        worker->failed_packs = result->length;
     part_ended(worker, result->tag, -result->error);
 }
 

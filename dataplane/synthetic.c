@@ -7,7 +7,8 @@
 #include <string.h>
 
 #define PAGE_BYTES 4096u
-#define SEED       0x6861756cu /* the same on every machine: CIDs of generated data are comparable */
+/* The same on every machine: CIDs of generated data are comparable. */
+#define SEED 0x6861756cu
 
 static uint8_t pattern[HAUL_BLOCK_BYTES_MAX]; /* written once, then only read */
 

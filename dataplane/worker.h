@@ -43,22 +43,21 @@ enum haul_job_state {
 
 struct haul_job {
     struct haul_order order;
-    uint8_t state;         /* enum haul_job_state */
-    uint8_t status;        /* enum haul_status of its DONE event */
-    uint8_t unsent;        /* parts that a full queue did not take yet */
-    uint8_t running;       /* parts that are under way */
-    bool ended;            /* SERVE: the flow ended the want while its block was read */
-    uint16_t next;         /* in a queue or the free list */
-    uint16_t chain;        /* SERVE: in its bucket of `wants` */
-    uint32_t slot;         /* HAUL_NO_SLOT: none, or one of the control plane's */
-    uint8_t *memory;       /* the slot's memory */
-    uint32_t handle;       /* in the flow */
-    uint32_t length;       /* of the block, once known */
-    uint32_t hashed;       /* bytes of it that the hasher has seen */
-    uint32_t failed_packs; /* of the store, as its write or sync reported */
-    uint32_t reuse;        /* counts uses of this entry: part of a want's id */
-    int64_t fault;         /* errno of an I/O that failed */
-    haul_time when;        /* FETCH: when it was verified */
+    uint8_t state;   /* enum haul_job_state */
+    uint8_t status;  /* enum haul_status of its DONE event */
+    uint8_t unsent;  /* parts that a full queue did not take yet */
+    uint8_t running; /* parts that are under way */
+    bool ended;      /* SERVE: the flow ended the want while its block was read */
+    uint16_t next;   /* in a queue or the free list */
+    uint16_t chain;  /* SERVE: in its bucket of `wants` */
+    uint32_t slot;   /* HAUL_NO_SLOT: none, or one of the control plane's */
+    uint8_t *memory; /* the slot's memory */
+    uint32_t handle; /* in the flow */
+    uint32_t length; /* of the block, once known */
+    uint32_t hashed; /* bytes of it that the hasher has seen */
+    uint32_t reuse;  /* counts uses of this entry: part of a want's id */
+    int64_t fault;   /* errno of an I/O that failed */
+    haul_time when;  /* FETCH: when it was verified */
     struct haul_hasher *hasher;
 };
 
@@ -104,6 +103,7 @@ struct haul_worker {
     uint16_t free_job;
     struct haul_queue unsent; /* jobs that a full store or io queue did not take */
     uint16_t *wants;          /* SERVE jobs by flow and handle: HAUL_WANT_BUCKETS lists */
+    uint32_t failed_packs;    /* of the store, as its last write or sync reported */
     bool submitted;           /* a part was submitted in this turn: it may be done already */
     bool blocked;             /* the net had no train to send from in this turn */
 
