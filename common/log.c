@@ -2,6 +2,8 @@
  * not printable ASCII is escaped: a peer's text can neither start a line nor move the cursor. */
 #include "common/log.h"
 
+#include "common/counters.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,11 +14,11 @@
 #define LINE_BYTES 2048u
 
 static const char *const level_names[] = { "error", "warn", "info", "debug" };
-static int log_level = HAUL_LOG_INFO;
+static uint64_t log_level = HAUL_LOG_INFO;
 
 void haul_log_level_set(enum haul_log_level level)
 {
-    __atomic_store_n(&log_level, (int)level, __ATOMIC_RELAXED);
+    haul_counter_set(&log_level, level);
 }
 
 /* Appends `text` escaped; leaves room for the newline. */
@@ -48,7 +50,7 @@ void haul_log(enum haul_log_level level, const char *event, const char *format, 
     size_t at;
     int saved = errno;
 
-    if ((int)level > __atomic_load_n(&log_level, __ATOMIC_RELAXED))
+    if (level > haul_counter_read(&log_level))
         return;
     clock_gettime(CLOCK_REALTIME, &now);
     gmtime_r(&now.tv_sec, &utc);

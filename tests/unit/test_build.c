@@ -1,5 +1,6 @@
 /* Builders against the CIDs of ipfs-unixfs-importer 17.1.1 (Helia's importer) with the profile
- * "unixfs-v1-2025", sha2-256; the symbolic link from ipfs-unixfs 13.1.1 and @ipld/dag-pb. */
+ * "unixfs-v1-2025", sha2-256; the symbolic link from ipfs-unixfs 13.1.1 and @ipld/dag-pb.
+ * Stands for test_build_file and test_build_dir: both share one header. */
 #include "controlplane/content/build.h"
 #include "tests/unit/unit.h"
 

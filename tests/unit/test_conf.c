@@ -1,5 +1,6 @@
 /* Configuration: four sources, refusals that say where and what, and the committed default file.
- * `test_conf generate` prints that file. */
+ * `test_conf generate` prints that file. Stands for test_conf_file and test_conf_text as well: all
+ * three share one header. */
 #include "common/conf.h"
 #include "common/conf_value.h"
 #include "tests/unit/unit.h"
