@@ -14,6 +14,10 @@ const struct haul_command haul_command_table[] = {
       0, 0, 0, haul_cmd_init },
     { "id", "", "print this node's peer id",
       "Prints the peer id in both text forms: base58btc and CIDv1.", 0, 0, 0, haul_cmd_id },
+    { "config", "[KEY]", "show the configuration",
+      "Prints every key with its value, where that came from, its range and its meaning. Values\n"
+      "come from the defaults, HOME/config.yaml, the environment and --set, in this order.",
+      BIT(SET), 0, 1, haul_cmd_config },
     { "explain", "[CODE]", "say what an error code means",
       "Prints what the code means and what to do next; without a code, all of them.", 0, 0, 1,
       haul_cmd_explain },

@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -199,33 +201,55 @@ static int directory_put(struct put *put, int fd, const char *name, unsigned dep
     return failed;
 }
 
-/* Standard input comes as data, so that the node never waits for a pipe. */
+/* Copies standard input into the pipe whose other end the node reads, until either end stops. */
+static int input_pump(struct put *put, int to, struct haul_error *error)
+{
+    static uint8_t space[65536];
+
+    for (;;) {
+        struct pollfd ready[2] = { { .fd = STDIN_FILENO, .events = POLLIN },
+                                   { .fd = put->client->channel.fd, .events = POLLIN } };
+        const Haul__Ctl__Answer *answer;
+        ssize_t got;
+
+        if (poll(ready, 2, -1) < 0)
+            continue;
+        if (ready[1].revents != 0 && answers_take(put, 0, &answer, error) != 0)
+            return -1;
+        if (ready[0].revents == 0)
+            continue;
+        got = read(STDIN_FILENO, space, sizeof space);
+        if (got <= 0)
+            return got == 0 ? 0 : unreadable(put, error);
+        for (ssize_t done = 0; done < got;) {
+            ssize_t wrote = write(to, space + done, (size_t)(got - done));
+
+            if (wrote < 0 && errno != EINTR)
+                return haul_fail(error, HAUL_E_NODE_ABSENT, "the node stopped reading");
+            done += wrote < 0 ? 0 : wrote;
+        }
+    }
+}
+
+/* The node reads a pipe of ours, never the terminal: it must not be held up by somebody typing. */
 static int input_put(struct put *put, struct haul_error *error)
 {
     Haul__Ctl__Entry entry = HAUL__CTL__ENTRY__INIT;
-    static uint8_t space[32768];
+    const Haul__Ctl__Answer *answer;
+    int ends[2];
+    int failed;
 
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return haul_fail(error, HAUL_E_SYSTEM, "no pipe: %s", strerror(errno));
+    signal(SIGPIPE, SIG_IGN);
     entry.kind = HAUL__CTL__KIND__INPUT;
-    if (entry_send(put, &entry, "", -1, error) < 0)
-        return -1;
-    for (;;) {
-        Haul__Ctl__Reply reply = HAUL__CTL__REPLY__INIT;
-        Haul__Ctl__Data data = HAUL__CTL__DATA__INIT;
-        ssize_t got = read(STDIN_FILENO, space, sizeof space);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return unreadable(put, error);
-        if (got == 0)
-            return 0;
-        data.bytes.data = space;
-        data.bytes.len = (size_t)got;
-        reply.what_case = HAUL__CTL__REPLY__WHAT_DATA;
-        reply.data = &data;
-        if (haul_client_reply(put->client, &reply, -1, error) < 0)
-            return -1;
-    }
+    failed = entry_send(put, &entry, "", ends[0], error);
+    if (failed == 0)
+        failed = answers_take(put, 0, &answer, error);
+    if (failed == 0)
+        failed = input_pump(put, ends[1], error);
+    close(ends[1]);
+    return failed;
 }
 
 static int tree_put(struct put *put, const char *path, struct haul_error *error)

@@ -1,0 +1,195 @@
+/* Opens every machine of the control plane in the order in which they lean on each other, and
+ * closes them the other way round. */
+#include "controlplane/controlplane.h"
+
+#include "common/log.h"
+#include "controlplane/controlplane_parts.h"
+#include "controlplane/xfer/transfer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define HELPER_THREADS 2u
+#define HALF_OPEN_MAX  64u
+#define STREAMS_MAX    256u
+#define STOP_WAIT      (2 * HAUL_SECOND) /* for orders that are under way */
+
+static const struct haul_ctl_verb *const verbs[] = {
+    &haul_verb_status, &haul_verb_put,       &haul_verb_get, &haul_verb_list,
+    &haul_verb_share,  &haul_verb_synthetic, NULL,
+};
+
+static void signal_came(void *context, unsigned ready)
+{
+    struct haul_controlplane *plane = context;
+    struct signalfd_siginfo info;
+
+    (void)ready;
+    if (read(plane->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return;
+    haul_log(HAUL_LOG_INFO, "stopping", "signal=%u", info.ssi_signo);
+    haul_loop_stop(plane->parts.loop);
+}
+
+static int signals_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    plane->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (plane->signal_fd >= 0)
+        plane->signals = haul_loop_watch(plane->parts.loop, plane->signal_fd, HAUL_LOOP_READ,
+                                         signal_came, plane);
+    return plane->signals != NULL
+               ? 0
+               : haul_fail(error, HAUL_E_SYSTEM, "cannot watch signals: %s", strerror(errno));
+}
+
+/* The default port may be taken by another node of this machine: then any free one. A port that
+ * somebody configured is meant. */
+static int listen_tcp(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_conf *conf = plane->conf.conf;
+    bool meant = haul_conf_origin(conf, HAUL_CONF_LISTEN_TCP) != HAUL_CONF_DEFAULT;
+    struct haul_addr addresses[HAUL_CONF_ITEMS_MAX];
+    size_t count = haul_conf_addresses(conf, HAUL_CONF_LISTEN_TCP, addresses);
+    struct haul_addr bound = { 0 };
+    size_t listening = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct haul_addr address = addresses[i];
+        int failed;
+
+        /* Both families on one port, where that is possible. */
+        if (!meant && bound.port != 0)
+            address.port = bound.port;
+        failed = haul_host_listen(plane->parts.host, &address, &bound, error);
+        if (failed < 0 && !meant) {
+            address.port = 0;
+            failed = haul_host_listen(plane->parts.host, &address, &bound, error);
+        }
+        if (failed < 0 && meant)
+            return -1;
+        listening += failed == 0;
+    }
+    /* A machine without one of the families is served by the other. */
+    return count > 0 && listening == 0 ? -1 : 0;
+}
+
+static int host_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_host_conf conf = {
+        .loop = plane->parts.loop,
+        .key = plane->conf.key,
+        .agent = "haul/" HAUL_VERSION,
+        .behaviours = haul_behaviours,
+        .connections_max =
+            (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_CONNECTIONS),
+        .half_open_max = HALF_OPEN_MAX,
+        .streams_per_connection_max = STREAMS_MAX,
+        .context = plane,
+    };
+
+    return haul_host_open(&plane->parts.host, &conf, error);
+}
+
+static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_controlplane_conf *conf = &plane->conf;
+    char path[HAUL_HOME_PATH_BYTES];
+
+    haul_home_path(conf->home, "catalog", path);
+    if (haul_loop_open(&plane->parts.loop, error) < 0 || signals_open(plane, error) < 0 ||
+        haul_orders_open(&plane->parts.orders, plane->parts.loop, conf->handoff, error) < 0 ||
+        haul_helpers_open(&plane->parts.helpers, plane->parts.loop, HELPER_THREADS, error) < 0 ||
+        haul_catalog_open(&plane->parts.catalog, path, error) < 0 || host_open(plane, error) < 0 ||
+        listen_tcp(plane, error) < 0)
+        return -1;
+    return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
+                         haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
+}
+
+int haul_controlplane_open(struct haul_controlplane **plane,
+                           const struct haul_controlplane_conf *conf, struct haul_error *error)
+{
+    struct haul_controlplane *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for the control plane");
+    made->conf = *conf;
+    made->signal_fd = -1;
+    made->parts.transfers = &made->transfers;
+    made->parts.plane_cpu = conf->plane_cpu;
+    made->parts.plane_context = conf->plane_context;
+    if (parts_open(made, error) < 0) {
+        haul_controlplane_close(made);
+        return -1;
+    }
+    made->started = haul_loop_now(made->parts.loop);
+    *plane = made;
+    return 0;
+}
+
+void haul_controlplane_run(struct haul_controlplane *plane)
+{
+    haul_loop_run(plane->parts.loop, NULL, NULL);
+}
+
+static void stop_due(void *context)
+{
+    haul_loop_stop(((struct haul_controlplane *)context)->parts.loop);
+}
+
+/* Runs on until nothing waits for the data plane any more, or a moment has passed. */
+static void stop_turn(void *context)
+{
+    struct haul_controlplane *plane = context;
+
+    if (plane->transfers == NULL)
+        haul_loop_stop(plane->parts.loop);
+}
+
+void haul_controlplane_stop(struct haul_controlplane *plane)
+{
+    struct haul_timer *timer = haul_loop_timer(plane->parts.loop, stop_due, plane);
+
+    haul_ctl_close(plane->ctl);
+    plane->ctl = NULL;
+    if (timer != NULL) {
+        haul_loop_timer_set(timer, haul_time_add(haul_loop_now(plane->parts.loop), STOP_WAIT));
+        haul_loop_run(plane->parts.loop, stop_turn, plane);
+    }
+    haul_loop_timer_free(timer);
+    haul_host_close(plane->parts.host);
+    plane->parts.host = NULL;
+}
+
+void haul_controlplane_close(struct haul_controlplane *plane)
+{
+    if (plane == NULL)
+        return;
+    haul_ctl_close(plane->ctl);
+    if (plane->parts.host != NULL)
+        haul_host_close(plane->parts.host);
+    haul_helpers_close(plane->parts.helpers);
+    haul_transfers_abandon(&plane->transfers);
+    haul_orders_close(plane->parts.orders);
+    haul_catalog_close(plane->parts.catalog);
+    haul_loop_unwatch(plane->signals);
+    if (plane->signal_fd >= 0)
+        close(plane->signal_fd);
+    haul_loop_close(plane->parts.loop);
+    free(plane);
+}
+
+size_t haul_controlplane_addresses(const struct haul_controlplane *plane,
+                                   struct haul_multiaddr *addresses, size_t capacity)
+{
+    return haul_host_addresses(plane->parts.host, addresses, capacity);
+}

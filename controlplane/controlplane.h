@@ -1,0 +1,70 @@
+/* The control plane of a node: everything but the data plane, of which it holds one end of the
+ * rings. Opened by the composition root (cmd/node.c), which opens both. */
+#pragma once
+
+#include "common/conf.h"
+#include "common/handoff.h"
+#include "controlplane/home.h"
+
+/* One line of status. */
+struct haul_fact {
+    const char *group;
+    const char *name;
+    const char *help; /* "" when the name says it all */
+    enum { HAUL_FACT_NUMBER, HAUL_FACT_TEXT, HAUL_FACT_FLAG, HAUL_FACT_REAL } kind;
+    uint64_t number; /* NUMBER, FLAG */
+    const char *text;
+    double real;
+};
+
+/* Takes facts one by one; what they point to is borrowed. */
+struct haul_facts {
+    void (*take)(void *context, const struct haul_fact *fact);
+    void *context;
+};
+
+void haul_facts_number(const struct haul_facts *facts, const char *group, const char *name,
+                       uint64_t number, const char *help);
+void haul_facts_text(const struct haul_facts *facts, const char *group, const char *name,
+                     const char *text, const char *help);
+void haul_facts_flag(const struct haul_facts *facts, const char *group, const char *name, bool flag,
+                     const char *help);
+void haul_facts_real(const struct haul_facts *facts, const char *group, const char *name,
+                     double real, const char *help);
+
+#define HAUL_CONTROLPLANE_CIPHERS_MAX 4u
+
+struct haul_controlplane_conf {
+    const struct haul_conf *conf;
+    const struct haul_home *home;
+    const struct haul_key *key;
+    struct haul_handoff *handoff;
+    uint8_t ciphers[HAUL_CONTROLPLANE_CIPHERS_MAX]; /* enum haul_cipher, best first */
+    size_t cipher_count;
+    struct haul_addr udp; /* where the fast path is bound */
+    bool perf;            /* synthetic datasets and no cipher are allowed */
+
+    /* What the data plane says of itself. */
+    void (*plane_facts)(void *context, const struct haul_facts *facts);
+    uint64_t (*plane_cpu)(void *context);
+    void *plane_context;
+};
+
+struct haul_controlplane;
+
+/* Listens when it returns. Signals SIGTERM and SIGINT, which the caller has blocked, end the run.
+ */
+HAUL_MUST_USE int haul_controlplane_open(struct haul_controlplane **plane,
+                                         const struct haul_controlplane_conf *conf,
+                                         struct haul_error *error);
+void haul_controlplane_run(struct haul_controlplane *plane);
+
+/* In two steps, because what the data plane holds comes back only while it runs: `stop` ends all
+ * work, then the caller closes the data plane, then `close` frees. */
+void haul_controlplane_stop(struct haul_controlplane *plane);
+void haul_controlplane_close(struct haul_controlplane *plane);
+
+/* Addresses to be dialled, for the ready line; returns the count. */
+struct haul_multiaddr;
+size_t haul_controlplane_addresses(const struct haul_controlplane *plane,
+                                   struct haul_multiaddr *addresses, size_t capacity);

@@ -1,0 +1,33 @@
+/* Inside of a node: for node.c and the verbs of the control socket. */
+#pragma once
+
+#include "controlplane/controlplane.h"
+#include "controlplane/ctl/server.h"
+#include "controlplane/xfer/parts.h"
+
+struct haul_controlplane {
+    struct haul_controlplane_conf conf;
+    struct haul_parts parts;
+    struct haul_ctl *ctl;
+    struct haul_watch *signals;
+    int signal_fd;
+    struct haul_transfer *transfers;
+    haul_time started;
+};
+
+/* The protocols that this node speaks, NULL at the end: behaviours.c. */
+extern const struct haul_behaviour *const haul_behaviours[];
+
+/* One a file, ctl/serve_NAME.c. */
+extern const struct haul_ctl_verb haul_verb_status;
+extern const struct haul_ctl_verb haul_verb_put;
+extern const struct haul_ctl_verb haul_verb_get;
+extern const struct haul_ctl_verb haul_verb_list;
+extern const struct haul_ctl_verb haul_verb_share;
+extern const struct haul_ctl_verb haul_verb_synthetic;
+
+/* ls: the datasets of this node. */
+void haul_list_datasets(struct haul_request *request);
+
+/* The facts of the control plane, then those of the data plane. */
+void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_facts *facts);

@@ -1,0 +1,43 @@
+/* ls without an argument: the datasets of this node. */
+#include "controlplane/controlplane_parts.h"
+
+#include <stdlib.h>
+
+static void dataset_send(struct haul_request *request, const struct haul_dataset *dataset)
+{
+    Haul__Ctl__Answer answer = HAUL__CTL__ANSWER__INIT;
+    Haul__Ctl__Dataset said = HAUL__CTL__DATASET__INIT;
+    static char peers[HAUL_CATALOG_PEERS_MAX][HAUL_PEER_ID_TEXT_BYTES];
+    static char *peer_list[HAUL_CATALOG_PEERS_MAX];
+    char cid[HAUL_CID_TEXT_BYTES];
+
+    haul_cid_print(&dataset->root, cid);
+    for (uint32_t i = 0; i < dataset->peer_count; i++) {
+        haul_peer_id_print(&dataset->peers[i], peers[i]);
+        peer_list[i] = peers[i];
+    }
+    said.cid = cid;
+    said.name = (char *)dataset->name;
+    said.bytes = dataset->bytes;
+    said.blocks = dataset->blocks;
+    said.stored_unix = (int64_t)dataset->stored_unix;
+    said.complete = dataset->complete;
+    said.shared_to_all = dataset->shared_to_all;
+    said.peers = peer_list;
+    said.n_peers = dataset->peer_count;
+    answer.what_case = HAUL__CTL__ANSWER__WHAT_DATASET;
+    answer.dataset = &said;
+    haul_request_send(request, &answer);
+}
+
+void haul_list_datasets(struct haul_request *request)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+    struct haul_dataset dataset;
+    uint64_t cursor = 0;
+
+    while (haul_catalog_next(plane->parts.catalog, &cursor, &dataset))
+        dataset_send(request, &dataset);
+    haul_request_done(request, &done);
+}

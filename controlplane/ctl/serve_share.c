@@ -1,0 +1,65 @@
+/* share: who may fetch a stored dataset, and the ticket that says so. */
+#include "controlplane/controlplane_parts.h"
+#include "controlplane/ticket.h"
+
+static int cid_of(const char *text, struct haul_cid *cid, struct haul_error *error)
+{
+    return haul_cid_parse(text, cid)
+               ? 0
+               : haul_fail(error, HAUL_E_CID_MALFORMED, "'%.80s' is not a CID", text);
+}
+
+/* Every peer is parsed before the first is allowed. */
+static int peers_apply(struct haul_catalog *catalog, const struct haul_cid *cid,
+                       const Haul__Ctl__ShareAsk *share, struct haul_error *error)
+{
+    struct haul_peer_id peer;
+
+    for (size_t i = 0; i < share->n_peers; i++) {
+        if (!haul_peer_id_parse(share->peers[i], &peer))
+            return haul_fail(error, HAUL_E_PEER_MALFORMED, "'%.80s' is not a peer id",
+                             share->peers[i]);
+    }
+    if (share->n_peers == 0)
+        return haul_catalog_share(catalog, cid, NULL, !share->off, error);
+    for (size_t i = 0; i < share->n_peers; i++) {
+        if (!haul_peer_id_parse(share->peers[i], &peer) ||
+            haul_catalog_share(catalog, cid, &peer, !share->off, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void ticket_fill(const struct haul_controlplane *plane, const struct haul_cid *cid,
+                        struct haul_ticket *ticket)
+{
+    *ticket = (struct haul_ticket){ .root = *cid, .peer = plane->conf.key->id };
+    ticket->address_count =
+        haul_host_addresses(plane->parts.host, ticket->addresses, HAUL_TICKET_ADDRESSES_MAX);
+}
+
+static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct haul_error *error)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+    char ticket_text[HAUL_TICKET_TEXT_BYTES];
+    char cid_text[HAUL_CID_TEXT_BYTES];
+    struct haul_ticket ticket;
+    struct haul_cid cid;
+
+    if (cid_of(ask->share->cid, &cid, error) < 0 ||
+        peers_apply(plane->parts.catalog, &cid, ask->share, error) < 0)
+        return -1;
+    ticket_fill(plane, &cid, &ticket);
+    haul_ticket_print(&ticket, ticket_text);
+    haul_cid_print(&cid, cid_text);
+    done.cid = cid_text;
+    done.ticket = ticket_text;
+    haul_request_done(request, &done);
+    return 0;
+}
+
+const struct haul_ctl_verb haul_verb_share = {
+    .what = HAUL__CTL__ASK__WHAT_SHARE,
+    .begin = begin,
+};

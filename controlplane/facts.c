@@ -1,0 +1,115 @@
+/* What `haul status` shows. Counters come from their tables, so that a new one shows by itself. */
+#include "common/counters.h"
+#include "controlplane/controlplane_parts.h"
+#include "controlplane/xfer/usage.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+void haul_facts_number(const struct haul_facts *facts, const char *group, const char *name,
+                       uint64_t number, const char *help)
+{
+    const struct haul_fact fact = {
+        .group = group, .name = name, .help = help, .kind = HAUL_FACT_NUMBER, .number = number
+    };
+
+    facts->take(facts->context, &fact);
+}
+
+void haul_facts_text(const struct haul_facts *facts, const char *group, const char *name,
+                     const char *text, const char *help)
+{
+    const struct haul_fact fact = {
+        .group = group, .name = name, .help = help, .kind = HAUL_FACT_TEXT, .text = text
+    };
+
+    facts->take(facts->context, &fact);
+}
+
+void haul_facts_flag(const struct haul_facts *facts, const char *group, const char *name, bool flag,
+                     const char *help)
+{
+    const struct haul_fact fact = {
+        .group = group, .name = name, .help = help, .kind = HAUL_FACT_FLAG, .number = flag
+    };
+
+    facts->take(facts->context, &fact);
+}
+
+void haul_facts_real(const struct haul_facts *facts, const char *group, const char *name,
+                     double real, const char *help)
+{
+    const struct haul_fact fact = {
+        .group = group, .name = name, .help = help, .kind = HAUL_FACT_REAL, .real = real
+    };
+
+    facts->take(facts->context, &fact);
+}
+
+static void own_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
+    char text[HAUL_MULTIADDR_TEXT_BYTES];
+    size_t count;
+
+    haul_peer_id_print(&plane->conf.key->id, text);
+    haul_facts_text(facts, "node", "peer", text, "");
+    haul_facts_text(facts, "node", "version", HAUL_VERSION, "");
+    haul_facts_text(facts, "node", "home", plane->conf.home->path, "");
+    haul_facts_number(facts, "node", "pid", (uint64_t)getpid(), "");
+    haul_facts_real(facts, "node", "uptime_s",
+                    (double)haul_time_since(plane->started, haul_loop_now(plane->parts.loop)) / 1e9,
+                    "");
+    haul_facts_real(facts, "node", "cpu_s", (double)haul_usage_cpu() / 1e9, "");
+    haul_facts_number(facts, "node", "peak_rss_bytes", haul_usage_peak_bytes(),
+                      "huge pages included");
+    count = haul_host_addresses(plane->parts.host, addresses, HAUL_COUNT_OF(addresses));
+    for (size_t i = 0; i < count; i++) {
+        haul_multiaddr_print(&addresses[i], text);
+        haul_facts_text(facts, "node", "address", text, "");
+    }
+}
+
+static void connection_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    uint64_t connection = 0;
+
+    while ((connection = haul_host_next(plane->parts.host, connection)) != 0) {
+        struct haul_connection_facts known;
+        char peer[HAUL_PEER_ID_TEXT_BYTES];
+        char address[HAUL_ADDR_TEXT_BYTES];
+        char text[256];
+
+        if (!haul_host_facts(plane->parts.host, connection, &known))
+            continue;
+        haul_peer_id_print(&known.peer, peer);
+        haul_addr_print(&known.remote, address);
+        snprintf(text, sizeof text, "%s %s %s %s", peer, address, known.inbound ? "in" : "out",
+                 known.agent);
+        haul_facts_text(facts, "connections", "connection", text, "");
+    }
+}
+
+/* Flows that have ever moved a byte, with the counters that matter. */
+static void flow_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
+        const struct haul_flow_stats *stats = &plane->conf.handoff->stats[i];
+        char group[16];
+
+        if (haul_counter_read(&stats->tx_datagrams) + haul_counter_read(&stats->rx_datagrams) == 0)
+            continue;
+        snprintf(group, sizeof group, "flow-%u", i);
+#define X(name, help) haul_facts_number(facts, group, #name, haul_counter_read(&stats->name), help);
+        HAUL_FLOW_STATS(X)
+#undef X
+    }
+}
+
+void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    own_facts(plane, facts);
+    plane->conf.plane_facts(plane->conf.plane_context, facts);
+    connection_facts(plane, facts);
+    flow_facts(plane, facts);
+}

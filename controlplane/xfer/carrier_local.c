@@ -1,0 +1,73 @@
+/* Blocks that this node has itself: read from the store into a slot. The store checks what it
+ * reads only by length, so the hash is checked here before a byte is handed out. */
+#include "controlplane/xfer/transfer_parts.h"
+
+/* The transfer holds the fetch until the helper is done, whatever happens to the transfer. */
+static void verify(void *job)
+{
+    struct haul_fetch *fetch = job;
+    struct haul_hash hash;
+
+    haul_hash_of(fetch->cid.hash.bytes[0],
+                 haul_orders_slot(fetch->transfer->parts.orders, fetch->slot), fetch->got, &hash);
+    if (!haul_hash_equal(&hash, &fetch->cid.hash))
+        fetch->got = UINT32_MAX;
+}
+
+static void verify_done(void *job)
+{
+    struct haul_fetch *fetch = job;
+    bool good = fetch->got != UINT32_MAX;
+
+    haul_fetch_done(fetch, good ? HAUL_STATUS_DONE : HAUL_STATUS_WRONG, good ? fetch->got : 0, 0,
+                    haul_loop_now(fetch->transfer->parts.loop));
+}
+
+static void read_done(void *context, const struct haul_event *event)
+{
+    struct haul_fetch *fetch = context;
+    struct haul_transfer *transfer = fetch->transfer;
+
+    fetch->got = event->length;
+    if (event->status != HAUL_STATUS_DONE || transfer->state == HAUL_TRANSFER_OVER ||
+        !haul_helpers_run(transfer->parts.helpers, fetch->slot, verify, verify_done, fetch)) {
+        enum haul_status status =
+            event->status == HAUL_STATUS_DONE ? HAUL_STATUS_LIMIT : (enum haul_status)event->status;
+
+        haul_fetch_done(fetch, status, 0, event->at, event->when);
+    }
+}
+
+static bool local_fetch(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    struct haul_order order = { .kind = HAUL_ORDER_READ,
+                                .length = fetch->length,
+                                .slot = fetch->slot,
+                                .hash = fetch->cid.hash };
+
+    /* A block of a dataset that is not in the catalog's list is not there. */
+    if (!haul_catalog_place(transfer->parts.catalog, &transfer->target.root, &fetch->cid.hash,
+                            &order.place))
+        order.place.kind = HAUL_PLACE_STORE;
+    fetch->order = haul_orders_submit(transfer->parts.orders, &order, read_done, fetch);
+    return fetch->order != 0;
+}
+
+static void local_cancel(struct haul_fetch *fetch)
+{
+    (void)fetch; /* a read ends by itself */
+}
+
+static void local_close(struct haul_transfer *transfer)
+{
+    (void)transfer;
+}
+
+const struct haul_carrier_ops haul_carrier_local = {
+    .carrier = HAUL_CARRIER_LOCAL,
+    .places = false,
+    .fetch = local_fetch,
+    .cancel = local_cancel,
+    .close = local_close,
+};

@@ -1,0 +1,46 @@
+/* The fast path: the worker fetches, verifies and places. */
+#include "controlplane/xfer/transfer_parts.h"
+
+static void fetch_done(void *context, const struct haul_event *event)
+{
+    haul_fetch_done(context, (enum haul_status)event->status, event->length, event->at,
+                    event->when);
+}
+
+static bool udp_fetch(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    struct haul_order order = { .kind = HAUL_ORDER_FETCH,
+                                .flow = transfer->flow,
+                                .length = fetch->length,
+                                .slot = fetch->slot,
+                                .hash = fetch->cid.hash };
+
+    haul_fetch_place(fetch, &order.place);
+    fetch->order = haul_orders_submit(transfer->parts.orders, &order, fetch_done, fetch);
+    return fetch->order != 0;
+}
+
+static void udp_cancel(struct haul_fetch *fetch)
+{
+    struct haul_order order = { .kind = HAUL_ORDER_CANCEL,
+                                .flow = fetch->transfer->flow,
+                                .target = fetch->order };
+
+    /* Without room for the order the end of the flow ends the fetch. */
+    if (fetch->order != 0)
+        (void)haul_orders_submit(fetch->transfer->parts.orders, &order, NULL, NULL);
+}
+
+static void udp_close(struct haul_transfer *transfer)
+{
+    (void)transfer;
+}
+
+const struct haul_carrier_ops haul_carrier_udp = {
+    .carrier = HAUL_CARRIER_UDP,
+    .places = true,
+    .fetch = udp_fetch,
+    .cancel = udp_cancel,
+    .close = udp_close,
+};

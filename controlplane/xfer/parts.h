@@ -1,0 +1,24 @@
+/* The machines of a node that transfers and puts are made of; all borrowed. */
+#pragma once
+
+#include "controlplane/host/host.h"
+#include "controlplane/xfer/catalog.h"
+#include "controlplane/xfer/helpers.h"
+#include "controlplane/xfer/orders.h"
+
+struct haul_grants;
+struct haul_transfer;
+
+struct haul_parts {
+    struct haul_loop *loop;
+    struct haul_host *host;
+    struct haul_orders *orders;
+    struct haul_helpers *helpers;
+    struct haul_catalog *catalog;
+    struct haul_grants *grants;
+    struct haul_transfer **transfers; /* all that are alive, for the node's end */
+
+    /* Processor time of the worker so far, in nanoseconds. */
+    uint64_t (*plane_cpu)(void *context);
+    void *plane_context;
+};

@@ -1,0 +1,604 @@
+/* Blocks of a transfer: from the plan's steps to fetches, from fetches to places, and the account
+ * of what was verified when. */
+#include "controlplane/xfer/transfer_parts.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct haul_fetch *fetch_take(struct haul_transfer *transfer)
+{
+    struct haul_fetch *fetch = transfer->free_fetch;
+
+    transfer->free_fetch = fetch->next;
+    *fetch = (struct haul_fetch){ .transfer = transfer, .slot = HAUL_NO_CONTROL_SLOT };
+    transfer->outstanding++;
+    return fetch;
+}
+
+static void slot_give(struct haul_fetch *fetch)
+{
+    if (fetch->slot == HAUL_NO_CONTROL_SLOT)
+        return;
+    haul_orders_slot_give(fetch->transfer->parts.orders, fetch->slot);
+    fetch->transfer->slots_held--;
+    fetch->slot = HAUL_NO_CONTROL_SLOT;
+}
+
+static void fetch_free(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    slot_give(fetch);
+    fetch->state = HAUL_FETCH_FREE;
+    fetch->next = transfer->free_fetch;
+    transfer->free_fetch = fetch;
+    transfer->outstanding--;
+}
+
+static bool slot_take(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    if (transfer->slots_held >= HAUL_FETCH_SLOTS_MAX)
+        return false;
+    fetch->slot = haul_orders_slot_take(transfer->parts.orders);
+    if (fetch->slot == HAUL_NO_CONTROL_SLOT)
+        return false;
+    transfer->slots_held++;
+    return true;
+}
+
+static bool keeps(const struct haul_transfer *transfer)
+{
+    return transfer->ask.keep || transfer->ask.sink == HAUL_SINK_STORE;
+}
+
+/* Where the carrier's own verified bytes go. */
+void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place)
+{
+    const struct haul_transfer *transfer = fetch->transfer;
+
+    *place = (struct haul_place){ 0 };
+    if (fetch->awaited != NULL || transfer->ask.sink == HAUL_SINK_STREAM) {
+        place->kind = HAUL_PLACE_SLOT;
+        place->index = fetch->slot;
+    } else if (transfer->ask.sink == HAUL_SINK_FILES) {
+        place->kind = HAUL_PLACE_FILE;
+        place->index = (uint32_t)transfer->files[fetch->file].fd;
+        place->at = fetch->offset;
+    } else if (transfer->ask.sink == HAUL_SINK_STORE) {
+        place->kind = HAUL_PLACE_STORE;
+    } else {
+        place->kind = HAUL_PLACE_DISCARD;
+    }
+    if (keeps(transfer) && place->kind != HAUL_PLACE_STORE)
+        place->flags |= HAUL_PLACE_ALSO_STORE;
+}
+
+static void leaf_over(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    uint32_t file = fetch->file;
+
+    fetch_free(fetch);
+    haul_plan_leaf(transfer->plan, file);
+}
+
+/* The first verified byte that the application can read, and every one after it. */
+static void account(struct haul_transfer *transfer, const struct haul_fetch *fetch, uint64_t bytes)
+{
+    transfer->record.bytes += bytes;
+    transfer->record.bytes_by_carrier[fetch->carrier] += bytes;
+    haul_timeline_add(&transfer->timeline, haul_time_since(transfer->began, fetch->when), bytes);
+}
+
+/* In order: everything at the head that is ready goes out, as far as the command takes it. */
+static void ordered_drain(struct haul_transfer *transfer)
+{
+    while (transfer->ordered != NULL && transfer->ordered->state == HAUL_FETCH_READY &&
+           transfer->events.backlog(transfer->context) < HAUL_BACKLOG_BYTES_MAX) {
+        struct haul_fetch *fetch = transfer->ordered;
+
+        transfer->ordered = fetch->next;
+        if (transfer->ordered == NULL)
+            transfer->ordered_end = &transfer->ordered;
+        transfer->events.data(transfer->context,
+                              haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got);
+        leaf_over(fetch);
+    }
+}
+
+static bool note_block(struct haul_transfer *transfer, const struct haul_hash *hash)
+{
+    struct haul_error error;
+
+    transfer->blocks++;
+    if (!keeps(transfer) || !transfer->building)
+        return true;
+    if (haul_catalog_note(transfer->parts.catalog, transfer->build, hash, &error) == 0)
+        return true;
+    haul_transfer_fail(transfer, &error);
+    return false;
+}
+
+static void leaf_verified(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    account(transfer, fetch, fetch->got);
+    if (!fetch->inline_data && !note_block(transfer, &fetch->cid.hash)) {
+        fetch_free(fetch);
+        return;
+    }
+    if (transfer->ask.sink == HAUL_SINK_STREAM) {
+        fetch->state = HAUL_FETCH_READY;
+        ordered_drain(transfer);
+    } else {
+        leaf_over(fetch);
+    }
+}
+
+static void io_failed(struct haul_transfer *transfer, int number)
+{
+    if (transfer->ask.sink == HAUL_SINK_FILES)
+        haul_transfer_fail_text(transfer, HAUL_E_TARGET_UNWRITABLE, "cannot write the target: %s",
+                                strerror(number));
+    else
+        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot write the store: %s",
+                                strerror(number));
+}
+
+static void put_done(void *context, const struct haul_event *event)
+{
+    struct haul_fetch *fetch = context;
+    struct haul_transfer *transfer = fetch->transfer;
+
+    fetch->order = 0;
+    if (transfer->state == HAUL_TRANSFER_OVER) {
+        fetch_free(fetch);
+    } else if (event->status != HAUL_STATUS_DONE) {
+        fetch_free(fetch);
+        io_failed(transfer, event->status == HAUL_STATUS_IO ? (int)event->at : EIO);
+    } else {
+        leaf_verified(fetch);
+    }
+    haul_transfer_pump(transfer);
+}
+
+/* From the slot to where it belongs; false when there is no room for the order now. */
+static bool put_submit(struct haul_fetch *fetch)
+{
+    struct haul_order order = {
+        .kind = HAUL_ORDER_WRITE, .length = fetch->got, .slot = fetch->slot, .hash = fetch->cid.hash
+    };
+
+    haul_fetch_place(fetch, &order.place);
+    if (fetch->inline_data)
+        order.place.flags &= (uint8_t)~HAUL_PLACE_ALSO_STORE;
+    fetch->order = haul_orders_submit(fetch->transfer->parts.orders, &order, put_done, fetch);
+    fetch->state = fetch->order != 0 ? HAUL_FETCH_PUTTING : HAUL_FETCH_RETRY;
+    return fetch->order != 0;
+}
+
+/* A verified leaf in a slot whose carrier does not place it. */
+static void leaf_put(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    enum haul_sink sink = transfer->ask.sink;
+    bool write = sink == HAUL_SINK_FILES || sink == HAUL_SINK_STORE ||
+                 (keeps(transfer) && !fetch->inline_data);
+
+    if (fetch->carrier == HAUL_CARRIER_LOCAL && sink != HAUL_SINK_FILES)
+        write = false;
+    if (write)
+        put_submit(fetch);
+    else
+        leaf_verified(fetch);
+}
+
+static void node_verified(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    struct haul_error error;
+    int failed;
+
+    if (!note_block(transfer, &fetch->cid.hash)) {
+        fetch_free(fetch);
+        return;
+    }
+    failed =
+        haul_plan_node(transfer->plan, fetch->awaited,
+                       haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got, &error);
+    fetch_free(fetch);
+    if (failed < 0)
+        haul_transfer_fail(transfer, &error);
+}
+
+static void node_put_done(void *context, const struct haul_event *event)
+{
+    struct haul_fetch *fetch = context;
+    struct haul_transfer *transfer = fetch->transfer;
+
+    fetch->order = 0;
+    if (transfer->state == HAUL_TRANSFER_OVER) {
+        fetch_free(fetch);
+    } else if (event->status != HAUL_STATUS_DONE) {
+        fetch_free(fetch);
+        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot store a block");
+    } else {
+        node_verified(fetch);
+    }
+    haul_transfer_pump(transfer);
+}
+
+/* A node that came by a carrier that does not place, on its way to the store. */
+static void node_put(struct haul_fetch *fetch)
+{
+    struct haul_order order = { .kind = HAUL_ORDER_WRITE,
+                                .length = fetch->got,
+                                .slot = fetch->slot,
+                                .hash = fetch->cid.hash,
+                                .place.kind = HAUL_PLACE_STORE };
+
+    fetch->order = haul_orders_submit(fetch->transfer->parts.orders, &order, node_put_done, fetch);
+    fetch->state = fetch->order != 0 ? HAUL_FETCH_PUTTING : HAUL_FETCH_RETRY;
+}
+
+static void verified(struct haul_fetch *fetch)
+{
+    const struct haul_carrier_ops *carrier = fetch->transfer->carrier;
+
+    if (fetch->awaited != NULL) {
+        if (!carrier->places && keeps(fetch->transfer) && fetch->carrier != HAUL_CARRIER_LOCAL)
+            node_put(fetch);
+        else
+            node_verified(fetch);
+    } else if (carrier->places) {
+        leaf_verified(fetch);
+    } else {
+        leaf_put(fetch);
+    }
+}
+
+static void refused(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    char cid[HAUL_CID_TEXT_BYTES];
+
+    haul_cid_print(&transfer->target.root, cid);
+    fetch_free(fetch);
+    if (transfer->carrier == &haul_carrier_local)
+        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "a block of %s is not in the store",
+                                cid);
+    else
+        haul_transfer_fail_text(transfer, HAUL_E_CID_UNKNOWN, "the peer does not share %s with us",
+                                cid);
+}
+
+static void wrong(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    char cid[HAUL_CID_TEXT_BYTES];
+    char peer[HAUL_PEER_ID_TEXT_BYTES] = "the store";
+
+    haul_cid_print(&fetch->cid, cid);
+    if (transfer->target.has_ticket)
+        haul_peer_id_print(&transfer->target.ticket.peer, peer);
+    fetch_free(fetch);
+    haul_transfer_fail_text(transfer, HAUL_E_BLOCK_WRONG, "%s sent wrong bytes for block %s", peer,
+                            cid);
+}
+
+static void retry(struct haul_fetch *fetch, haul_time after)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    if (++fetch->tries > HAUL_FETCH_TRIES_MAX) {
+        fetch_free(fetch);
+        haul_transfer_fail_text(transfer, HAUL_E_REFUSED, "the peer was busy %u times in a row",
+                                HAUL_FETCH_TRIES_MAX);
+        return;
+    }
+    fetch->state = HAUL_FETCH_RETRY;
+    fetch->got = 0;
+    fetch->retry_at = haul_time_add(haul_loop_now(transfer->parts.loop), after);
+}
+
+void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
+                     uint64_t at, haul_time when)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    fetch->order = 0;
+    transfer->asked--;
+    if (transfer->state == HAUL_TRANSFER_OVER) {
+        fetch_free(fetch);
+        haul_transfer_settle(transfer);
+        return;
+    }
+    switch (status) {
+    case HAUL_STATUS_DONE:
+        fetch->got = length;
+        fetch->when = when;
+        verified(fetch);
+        break;
+    case HAUL_STATUS_REFUSED_UNKNOWN:
+    case HAUL_STATUS_MISSING:
+        refused(fetch);
+        break;
+    case HAUL_STATUS_REFUSED_BUSY:
+        retry(fetch, (at == 0 ? 50 : at > 10000 ? 10000 : at) * HAUL_MILLISECOND);
+        break;
+    case HAUL_STATUS_LIMIT:
+        retry(fetch, 20 * HAUL_MILLISECOND);
+        break;
+    case HAUL_STATUS_WRONG:
+        wrong(fetch);
+        break;
+    case HAUL_STATUS_IO:
+        fetch_free(fetch);
+        io_failed(transfer, (int)at);
+        break;
+    case HAUL_STATUS_WITHDRAWN:
+    case HAUL_STATUS_FLOW_ENDED:
+    case HAUL_STATUS_UNPROVEN:
+    case HAUL_STATUS_SILENT:
+    case HAUL_STATUS_CLOSED:
+        /* The carrier says itself that it has gone; another one may take the fetch over. */
+        fetch->state = HAUL_FETCH_RETRY;
+        fetch->retry_at = HAUL_TIME_NEVER;
+        break;
+    }
+    haul_transfer_pump(transfer);
+}
+
+/* Gives a fetch to the carrier; false when that has no room, and then it waits to be tried again.
+ */
+static bool fetch_ask(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    fetch->carrier = transfer->carrier->carrier;
+    fetch->state = HAUL_FETCH_ASKED;
+    if (!transfer->carrier->fetch(fetch)) {
+        fetch->state = HAUL_FETCH_RETRY;
+        fetch->retry_at = 0;
+        return false;
+    }
+    transfer->asked++;
+    if (transfer->moved == 0)
+        transfer->moved = haul_loop_now(transfer->parts.loop);
+    return true;
+}
+
+static void ordered_push(struct haul_transfer *transfer, struct haul_fetch *fetch)
+{
+    if (transfer->ask.sink != HAUL_SINK_STREAM)
+        return;
+    fetch->next = NULL;
+    *transfer->ordered_end = fetch;
+    transfer->ordered_end = &fetch->next;
+}
+
+/* Nothing to fetch; in the store an empty block has no place either: whoever asks for the hash of
+ * nothing knows its bytes. */
+static void empty_leaf(struct haul_transfer *transfer, uint32_t file)
+{
+    haul_plan_leaf(transfer->plan, file);
+}
+
+static bool leaf_step(struct haul_transfer *transfer, const struct haul_step *step,
+                      struct haul_fetch *fetch)
+{
+    if (step->empty) {
+        fetch_free(fetch);
+        empty_leaf(transfer, step->file);
+        return true;
+    }
+    if (transfer->carrier->places && transfer->ask.sink != HAUL_SINK_STREAM)
+        slot_give(fetch);
+    fetch->cid = step->cid;
+    fetch->file = step->file;
+    fetch->offset = step->offset;
+    fetch->length = step->length;
+    ordered_push(transfer, fetch);
+    return fetch_ask(fetch);
+}
+
+static bool data_step(struct haul_transfer *transfer, const struct haul_step *step,
+                      struct haul_fetch *fetch)
+{
+    fetch->inline_data = true;
+    fetch->file = step->file;
+    fetch->offset = step->offset;
+    fetch->got = (uint32_t)step->data_bytes;
+    fetch->carrier = transfer->carrier->carrier;
+    fetch->when = haul_loop_now(transfer->parts.loop);
+    memcpy(haul_orders_slot(transfer->parts.orders, fetch->slot), step->data, step->data_bytes);
+    ordered_push(transfer, fetch);
+    if (transfer->ask.sink == HAUL_SINK_FILES)
+        return put_submit(fetch);
+    leaf_verified(fetch);
+    return true;
+}
+
+static void entry_step(struct haul_transfer *transfer, const struct haul_step *step)
+{
+    enum haul_sink sink = transfer->ask.sink;
+
+    if (step->kind == HAUL_STEP_FILE && sink != HAUL_SINK_LIST) {
+        transfer->files[step->file] = (struct haul_transfer_file){ .fd = -1, .open = true };
+        if (sink != HAUL_SINK_FILES)
+            haul_plan_opened(transfer->plan, step->file);
+    }
+    if (sink == HAUL_SINK_FILES || sink == HAUL_SINK_LIST)
+        transfer->events.entry(transfer->context, step);
+}
+
+static void file_end_step(struct haul_transfer *transfer, const struct haul_step *step)
+{
+    struct haul_transfer_file *file = &transfer->files[step->file];
+
+    transfer->files_done++;
+    file->open = false;
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+    if (transfer->ask.sink == HAUL_SINK_FILES)
+        transfer->events.finished(transfer->context, step->file);
+}
+
+/* Acts on one step; `fetch` is spare and taken by the steps that need one. False: try later. */
+static bool step_act(struct haul_transfer *transfer, const struct haul_step *step,
+                     struct haul_fetch *fetch)
+{
+    bool more = true;
+
+    switch (step->kind) {
+    case HAUL_STEP_NODE:
+        fetch->awaited = step->awaited;
+        fetch->cid = step->cid;
+        return fetch_ask(fetch);
+    case HAUL_STEP_LEAF:
+        return leaf_step(transfer, step, fetch);
+    case HAUL_STEP_DATA:
+        return data_step(transfer, step, fetch);
+    case HAUL_STEP_FILE:
+    case HAUL_STEP_DIRECTORY:
+    case HAUL_STEP_DIRECTORY_END:
+    case HAUL_STEP_LINK:
+        entry_step(transfer, step);
+        break;
+    case HAUL_STEP_FILE_END:
+        file_end_step(transfer, step);
+        break;
+    case HAUL_STEP_DONE:
+        transfer->plan_over = true;
+        more = false;
+        break;
+    case HAUL_STEP_WAIT:
+        if (transfer->asked < transfer->wants_max / 2)
+            transfer->wants_short++;
+        more = false;
+        break;
+    }
+    fetch_free(fetch);
+    return more;
+}
+
+/* Those whose time has come go first. False when the carrier has no room. */
+static bool retries_ask(struct haul_transfer *transfer)
+{
+    haul_time now = haul_loop_now(transfer->parts.loop);
+
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        struct haul_fetch *fetch = &transfer->fetches[i];
+
+        if (fetch->state != HAUL_FETCH_RETRY || fetch->retry_at > now)
+            continue;
+        if (fetch->got > 0 || fetch->inline_data) {
+            if (fetch->awaited != NULL)
+                node_put(fetch);
+            else
+                put_submit(fetch);
+            if (fetch->order == 0)
+                return false;
+            continue;
+        }
+        /* A fetch that another carrier began may lack the slot that this one needs. */
+        if (fetch->slot == HAUL_NO_CONTROL_SLOT && !transfer->carrier->places && !slot_take(fetch))
+            return false;
+        if (!fetch_ask(fetch))
+            return false;
+    }
+    return true;
+}
+
+haul_time haul_transfer_retry_at(const struct haul_transfer *transfer)
+{
+    haul_time at = HAUL_TIME_NEVER;
+
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        const struct haul_fetch *fetch = &transfer->fetches[i];
+
+        /* Zero waits for room, which is announced. */
+        if (fetch->state == HAUL_FETCH_RETRY && fetch->retry_at > 0)
+            at = haul_time_min(at, fetch->retry_at);
+    }
+    return at;
+}
+
+static void room_came(void *context)
+{
+    haul_transfer_pump(context);
+}
+
+/* One step of the plan, with what there is room for. False when there is nothing more now. */
+static bool plan_step(struct haul_transfer *transfer)
+{
+    bool slot_for_leaf = !transfer->carrier->places || transfer->ask.sink == HAUL_SINK_STREAM;
+    struct haul_fetch *fetch;
+    struct haul_error error;
+    struct haul_step step;
+    unsigned room = 0;
+
+    if (transfer->free_fetch == NULL ||
+        transfer->events.backlog(transfer->context) >= HAUL_BACKLOG_BYTES_MAX)
+        return false;
+    fetch = fetch_take(transfer);
+    if (slot_take(fetch))
+        room |= HAUL_PLAN_ROOM_NODE;
+    if (transfer->asked < transfer->wants_max) {
+        if (!slot_for_leaf || (room & HAUL_PLAN_ROOM_NODE) != 0)
+            room |= HAUL_PLAN_ROOM_LEAF;
+    } else {
+        room = 0;
+    }
+    if (haul_plan_next(transfer->plan, room, &step, &error) < 0) {
+        fetch_free(fetch);
+        haul_transfer_fail(transfer, &error);
+        return false;
+    }
+    return step_act(transfer, &step, fetch);
+}
+
+void haul_transfer_pump(struct haul_transfer *transfer)
+{
+    if (transfer->state != HAUL_TRANSFER_MOVING) {
+        haul_transfer_settle(transfer);
+        return;
+    }
+    if (transfer->ask.sink == HAUL_SINK_STREAM)
+        ordered_drain(transfer);
+    if (retries_ask(transfer)) {
+        while (transfer->state == HAUL_TRANSFER_MOVING && !transfer->plan_over &&
+               plan_step(transfer))
+            continue;
+    }
+    if (transfer->state != HAUL_TRANSFER_MOVING) {
+        haul_transfer_settle(transfer);
+        return;
+    }
+    if (transfer->plan_over && transfer->outstanding == 0) {
+        haul_transfer_settle(transfer);
+        return;
+    }
+    /* Orders and slots are shared with others: their coming back is the moment to go on. */
+    haul_orders_when_room(transfer->parts.orders, room_came, transfer);
+    haul_transfer_arm(transfer);
+}
+
+void haul_transfer_cancel_all(struct haul_transfer *transfer)
+{
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        struct haul_fetch *fetch = &transfer->fetches[i];
+
+        if (fetch->state == HAUL_FETCH_ASKED)
+            transfer->carrier->cancel(fetch);
+        else if (fetch->state == HAUL_FETCH_RETRY || fetch->state == HAUL_FETCH_READY)
+            fetch_free(fetch);
+    }
+    transfer->ordered = NULL;
+    transfer->ordered_end = &transfer->ordered;
+}

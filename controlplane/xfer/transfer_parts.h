@@ -1,0 +1,144 @@
+/* Inside of a transfer: shared by transfer.c (its life), transfer_fetch.c (blocks), transfer_meet.c
+ * (the peer) and the carriers. Nobody else looks in here. */
+#pragma once
+
+#include "controlplane/ticket.h"
+#include "controlplane/xfer/transfer.h"
+
+#define HAUL_FETCHES_MAX       128u
+#define HAUL_FETCH_SLOTS_MAX   24u /* control slots that one transfer holds at most */
+#define HAUL_FETCH_TRIES_MAX   100u
+#define HAUL_NO_CONTROL_SLOT   UINT32_MAX
+#define HAUL_BACKLOG_BYTES_MAX (4u << 20) /* said to the command and not yet taken by it */
+
+enum haul_fetch_state {
+    HAUL_FETCH_FREE,
+    HAUL_FETCH_ASKED,   /* the carrier has it */
+    HAUL_FETCH_RETRY,   /* waits for its time, room, or another carrier */
+    HAUL_FETCH_PUTTING, /* verified, on its way from the slot to its place */
+    HAUL_FETCH_READY,   /* in order: verified, waits for those before it */
+};
+
+/* One block on its way, node or leaf; or inline bytes on their way from a slot to a file. */
+struct haul_fetch {
+    struct haul_transfer *transfer;
+    struct haul_fetch *next; /* free ones; in order: those that were asked for later */
+    enum haul_fetch_state state;
+    struct haul_awaited *awaited; /* a node, or NULL */
+    struct haul_cid cid;
+    uint32_t file;
+    uint64_t offset;
+    uint32_t length; /* expected; 0: unknown */
+    uint32_t got;
+    uint32_t slot;
+    uint64_t order; /* udp, local: outstanding order, 0 for none */
+    void *stream;   /* stream: the carrier's own */
+    haul_time when; /* verified */
+    haul_time retry_at;
+    uint32_t tries;
+    enum haul_carrier carrier;
+    bool inline_data; /* the bytes came inside a node */
+};
+
+/* How a carrier fetches. It calls haul_fetch_done once for each fetch it took, also after a
+ * cancel. */
+struct haul_carrier_ops {
+    enum haul_carrier carrier;
+    bool places; /* puts leaves to their place itself; otherwise they come into a slot */
+    bool (*fetch)(struct haul_fetch *fetch); /* false: no room now */
+    void (*cancel)(struct haul_fetch *fetch);
+    void (*close)(struct haul_transfer *transfer); /* nothing is outstanding */
+};
+
+extern const struct haul_carrier_ops haul_carrier_udp;
+extern const struct haul_carrier_ops haul_carrier_stream;
+extern const struct haul_carrier_ops haul_carrier_local;
+
+enum haul_transfer_state {
+    HAUL_TRANSFER_MEETING, /* dial, offer, proof of the path */
+    HAUL_TRANSFER_MOVING,
+    HAUL_TRANSFER_SYNCING,  /* the store */
+    HAUL_TRANSFER_FLUSHING, /* the command */
+    HAUL_TRANSFER_OVER,     /* said how it ended; what is outstanding comes back */
+};
+
+struct haul_transfer_file {
+    int fd; /* -1 until it was handed in */
+    bool open;
+};
+
+struct haul_transfer {
+    struct haul_transfer *next; /* in parts.transfers */
+    struct haul_parts parts;
+    struct haul_transfer_ask ask;
+    struct haul_transfer_events events;
+    void *context;
+    bool detached; /* nothing is said any more */
+
+    enum haul_transfer_state state;
+    char what[1024];
+    struct haul_target target;
+    struct haul_plan *plan;
+    bool plan_over;
+    struct haul_timer *timer; /* deadlines and retries */
+
+    const struct haul_carrier_ops *carrier;
+    uint64_t connection;
+    haul_time deadline; /* of --timeout */
+    haul_time meet_at;  /* when to go on with meeting; NEVER */
+    bool due;           /* settle at the end of the turn */
+    void *meeting;      /* transfer_meet.c's own */
+    bool dialling;
+    bool noted_waiting;
+    uint32_t flow; /* udp: while has_flow */
+    uint32_t wants_max;
+    bool has_flow;
+    uint64_t connection_rx_before;
+
+    struct haul_fetch fetches[HAUL_FETCHES_MAX];
+    struct haul_fetch *free_fetch;
+    struct haul_fetch *ordered; /* STREAM sink: oldest first */
+    struct haul_fetch **ordered_end;
+    uint32_t outstanding; /* fetches that are not free */
+    uint32_t asked;       /* of which the carrier has */
+    uint32_t slots_held;
+    uint64_t sync_order;
+    struct haul_transfer_file files[HAUL_PLAN_FILES_MAX];
+
+    uint64_t build; /* catalog, while `building` */
+    bool building;
+    uint64_t blocks;
+    uint64_t files_done;
+    uint64_t wants_short; /* pumps that could have asked for more and had nothing to ask */
+
+    struct haul_record record;
+    struct haul_timeline timeline;
+    haul_time began;
+    haul_time met;
+    haul_time moved; /* the first fetch was asked for */
+    haul_time cpu_before;
+    haul_time plane_cpu_before;
+};
+
+/* transfer.c */
+void haul_transfer_fail(struct haul_transfer *transfer, const struct haul_error *error);
+void haul_transfer_fail_text(struct haul_transfer *transfer, enum haul_error_code code,
+                             const char *format, ...) HAUL_PRINTF(3, 4);
+void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier);
+void haul_transfer_settle(struct haul_transfer *transfer); /* what follows from its state */
+void haul_transfer_arm(struct haul_transfer *transfer);    /* the timer, for what is due next */
+
+/* transfer_fetch.c */
+void haul_transfer_pump(struct haul_transfer *transfer);
+void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
+                     uint64_t at, haul_time when);
+void haul_transfer_cancel_all(struct haul_transfer *transfer);
+void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
+haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
+
+/* transfer_meet.c */
+void haul_transfer_meet(struct haul_transfer *transfer);
+void haul_transfer_part(struct haul_transfer *transfer); /* lets go of flow and streams */
+bool haul_transfer_parted(const struct haul_transfer *transfer);
+/* The carrier is gone in mid-transfer: another one, or the end. */
+void haul_transfer_lost(struct haul_transfer *transfer, enum haul_error_code code, const char *why);
