@@ -14,7 +14,7 @@
 #define STORE_WRITERS     4u
 #define STORE_STAGES      8u
 #define STORE_STAGE_BYTES (256u << 10)
-#define STORE_FILES       (HAUL_STORE_QUEUE + STORE_WRITERS) /* one for each operation in progress */
+#define STORE_FILES       (HAUL_STORE_QUEUE + STORE_WRITERS) /* one for each operation */
 
 /* An open pack file. Kept open until its place is needed. */
 struct pack_file {
