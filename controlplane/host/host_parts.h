@@ -1,6 +1,6 @@
-/* What the files of the host share: host.c holds the table of connections, listen.c accepts, dial.c
- * connects, connection.c feeds one machine and its socket, stream.c offers streams to behaviours.
- * For these files only.
+/* What the files of the host share: host.c holds the table of connections, host_listen.c accepts,
+ * host_dial.c connects, host_connection.c feeds one machine and its socket, host_stream.c offers
+ * streams to behaviours, host_socket.c calls the kernel. For these files only.
  *
  * Nothing is freed while one of its callbacks runs: connections and streams are marked and swept by
  * connection_serve, which runs after their own events and, through the host's work timer, when
@@ -110,7 +110,7 @@ struct haul_host {
 
 struct haul_connection *haul_host_connection(const struct haul_host *host, uint64_t id);
 
-/* --- connection.c --- */
+/* --- host_connection.c --- */
 
 /* Makes the record of a socket, which it takes over (also when it fails, with NULL). */
 struct haul_connection *haul_connection_open(struct haul_host *host, int fd, bool inbound,
@@ -127,21 +127,21 @@ void haul_connection_serve(struct haul_connection *connection);
 void haul_connection_free(struct haul_connection *connection);
 bool haul_connection_half_open(const struct haul_connection *connection);
 
-/* --- dial.c --- */
+/* --- host_dial.c --- */
 
 void haul_dial_connected(struct haul_connection *connection); /* the peer is proven */
 void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
                       const char *text);
 void haul_dials_close(struct haul_host *host);
 
-/* --- listen.c --- */
+/* --- host_listen.c --- */
 
 void haul_listeners_close(struct haul_host *host);
 
 /* Room for one more unauthenticated connection; closes the oldest one when there are too many. */
 bool haul_host_make_room(struct haul_host *host);
 
-/* --- stream.c --- */
+/* --- host_stream.c --- */
 
 void haul_stream_event(struct haul_connection *connection, const struct haul_conn_event *event);
 void haul_stream_accept(struct haul_connection *connection, const struct haul_conn_event *event);
@@ -149,7 +149,7 @@ void haul_streams_work(struct haul_connection *connection);
 void haul_streams_lose(struct haul_connection *connection, enum haul_stream_end end);
 void haul_streams_idle(struct haul_connection *connection);
 
-/* --- socket.c --- */
+/* --- host_socket.c --- */
 
 int haul_socket_listen(const struct haul_addr *address, struct haul_addr *bound);
 int haul_socket_connect(const struct haul_addr *address, bool *at_once);
