@@ -16,10 +16,10 @@
 #define HAUL_PATH_RETRY_FIRST (250 * HAUL_MILLISECOND) /* to the second challenge */
 #define HAUL_PATH_RETRY       HAUL_SECOND              /* to every later one */
 #define HAUL_PATH_REPLIES     4u
-#define HAUL_PATH_KEEP        (30 * HAUL_SECOND) /* an old address that answered is kept this long */
-#define HAUL_PATH_ADDRESSES                                                                        \
-    (HAUL_CANDIDATES_MAX + 2u) /* candidates, and sources not among them                           \
-                                */
+#define HAUL_PATH_KEEP        (30 * HAUL_SECOND) /* an old address that answered stays */
+
+/* Candidates, and sources that were not among them. */
+#define HAUL_PATH_ADDRESSES (HAUL_CANDIDATES_MAX + 2u)
 
 struct haul_candidate {
     struct haul_addr addr;

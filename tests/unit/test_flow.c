@@ -1,4 +1,6 @@
 /* Two flows on one link: what is asked for arrives byte for byte, whatever the link does. */
+#include "dataplane/flow/flow.h"
+
 #include "tests/unit/flow_pair.h"
 #include "tests/unit/toy_aead.h"
 #include "tests/unit/unit.h"
