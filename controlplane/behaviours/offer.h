@@ -24,7 +24,7 @@
     X(refused_incompatible, "offers refused: no common version, cipher or payload class")          \
     X(refused_unavailable, "offers refused: no fast path here")                                    \
     X(malformed, "offers, answers and confirmations that could not be understood")                 \
-    X(unsigned_, "grants and confirmations whose signature did not hold")                          \
+    X(bad_signatures, "grants and confirmations whose signature did not hold")                     \
     X(candidates_dropped, "candidate addresses that were not allowed, or too many")                \
     X(asked, "offers sent")                                                                        \
     X(ask_granted, "offers sent and granted")                                                      \

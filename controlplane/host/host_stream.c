@@ -328,6 +328,11 @@ void *haul_stream_argument(struct haul_stream *stream)
     return stream->argument;
 }
 
+const struct haul_behaviour *haul_stream_behaviour(const struct haul_stream *stream)
+{
+    return stream->behaviour;
+}
+
 struct haul_host *haul_stream_host(struct haul_stream *stream)
 {
     return stream->connection->host;

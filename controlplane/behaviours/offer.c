@@ -1,0 +1,265 @@
+#include "controlplane/behaviours/offer.h"
+
+#include "controlplane/behaviours/offer_parts.h"
+
+#include <stdlib.h>
+
+#define INBOUND_PER_PEER_MAX 4u
+#define IDLE_MAX             (10 * HAUL_SECOND)
+
+/* --- the stream --- */
+
+static void writable(struct haul_stream *stream)
+{
+    haul_offer_ask_writable(stream, haul_stream_state(stream));
+}
+
+static void opened(struct haul_stream *stream, void *argument)
+{
+    (void)argument;
+    writable(stream);
+}
+
+static size_t input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
+{
+    struct haul_offer_stream *state = haul_stream_state(stream);
+    size_t all = 0;
+
+    while (all < bytes) {
+        size_t taken = 0;
+        int whole = haul_offer_inbox_take(&state->inbox, data + all, bytes - all, &taken);
+
+        all += taken;
+        if (whole > 0) {
+            bool good = haul_stream_inbound(stream) ? haul_offer_grant_input(stream, state)
+                                                    : haul_offer_ask_input(stream, state);
+
+            haul_offer_inbox_clear(&state->inbox);
+            whole = good ? 1 : -1;
+        }
+        if (whole < 0) {
+            haul_counter_add(&haul_offers_of(stream)->counters.malformed, 1);
+            haul_stream_reset(stream);
+            return bytes;
+        }
+    }
+    return bytes;
+}
+
+static void ended(struct haul_stream *stream)
+{
+    haul_stream_close(stream);
+}
+
+static void closed(struct haul_stream *stream, enum haul_stream_end end)
+{
+    struct haul_offer_stream *state = haul_stream_state(stream);
+
+    if (haul_stream_inbound(stream))
+        haul_offer_grant_closed(haul_offers_of(stream), state);
+    else
+        haul_offer_ask_closed(state, end);
+}
+
+/* --- the service --- */
+
+int haul_offers_open(struct haul_offers **offers, const struct haul_offers_conf *conf,
+                     struct haul_error *error)
+{
+    struct haul_offers *made = calloc(1, sizeof *made);
+
+    if (made == NULL)
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for the offers");
+    haul_assert(conf->cipher_count <= HAUL_OFFER_LIST_MAX &&
+                conf->network_count <= HAUL_NETWORKS_MAX && conf->wants_max > 0);
+    made->conf = *conf;
+    made->behaviour = (struct haul_behaviour){
+        .protocol = HAUL_OFFER_PROTOCOL,
+        .state_bytes = sizeof(struct haul_offer_stream),
+        .inbound_per_peer_max = INBOUND_PER_PEER_MAX,
+        .idle_max = IDLE_MAX,
+        .opened = opened,
+        .input = input,
+        .ended = ended,
+        .writable = writable,
+        .closed = closed,
+    };
+    *offers = made;
+    return 0;
+}
+
+void haul_offers_close(struct haul_offers *offers)
+{
+    free(offers);
+}
+
+const struct haul_behaviour *haul_offers_behaviour(const struct haul_offers *offers)
+{
+    return &offers->behaviour;
+}
+
+const struct haul_offers_counters *haul_offers_counters(const struct haul_offers *offers)
+{
+    return &offers->counters;
+}
+
+/* --- what both roles say and make --- */
+
+static bool is_any(const struct haul_addr *addr)
+{
+    static const uint8_t zero[16];
+
+    return memcmp(addr->ip, zero, sizeof zero) == 0;
+}
+
+static void candidate_add(const struct haul_offers *offers, const struct haul_candidate_rule *rule,
+                          const struct haul_addr *addr, struct haul_offer_side *side)
+{
+    struct haul_addr candidate = *addr;
+
+    candidate.port = offers->conf.udp.port;
+    if (side->candidate_count == HAUL_CANDIDATES_MAX ||
+        (candidate.family == 6 && offers->conf.udp.family == 4) ||
+        !haul_candidate_allowed(rule, &candidate))
+        return;
+    for (uint8_t i = 0; i < side->candidate_count; i++) {
+        if (haul_addr_equal(&side->candidates[i], &candidate))
+            return;
+    }
+    side->candidates[side->candidate_count++] = candidate;
+}
+
+/* Where this node may be reached: the end of the control connection first, which works, then what
+ * else it listens on, as far as a peer at that connection's end may use it. */
+static void candidates_fill(const struct haul_offers *offers, struct haul_host *host,
+                            const struct haul_connection_facts *facts, struct haul_offer_side *side)
+{
+    const struct haul_candidate_rule rule = { .control = facts->local,
+                                              .networks = offers->conf.networks,
+                                              .network_count = offers->conf.network_count };
+    struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
+    size_t count = haul_host_addresses(host, addresses, HAUL_COUNT_OF(addresses));
+
+    if (!is_any(&offers->conf.udp)) {
+        candidate_add(offers, &rule, &offers->conf.udp, side);
+        return;
+    }
+    candidate_add(offers, &rule, &facts->local, side);
+    for (size_t i = 0; i < count; i++) {
+        struct haul_addr addr;
+
+        if (haul_multiaddr_tcp(&addresses[i], &addr))
+            candidate_add(offers, &rule, &addr, side);
+    }
+}
+
+void haul_offer_side_fill(const struct haul_offers *offers, struct haul_host *host,
+                          const struct haul_connection_facts *facts,
+                          const struct haul_grant_seat *seat,
+                          const uint8_t secret_key[HAUL_KEX_BYTES], struct haul_offer_side *side)
+{
+    *side = (struct haul_offer_side){ .receiver_id = seat->local_id,
+                                      .payload_max = offers->conf.payload_max,
+                                      .wants_max = seat->wants_max,
+                                      .rate_max = offers->conf.rate_max };
+    haul_kex_public(secret_key, side->key);
+    candidates_fill(offers, host, facts, side);
+}
+
+uint16_t haul_offer_payload(uint32_t mine, uint32_t theirs)
+{
+    uint32_t both = mine < theirs ? mine : theirs;
+
+    if (both > HAUL_OFFER_PAYLOAD_MAX)
+        both = HAUL_OFFER_PAYLOAD_MAX;
+    return both < HAUL_OFFER_PAYLOAD_MIN ? 0 : (uint16_t)(both / 64 * 64);
+}
+
+/* The lower of two ceilings, of which zero is none. */
+static uint64_t rate_both(uint64_t a, uint64_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
+bool haul_offer_flow(struct haul_offers *offers, const struct haul_connection_facts *facts,
+                     const struct haul_offer_terms *terms, struct haul_grant *grant)
+{
+    const struct haul_candidate_rule rule = { .control = facts->remote,
+                                              .networks = offers->conf.networks,
+                                              .network_count = offers->conf.network_count };
+    size_t dropped;
+
+    *grant = (struct haul_grant){
+        .local_id = terms->mine->receiver_id,
+        .remote_id = terms->theirs->receiver_id,
+        .cipher = terms->cipher,
+        .congestion = offers->conf.congestion,
+        .asker = terms->asker,
+        .wants_max = terms->wants_max,
+        .payload_max = terms->payload_max,
+        .rate_max = rate_both(offers->conf.rate_max, terms->theirs->rate_max),
+    };
+    grant->candidate_count = (uint8_t)haul_candidates_choose(&rule, terms->theirs->candidates,
+                                                             terms->theirs->candidate_count,
+                                                             grant->candidates, &dropped);
+    haul_counter_add(&offers->counters.candidates_dropped, dropped);
+    return haul_offer_secrets(terms->secret_key, terms->theirs->key, terms->hash, terms->asker,
+                              grant->seal_secret, grant->open_secret);
+}
+
+/* --- messages on a stream --- */
+
+int haul_offer_inbox_take(struct haul_offer_inbox *inbox, const uint8_t *data, size_t bytes,
+                          size_t *taken)
+{
+    size_t at = 0;
+    size_t whole;
+
+    while (inbox->prefix == 0 && at < bytes) {
+        struct haul_in in;
+        uint64_t length;
+
+        inbox->bytes[inbox->used++] = data[at++];
+        if ((inbox->bytes[inbox->used - 1] & 0x80) != 0) {
+            if (inbox->used == 2)
+                return -1;
+            continue;
+        }
+        in = haul_in_from(inbox->bytes, inbox->used);
+        length = haul_in_uvarint(&in);
+        if (in.bad || length > HAUL_OFFER_BYTES_MAX)
+            return -1;
+        inbox->prefix = inbox->used;
+        inbox->length = (uint16_t)length;
+    }
+    *taken = at;
+    if (inbox->prefix == 0)
+        return 0;
+    whole = (size_t)inbox->prefix + inbox->length - inbox->used;
+    if (whole > bytes - at)
+        whole = bytes - at;
+    memcpy(inbox->bytes + inbox->used, data + at, whole);
+    inbox->used = (uint16_t)(inbox->used + whole);
+    *taken = at + whole;
+    return inbox->used == inbox->prefix + inbox->length;
+}
+
+void haul_offer_inbox_clear(struct haul_offer_inbox *inbox)
+{
+    inbox->used = 0;
+    inbox->prefix = 0;
+    inbox->length = 0;
+}
+
+bool haul_offer_send(struct haul_stream *stream, const uint8_t *data, size_t bytes)
+{
+    uint8_t message[2 + HAUL_OFFER_BYTES_MAX];
+    struct haul_out out = haul_out_to(message, sizeof message);
+
+    haul_out_uvarint(&out, bytes);
+    haul_out_bytes(&out, data, bytes);
+    haul_assert(!out.bad);
+    return haul_stream_send(stream, message, (size_t)(out.at - message));
+}

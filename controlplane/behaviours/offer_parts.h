@@ -1,0 +1,90 @@
+/* Inside of /haul/offer/1: what its three files share. */
+#pragma once
+
+#include "controlplane/behaviours/offer.h"
+#include "controlplane/xfer/offer_keys.h"
+
+struct haul_offers {
+    struct haul_behaviour behaviour; /* first: a stream's table leads here */
+    struct haul_offers_conf conf;
+    struct haul_offers_counters counters;
+};
+
+/* Messages with their length in front, put together from what arrives. */
+struct haul_offer_inbox {
+    uint16_t used;
+    uint16_t prefix; /* bytes of the length; 0: not all of them are here */
+    uint16_t length;
+    uint8_t bytes[2 + HAUL_OFFER_BYTES_MAX];
+};
+
+/* State of a stream, in either role; zeroed at first. */
+struct haul_offer_stream {
+    struct haul_offer_ask *ask; /* asker: until it is done */
+    bool answered;              /* granter: the offer was */
+    bool confirmed;             /* granter: nothing more is expected */
+    bool holds;                 /* granter: `flow` is open and waits for its confirmation */
+    uint32_t flow;
+    uint8_t hash[32]; /* granter: of the transcript */
+    struct haul_offer_inbox inbox;
+};
+
+struct haul_offer_ask {
+    struct haul_offers *offers;
+    struct haul_stream *stream;
+    struct haul_offer_wish wish;
+    struct haul_connection_facts facts;
+    struct haul_grant_seat seat;
+    struct haul_offer offer;
+    uint8_t secret_key[HAUL_KEX_BYTES];
+    bool sent;
+    uint16_t bytes;  /* of the message below, its length in front */
+    uint16_t prefix; /* bytes of that length */
+    uint8_t message[2 + HAUL_OFFER_BYTES_MAX];
+};
+
+/* offer.c */
+static inline struct haul_offers *haul_offers_of(const struct haul_stream *stream)
+{
+    return (struct haul_offers *)(uintptr_t)haul_stream_behaviour(stream);
+}
+
+/* What this node says about itself in an offer or a grant: key, receiver id, limits, addresses. */
+void haul_offer_side_fill(const struct haul_offers *offers, struct haul_host *host,
+                          const struct haul_connection_facts *facts,
+                          const struct haul_grant_seat *seat,
+                          const uint8_t secret_key[HAUL_KEX_BYTES], struct haul_offer_side *side);
+
+/* The largest payload class that both take, or 0 when that is too small. */
+uint16_t haul_offer_payload(uint32_t mine, uint32_t theirs);
+
+/* What the worker is given; false when the peer's key is weak. Wiped by the caller. */
+struct haul_offer_terms {
+    const struct haul_offer_side *mine, *theirs;
+    const uint8_t *secret_key;
+    const uint8_t *hash;
+    uint16_t wants_max;
+    uint16_t payload_max;
+    uint8_t cipher;
+    bool asker;
+};
+HAUL_MUST_USE bool haul_offer_flow(struct haul_offers *offers,
+                                   const struct haul_connection_facts *facts,
+                                   const struct haul_offer_terms *terms, struct haul_grant *grant);
+
+/* Takes bytes until a message is whole (1) or none are left (0); -1: longer than any message. The
+ * message is then at bytes + prefix; `clear` makes room for the next. */
+int haul_offer_inbox_take(struct haul_offer_inbox *inbox, const uint8_t *data, size_t bytes,
+                          size_t *taken);
+void haul_offer_inbox_clear(struct haul_offer_inbox *inbox);
+
+/* Sends a message with its length in front; false when there is no room. */
+HAUL_MUST_USE bool haul_offer_send(struct haul_stream *stream, const uint8_t *data, size_t bytes);
+
+/* offer_ask.c and offer_grant.c: a stream of that role. A message that was not understood, or has
+ * no place now, makes input return false: the stream is reset. */
+void haul_offer_ask_writable(struct haul_stream *stream, struct haul_offer_stream *state);
+bool haul_offer_ask_input(struct haul_stream *stream, struct haul_offer_stream *state);
+void haul_offer_ask_closed(struct haul_offer_stream *state, enum haul_stream_end end);
+bool haul_offer_grant_input(struct haul_stream *stream, struct haul_offer_stream *state);
+void haul_offer_grant_closed(struct haul_offers *offers, struct haul_offer_stream *state);

@@ -1,0 +1,616 @@
+/* An offer between two hosts over loopback sockets, with this test as both data planes: what is
+ * agreed fits together, every refusal and limit is reached, and nothing is kept that failed. */
+#include "controlplane/behaviours/identify.h"
+#include "controlplane/behaviours/offer.h"
+#include "controlplane/behaviours/offer_parts.h"
+#include "tests/unit/unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct node {
+    struct haul_loop *loop;
+    struct haul_host *host;
+    struct haul_handoff *handoff;
+    struct haul_orders *orders;
+    struct haul_catalog *catalog;
+    struct haul_grants *grants;
+    struct haul_offers *offers;
+    struct haul_key key;
+    struct haul_multiaddr address;
+    const struct haul_behaviour *behaviours[4];
+    char directory[64];
+    uint64_t connection;
+    bool connected;
+
+    unsigned done, ended;
+    struct haul_offer_result result;
+};
+
+static struct haul_loop *loop;
+static struct node a, b; /* a asks, b grants */
+static struct haul_cid root;
+
+static void on_connected(void *context, uint64_t connection, const struct haul_peer_id *peer,
+                         const struct haul_addr *address, bool inbound)
+{
+    struct node *node = context;
+
+    (void)address;
+    (void)inbound;
+    node->connection = connection;
+    node->connected = true;
+    haul_grants_connected(node->grants, connection, peer);
+}
+
+static void on_disconnected(void *context, uint64_t connection, const struct haul_peer_id *peer,
+                            enum haul_error_code why)
+{
+    struct node *node = context;
+
+    (void)why;
+    haul_grants_disconnected(node->grants, connection, haul_host_find(node->host, peer));
+}
+
+static struct haul_offers_conf offers_conf(struct node *node)
+{
+    return (struct haul_offers_conf){
+        .grants = node->grants,
+        .catalog = node->catalog,
+        .key = &node->key,
+        .ciphers = { HAUL_CIPHER_AES_128_GCM, HAUL_CIPHER_CHACHA20_POLY1305 },
+        .cipher_count = 2,
+        .payload_max = 8192,
+        .wants_max = 64,
+        .udp = { .family = 4, .ip = { 127, 0, 0, 1 }, .port = 4999 },
+    };
+}
+
+static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul_offers_conf *conf))
+{
+    struct haul_addr any = { .family = 4, .ip = { 127, 0, 0, 1 } };
+    struct haul_offers_conf conf;
+    uint8_t secret[32];
+
+    *node = (struct node){ .loop = loop, .directory = "/tmp/haul-offer-XXXXXX" };
+    memset(secret, seed, sizeof secret);
+    haul_key_from_seed(&node->key, secret);
+    haul_assert(mkdtemp(node->directory) != NULL);
+    node->handoff = calloc(1, sizeof *node->handoff);
+    haul_assert(haul_handoff_open(node->handoff, NULL, 0) == 0);
+    haul_assert(haul_orders_open(&node->orders, loop, node->handoff, NULL) == 0);
+    haul_assert(haul_catalog_open(&node->catalog, node->directory, NULL) == 0);
+    haul_assert(haul_grants_open(&node->grants,
+                                 &(struct haul_grants_conf){ .loop = loop,
+                                                             .orders = node->orders,
+                                                             .catalog = node->catalog,
+                                                             .per_peer_max = 2,
+                                                             .per_address_max = 8,
+                                                             .confirm = 100 * HAUL_MILLISECOND },
+                                 NULL) == 0);
+    conf = offers_conf(node);
+    if (adapt != NULL)
+        adapt(&conf);
+    haul_assert(haul_offers_open(&node->offers, &conf, NULL) == 0);
+    node->behaviours[0] = &haul_identify_behaviour;
+    node->behaviours[1] = haul_offers_behaviour(node->offers);
+    haul_assert(haul_host_open(&node->host,
+                               &(struct haul_host_conf){ .loop = loop,
+                                                         .key = &node->key,
+                                                         .agent = "test/1",
+                                                         .behaviours = node->behaviours,
+                                                         .connections_max = 8,
+                                                         .half_open_max = 8,
+                                                         .streams_per_connection_max = 32,
+                                                         .context = node,
+                                                         .connected = on_connected,
+                                                         .disconnected = on_disconnected },
+                               NULL) == 0);
+    haul_assert(haul_host_listen(node->host, &any, NULL, NULL) == 0);
+    haul_assert(haul_host_addresses(node->host, &node->address, 1) == 1);
+}
+
+static void node_close(struct node *node)
+{
+    char command[128];
+
+    haul_host_close(node->host);
+    haul_offers_close(node->offers);
+    haul_orders_close(node->orders);
+    haul_grants_close(node->grants);
+    haul_catalog_close(node->catalog);
+    haul_handoff_close(node->handoff);
+    free(node->handoff);
+    snprintf(command, sizeof command, "rm -r %s", node->directory);
+    haul_assert(system(command) == 0);
+}
+
+static void share_something(struct node *node)
+{
+    struct haul_dataset dataset = { .bytes = 1, .blocks = 1, .complete = true };
+    uint64_t build;
+
+    haul_hash_of(HAUL_HASH_BLAKE3, "root", 4, &root.hash);
+    root.codec = HAUL_CODEC_RAW;
+    dataset.root = root;
+    haul_assert(haul_catalog_begin(node->catalog, &build, NULL) == 0);
+    haul_assert(haul_catalog_note(node->catalog, build, &root.hash, NULL) == 0);
+    haul_assert(haul_catalog_commit(node->catalog, build, &dataset, NULL) == 0);
+    haul_assert(haul_catalog_share(node->catalog, &root, NULL, true, NULL) == 0);
+}
+
+static haul_time stop_at;
+static bool (*until)(void);
+
+static void on_turn(void *context)
+{
+    (void)context;
+    if ((until != NULL && until()) || haul_loop_now(loop) >= stop_at)
+        haul_loop_stop(loop);
+}
+
+static void on_tick(void *context)
+{
+    (void)context;
+}
+
+static bool run(bool (*condition)(void), haul_time limit)
+{
+    struct haul_timer *timer = haul_loop_timer(loop, on_tick, NULL);
+
+    until = condition;
+    stop_at = haul_loop_now(loop) + limit;
+    haul_loop_timer_set(timer, stop_at);
+    if (condition == NULL || !condition())
+        haul_loop_run(loop, on_turn, NULL);
+    haul_loop_timer_free(timer);
+    return condition != NULL && condition();
+}
+
+static bool both_connected(void)
+{
+    return a.connected && b.connected;
+}
+
+static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
+{
+    (void)context;
+    (void)connection;
+    (void)error;
+}
+
+static void start(void (*adapt_a)(struct haul_offers_conf *conf),
+                  void (*adapt_b)(struct haul_offers_conf *conf))
+{
+    haul_assert(haul_loop_open(&loop, NULL) == 0);
+    node_open(&a, 1, adapt_a);
+    node_open(&b, 2, adapt_b);
+    share_something(&b);
+    haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, NULL);
+    CU_ASSERT_TRUE_FATAL(run(both_connected, 5 * HAUL_SECOND));
+}
+
+static void finish(void)
+{
+    node_close(&a);
+    node_close(&b);
+    haul_loop_close(loop);
+}
+
+static void on_done(void *context, const struct haul_offer_result *result)
+{
+    struct node *node = context;
+
+    node->done++;
+    node->result = *result;
+}
+
+static void on_ended(void *context, uint32_t flow, enum haul_status why)
+{
+    (void)flow;
+    (void)why;
+    ((struct node *)context)->ended++;
+}
+
+static bool is_done(void)
+{
+    return a.done > 0;
+}
+
+static struct haul_offer_ask *ask_for(const struct haul_cid *cid)
+{
+    a.done = 0;
+    return haul_offer_ask(a.offers, a.host, a.connection,
+                          &(struct haul_offer_wish){
+                              .root = *cid, .done = on_done, .ended = on_ended, .context = &a },
+                          NULL);
+}
+
+static void ask_and_wait(const struct haul_cid *cid)
+{
+    CU_ASSERT_PTR_NOT_NULL(ask_for(cid));
+    CU_ASSERT_EQUAL(a.done, 0);
+    CU_ASSERT_TRUE_FATAL(run(is_done, 5 * HAUL_SECOND));
+}
+
+static bool b_confirmed(void)
+{
+    const struct haul_grants_counters *counters = haul_grants_counters(b.grants);
+
+    return counters->granted == 0 || counters->ended_unconfirmed > 0;
+}
+
+static void what_is_agreed_fits_together(void)
+{
+    const struct haul_grant *mine, *theirs;
+    struct haul_grant_facts facts;
+
+    start(NULL, NULL);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL_FATAL(a.result.code, HAUL_OK);
+    mine = &a.handoff->grants[a.result.flow];
+    theirs = &b.handoff->grants[0];
+    CU_ASSERT_TRUE(mine->asker && !theirs->asker);
+    CU_ASSERT_EQUAL(mine->local_id, theirs->remote_id);
+    CU_ASSERT_EQUAL(mine->remote_id, theirs->local_id);
+    CU_ASSERT_NOT_EQUAL(mine->local_id, mine->remote_id);
+    CU_ASSERT_EQUAL(memcmp(mine->seal_secret, theirs->open_secret, 32), 0);
+    CU_ASSERT_EQUAL(memcmp(mine->open_secret, theirs->seal_secret, 32), 0);
+    CU_ASSERT_NOT_EQUAL(memcmp(mine->open_secret, mine->seal_secret, 32), 0);
+    CU_ASSERT_EQUAL(mine->cipher, HAUL_CIPHER_AES_128_GCM);
+    CU_ASSERT_EQUAL(theirs->cipher, mine->cipher);
+    CU_ASSERT_EQUAL(mine->wants_max, 64);
+    CU_ASSERT_EQUAL(theirs->wants_max, 64);
+    CU_ASSERT_EQUAL(mine->payload_max, 8192);
+    CU_ASSERT_EQUAL(mine->candidate_count, 1);
+    CU_ASSERT_EQUAL(mine->candidates[0].port, 4999);
+    CU_ASSERT_EQUAL(theirs->candidate_count, 1);
+    /* Confirmed: the grant outlives the time in which it had to be. */
+    run(b_confirmed, 300 * HAUL_MILLISECOND);
+    CU_ASSERT_EQUAL(haul_grants_counters(b.grants)->ended_unconfirmed, 0);
+    CU_ASSERT_TRUE(haul_grants_facts(b.grants, 0, &facts));
+    CU_ASSERT_TRUE(haul_peer_id_equal(&facts.peer, &a.key.id));
+    CU_ASSERT_TRUE(haul_cid_equal(&facts.root, &root));
+    finish();
+}
+
+static void two_grants_share_no_secret(void)
+{
+    uint8_t first[32];
+
+    start(NULL, NULL);
+    ask_and_wait(&root);
+    memcpy(first, a.handoff->grants[a.result.flow].seal_secret, 32);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(a.result.flow, 1);
+    CU_ASSERT_NOT_EQUAL(memcmp(first, a.handoff->grants[1].seal_secret, 32), 0);
+    finish();
+}
+
+static void what_is_not_there_and_what_is_not_shared_are_refused_alike(void)
+{
+    struct haul_offer_result absent;
+    struct haul_cid other = root;
+
+    start(NULL, NULL);
+    other.codec = HAUL_CODEC_RAW;
+    haul_hash_of(HAUL_HASH_BLAKE3, "other", 5, &other.hash);
+    ask_and_wait(&other);
+    absent = a.result;
+    CU_ASSERT_EQUAL(absent.code, HAUL_E_REFUSED);
+    CU_ASSERT_EQUAL(absent.reason, HAUL_OFFER_UNKNOWN);
+    CU_ASSERT_EQUAL(haul_catalog_share(b.catalog, &root, NULL, false, NULL), 0);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(memcmp(&absent, &a.result, sizeof absent), 0);
+    CU_ASSERT_EQUAL(haul_catalog_share(b.catalog, &root, &b.key.id, true, NULL), 0);
+    ask_and_wait(&root); /* shared, but with somebody else */
+    CU_ASSERT_EQUAL(memcmp(&absent, &a.result, sizeof absent), 0);
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->refused_unknown, 3);
+    CU_ASSERT_EQUAL(haul_catalog_share(b.catalog, &root, &a.key.id, true, NULL), 0);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(a.result.code, HAUL_OK);
+    finish();
+}
+
+static void a_peer_at_its_limit_is_told_when_to_come_back(void)
+{
+    start(NULL, NULL);
+    ask_and_wait(&root);
+    ask_and_wait(&root);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(a.result.code, HAUL_E_REFUSED);
+    CU_ASSERT_EQUAL(a.result.reason, HAUL_OFFER_BUSY);
+    CU_ASSERT_EQUAL(a.result.retry_ms, HAUL_GRANTS_RETRY_MS);
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->refused_busy, 1);
+    finish();
+}
+
+static void only_chacha(struct haul_offers_conf *conf)
+{
+    conf->ciphers[0] = HAUL_CIPHER_CHACHA20_POLY1305;
+    conf->cipher_count = 1;
+    conf->payload_max = 1408;
+    conf->wants_max = 8;
+    conf->rate_max = 1000000;
+}
+
+static void only_no_cipher(struct haul_offers_conf *conf)
+{
+    conf->ciphers[0] = HAUL_CIPHER_NONE;
+    conf->cipher_count = 1;
+}
+
+static void no_fast_path(struct haul_offers_conf *conf)
+{
+    conf->udp.port = 0;
+}
+
+static void small_datagrams(struct haul_offers_conf *conf)
+{
+    conf->payload_max = 1088;
+}
+
+static void the_lower_of_both_limits_holds(void)
+{
+    const struct haul_grant *mine, *theirs;
+
+    start(NULL, only_chacha);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL_FATAL(a.result.code, HAUL_OK);
+    mine = &a.handoff->grants[a.result.flow];
+    theirs = &b.handoff->grants[0];
+    CU_ASSERT_EQUAL(a.result.cipher, HAUL_CIPHER_CHACHA20_POLY1305);
+    CU_ASSERT_EQUAL(mine->cipher, theirs->cipher);
+    CU_ASSERT_EQUAL(mine->payload_max, 1408);
+    CU_ASSERT_EQUAL(theirs->payload_max, 1408);
+    CU_ASSERT_EQUAL(mine->wants_max, 8);
+    CU_ASSERT_EQUAL(theirs->wants_max, 8);
+    CU_ASSERT_EQUAL(mine->rate_max, 1000000);
+    CU_ASSERT_EQUAL(theirs->rate_max, 1000000);
+    finish();
+}
+
+static void incompatible_nodes_are_told_so(void)
+{
+    static void (*const adaptions[])(struct haul_offers_conf *) = { only_no_cipher,
+                                                                    small_datagrams };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(adaptions); i++) {
+        start(NULL, adaptions[i]);
+        ask_and_wait(&root);
+        CU_ASSERT_EQUAL(a.result.code, HAUL_E_REFUSED);
+        CU_ASSERT_EQUAL(a.result.reason, HAUL_OFFER_INCOMPATIBLE);
+        finish();
+    }
+    start(NULL, no_fast_path);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(a.result.reason, HAUL_OFFER_UNAVAILABLE);
+    finish();
+    start(no_fast_path, NULL);
+    CU_ASSERT_PTR_NULL(ask_for(&root)); /* an asker without one does not even ask */
+    finish();
+}
+
+static void a_cancelled_ask_leaves_nothing_behind(void)
+{
+    struct haul_grant_facts facts;
+    struct haul_offer_ask *ask;
+
+    start(NULL, NULL);
+    ask = ask_for(&root);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(ask);
+    haul_offer_cancel(ask);
+    run(NULL, 50 * HAUL_MILLISECOND);
+    CU_ASSERT_EQUAL(a.done, 0);
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(a.result.flow, 0); /* its seat is free again */
+    CU_ASSERT_TRUE(haul_grants_facts(a.grants, 0, &facts));
+    finish();
+}
+
+static void an_ask_ends_with_its_connection(void)
+{
+    start(NULL, NULL);
+    CU_ASSERT_PTR_NOT_NULL(ask_for(&root));
+    haul_host_disconnect(a.host, a.connection);
+    CU_ASSERT_TRUE(run(is_done, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(a.result.code, HAUL_E_PEER_GONE);
+    CU_ASSERT_PTR_NULL(ask_for(&root));
+    finish();
+}
+
+/* --- peers that break the protocol: a stream of the test's own --- */
+
+static struct {
+    uint8_t said[2 * HAUL_OFFER_BYTES_MAX];
+    size_t said_bytes;
+    uint8_t heard[HAUL_OFFER_BYTES_MAX];
+    size_t heard_bytes;
+    unsigned closed;
+    enum haul_stream_end end;
+    struct haul_stream *stream;
+} rogue;
+
+static void rogue_opened(struct haul_stream *stream, void *argument)
+{
+    (void)argument;
+    rogue.stream = stream;
+    CU_ASSERT_TRUE(haul_stream_send(stream, rogue.said, rogue.said_bytes));
+}
+
+static size_t rogue_input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
+{
+    (void)stream;
+    haul_assert(bytes <= sizeof rogue.heard - rogue.heard_bytes);
+    memcpy(rogue.heard + rogue.heard_bytes, data, bytes);
+    rogue.heard_bytes += bytes;
+    return bytes;
+}
+
+static void rogue_closed(struct haul_stream *stream, enum haul_stream_end end)
+{
+    (void)stream;
+    rogue.closed++;
+    rogue.end = end;
+}
+
+static const struct haul_behaviour rogue_behaviour = {
+    .protocol = HAUL_OFFER_PROTOCOL,
+    .opened = rogue_opened,
+    .input = rogue_input,
+    .closed = rogue_closed,
+};
+
+static bool rogue_is_over(void)
+{
+    return rogue.closed > 0;
+}
+
+static bool rogue_was_answered(void)
+{
+    return rogue.heard_bytes > 0 || rogue.closed > 0;
+}
+
+static void rogue_says(const void *data, size_t bytes)
+{
+    memset(&rogue, 0, sizeof rogue);
+    memcpy(rogue.said, data, bytes);
+    rogue.said_bytes = bytes;
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &rogue_behaviour, NULL));
+}
+
+/* A sound offer, its length in front; `key` is the asker's public key. */
+static size_t sound_offer(uint8_t message[2 + HAUL_OFFER_BYTES_MAX], const uint8_t key[32])
+{
+    struct haul_offer offer = { .version = 1,
+                                .root = root,
+                                .wire_version_count = 1,
+                                .wire_versions = { 1 },
+                                .cipher_count = 1,
+                                .ciphers = { HAUL_CIPHER_AES_128_GCM },
+                                .side = { .receiver_id = 7,
+                                          .payload_max = 1408,
+                                          .wants_max = 4,
+                                          .candidate_count = 2,
+                                          .candidates = {
+                                              { .family = 4, .ip = { 8, 8, 8, 8 }, .port = 53 },
+                                              { .family = 4, .ip = { 127, 0, 0, 1 }, .port = 9 },
+                                          } } };
+    uint8_t data[HAUL_OFFER_BYTES_MAX];
+    struct haul_out out = haul_out_to(data, sizeof data);
+    size_t bytes;
+
+    memcpy(offer.side.key, key, 32);
+    haul_offer_write(&out, &offer);
+    bytes = (size_t)(out.at - data);
+    out = haul_out_to(message, 2 + HAUL_OFFER_BYTES_MAX);
+    haul_out_uvarint(&out, bytes);
+    haul_out_bytes(&out, data, bytes);
+    return (size_t)(out.at - message);
+}
+
+static void what_cannot_be_understood_is_reset(void)
+{
+    static const struct {
+        const char *data;
+        size_t bytes;
+    } cases[] = { { "\x00", 1 },
+                  { "\x05hello", 6 },
+                  { "\x81\x20", 2 }, /* 4097 bytes */
+                  { "\xff\xff\x7f", 3 },
+                  { "\x80\x00", 2 } };
+    uint8_t message[2 + HAUL_OFFER_BYTES_MAX], zero[32] = { 0 };
+    struct haul_grant_facts facts;
+
+    start(NULL, NULL);
+    for (size_t i = 0; i < HAUL_COUNT_OF(cases); i++) {
+        rogue_says(cases[i].data, cases[i].bytes);
+        CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+        CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
+    }
+    rogue_says(message, sound_offer(message, zero)); /* a key of small order */
+    CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->malformed, HAUL_COUNT_OF(cases) + 1);
+    CU_ASSERT_FALSE(haul_grants_facts(b.grants, 0, &facts));
+    ask_and_wait(&root);
+    CU_ASSERT_EQUAL(a.result.code, HAUL_OK);
+    finish();
+}
+
+static unsigned b_closed_flows;
+
+static bool b_closes_a_flow(void)
+{
+    struct haul_order order;
+
+    while (haul_handoff_next_order(b.handoff, &order))
+        b_closed_flows += order.kind == HAUL_ORDER_CLOSE;
+    return b_closed_flows > 0;
+}
+
+static void a_wrong_or_missing_confirmation_ends_the_grant(void)
+{
+    uint8_t message[2 + HAUL_OFFER_BYTES_MAX], secret[32] = { 9 }, key[32], confirm[128];
+    size_t bytes;
+
+    for (unsigned way = 0; way < 3; way++) {
+        b_closed_flows = 0;
+        start(NULL, NULL);
+        haul_kex_public(secret, key);
+        bytes = sound_offer(message, key);
+        rogue_says(message, bytes);
+        CU_ASSERT_TRUE_FATAL(run(rogue_was_answered, 5 * HAUL_SECOND));
+        CU_ASSERT_EQUAL(rogue.closed, 0);
+        CU_ASSERT_EQUAL(b.handoff->grants[0].candidate_count, 1); /* the public one was dropped */
+        CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->candidates_dropped, 1);
+        if (way == 0) { /* a signature over something else */
+            uint8_t signature[64] = { 0 };
+            struct haul_out out = haul_out_to(confirm, sizeof confirm);
+
+            haul_out_be(&out, 66, 1);
+            haul_offer_confirm_write(&out, signature);
+            CU_ASSERT_TRUE(haul_stream_send(rogue.stream, confirm, 67));
+        } else if (way == 1) { /* the stream ends instead */
+            haul_stream_close(rogue.stream);
+        } /* else: silence */
+        CU_ASSERT_TRUE(run(b_closes_a_flow, 5 * HAUL_SECOND));
+        CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->bad_signatures, way == 0);
+        CU_ASSERT_EQUAL(haul_grants_counters(b.grants)->ended_unconfirmed, way == 2);
+        finish();
+    }
+}
+
+static void payload_classes_are_cut_to_what_both_take(void)
+{
+    CU_ASSERT_EQUAL(haul_offer_payload(8192, 8192), 8192);
+    CU_ASSERT_EQUAL(haul_offer_payload(8192, 100000), 8192);
+    CU_ASSERT_EQUAL(haul_offer_payload(1450, 8192), 1408);
+    CU_ASSERT_EQUAL(haul_offer_payload(1152, 1408), 1152);
+    CU_ASSERT_EQUAL(haul_offer_payload(1151, 1408), 0);
+    CU_ASSERT_EQUAL(haul_offer_payload(8192, 0), 0);
+    CU_ASSERT_EQUAL(haul_offer_payload(100000, UINT32_MAX), 8192);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        { "what is agreed fits together", what_is_agreed_fits_together },
+        { "two grants share no secret", two_grants_share_no_secret },
+        { "what is not there and what is not shared are refused alike",
+          what_is_not_there_and_what_is_not_shared_are_refused_alike },
+        { "a peer at its limit is told when to come back",
+          a_peer_at_its_limit_is_told_when_to_come_back },
+        { "the lower of both limits holds", the_lower_of_both_limits_holds },
+        { "incompatible nodes are told so", incompatible_nodes_are_told_so },
+        { "a cancelled ask leaves nothing behind", a_cancelled_ask_leaves_nothing_behind },
+        { "an ask ends with its connection", an_ask_ends_with_its_connection },
+        { "what cannot be understood is reset", what_cannot_be_understood_is_reset },
+        { "a wrong or missing confirmation ends the grant",
+          a_wrong_or_missing_confirmation_ends_the_grant },
+        { "payload classes are cut to what both take", payload_classes_are_cut_to_what_both_take },
+    };
+
+    return unit_main("offer", tests, HAUL_COUNT_OF(tests));
+}
