@@ -336,8 +336,12 @@ void haul_net_send(struct haul_net *net, const struct haul_train *trains, size_t
 
 void haul_net_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span)
 {
+    uint32_t waiting = net->waiting_count;
+
     haul_assert(fd_count <= HAUL_NET_WAIT_FDS_MAX);
     waiting_flush(net);
+    if (net->waiting_count < waiting)
+        span = 0; /* a train came back */
     net->backend->wait(net, fds, fd_count, span, net->waiting_count > 0);
     waiting_flush(net);
 }

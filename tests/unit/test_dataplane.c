@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,7 +42,9 @@ struct side {
     uint32_t wanted_count;
     uint32_t up_count;
     uint64_t last_id;
-    bool mute;              /* wants are not answered */
+    bool mute; /* wants are not answered, but kept */
+    struct haul_event kept[64];
+    uint32_t kept_count;
     enum haul_refusal says; /* wants are refused with it, unless zero */
 };
 
@@ -125,8 +129,11 @@ static void side_answer(struct side *side, const struct haul_event *wanted)
                                 .hash = wanted->hash };
 
     side->wanted_count++;
-    if (side->mute)
+    if (side->mute) {
+        if (side->kept_count < HAUL_COUNT_OF(side->kept))
+            side->kept[side->kept_count++] = *wanted;
         return;
+    }
     for (uint32_t i = 0; i < side->offered_count && side->says == 0; i++) {
         if (!haul_hash_equal(&side->offered[i].hash, &wanted->hash))
             continue;
@@ -189,15 +196,17 @@ static bool pair_run(struct pair *pair, struct side *side, uint32_t count)
 
 /* --- pairs --- */
 
-static void grants_make(struct pair *pair, uint32_t flow, uint32_t wants, uint8_t cipher)
+/* The two ends of one association, without addresses. */
+static void grants_make_for(struct haul_grant grants[2], uint32_t wants, uint8_t cipher)
 {
-    struct haul_grant *a = &pair->a.handoff->grants[flow], *b = &pair->b.handoff->grants[flow];
+    static uint32_t last_id = 0x1000;
+    struct haul_grant *a = &grants[0], *b = &grants[1];
 
     memset(a, 0, sizeof *a);
     CU_ASSERT_EQUAL(getrandom(a->seal_secret, 32, 0), 32);
     CU_ASSERT_EQUAL(getrandom(a->open_secret, 32, 0), 32);
-    a->local_id = 0x1000 + flow;
-    a->remote_id = 0x2000 + flow;
+    a->local_id = ++last_id;
+    a->remote_id = ++last_id;
     a->cipher = cipher;
     a->asker = true;
     a->candidate_count = 1;
@@ -209,8 +218,17 @@ static void grants_make(struct pair *pair, uint32_t flow, uint32_t wants, uint8_
     b->local_id = a->remote_id;
     b->remote_id = a->local_id;
     b->asker = false;
-    a->candidates[0] = pair->b.addr;
-    b->candidates[0] = pair->a.addr;
+}
+
+static void grants_make(struct pair *pair, uint32_t flow, uint32_t wants, uint8_t cipher)
+{
+    struct haul_grant grants[2];
+
+    grants_make_for(grants, wants, cipher);
+    grants[0].candidates[0] = pair->b.addr;
+    grants[1].candidates[0] = pair->a.addr;
+    pair->a.handoff->grants[flow] = grants[0];
+    pair->b.handoff->grants[flow] = grants[1];
 }
 
 static void flow_open(struct pair *pair, uint32_t flow, uint32_t wants)
@@ -517,6 +535,82 @@ static void more_orders_than_slots_wait_their_turn(void)
     pair_close(pair);
 }
 
+/* The other process of the next promise: asks for all it may, and is then stopped where it stands.
+ */
+static void silent_asker(int channel, const struct haul_addr *peer, const struct haul_grant *grant,
+                         const struct haul_hash *hash)
+{
+    uint32_t count = setting.slots;
+    struct side side;
+
+    setting.slots *= 2; /* one flow may not fill them all */
+    side_open(&side);
+    side.handoff->grants[0] = *grant;
+    side.handoff->grants[0].candidates[0] = *peer;
+    side_order(&side, (struct haul_order){ .kind = HAUL_ORDER_OPEN });
+    for (uint32_t i = 0; i < count; i++)
+        fetch(&side, 0, *hash, BLOCK, discard);
+    if (write(channel, &side.addr, sizeof side.addr) == sizeof side.addr)
+        pause();
+    _exit(1);
+}
+
+static void slots_come_back_from_a_peer_that_fell_silent(void)
+{
+    struct pair *pair = calloc(1, sizeof *pair);
+    struct haul_dataplane_facts facts;
+    struct haul_grant grants[2];
+    struct haul_hash hash;
+    haul_time limit = clock_now() + 10 * HAUL_SECOND;
+    int channel[2], address[2];
+    uint64_t id;
+    pid_t child;
+
+    hash = offer_synthetic(&pair->b, 1, BLOCK); /* side_open forgets it, the hash stays */
+    grants_make_for(grants, 8, HAUL_CIPHER_AES_128_GCM);
+    CU_ASSERT_TRUE_FATAL(pipe(channel) == 0 && pipe(address) == 0);
+    child = fork(); /* before there are threads */
+    if (child == 0) {
+        struct haul_addr peer;
+
+        if (read(address[0], &peer, sizeof peer) == sizeof peer)
+            silent_asker(channel[1], &peer, &grants[0], &hash);
+        _exit(1);
+    }
+    side_open(&pair->a);
+    side_open(&pair->b);
+    pair->b.offered[pair->b.offered_count++] = (struct offered){
+        .hash = hash, .place = { .kind = HAUL_PLACE_SYNTHETIC, .at = 1 }, .length = BLOCK
+    };
+    pair->b.mute = true;
+    CU_ASSERT_EQUAL(write(address[1], &pair->b.addr, sizeof pair->b.addr), sizeof pair->b.addr);
+    CU_ASSERT_EQUAL(read(channel[0], &grants[1].candidates[0], sizeof(struct haul_addr)),
+                    sizeof(struct haul_addr));
+    pair->b.handoff->grants[5] = grants[1];
+    side_order(&pair->b, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = 5 });
+    while (pair->b.kept_count < setting.slots && clock_now() < limit)
+        pair_turn(pair);
+    CU_ASSERT_EQUAL(pair->b.kept_count, setting.slots);
+    kill(child, SIGSTOP);
+    pair->b.mute = false;
+    for (uint32_t i = 0; i < pair->b.kept_count; i++) /* every serving slot goes to it */
+        side_answer(&pair->b, &pair->b.kept[i]);
+    flow_open(pair, 0, 8);
+    id = fetch(&pair->a, 0, hash, BLOCK, discard);
+    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 1));
+    check_status(&pair->a, id, HAUL_STATUS_DONE);
+    haul_dataplane_facts(pair->b.plane, &facts);
+    CU_ASSERT_TRUE(facts.worker.reclaimed_slots > 0);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        close(channel[i]);
+        close(address[i]);
+    }
+    pair_close(pair);
+    CU_ASSERT_EQUAL(system("rm -rf /tmp/haul-test-dataplane-*"), 0);
+}
+
 static void to_an_unknown_receiver_id_there_is_silence(void)
 {
     struct pair *pair = pair_open();
@@ -662,6 +756,8 @@ static const struct unit_test promises[] = {
       a_cancelled_fetch_ends_withdrawn_and_frees_its_slot },
     { "closing in the middle ends every order once", closing_in_the_middle_ends_every_order_once },
     { "more orders than slots wait their turn", more_orders_than_slots_wait_their_turn },
+    { "slots come back from a peer that fell silent",
+      slots_come_back_from_a_peer_that_fell_silent },
     { "to an unknown receiver id there is silence", to_an_unknown_receiver_id_there_is_silence },
     { "blocks move between control slots, store and files",
       blocks_move_between_control_slots_store_and_files },

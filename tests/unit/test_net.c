@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -515,6 +516,62 @@ static void wait_ends_by_a_descriptor_for_as_long_as_it_is_readable(void)
     close(fds[1]);
 }
 
+/* Packets for a neighbour that does not answer wait in the kernel and fill the socket's send
+ * buffer; they leave when the neighbour becomes known. Needs a network namespace of its own;
+ * returns 77 where there is none to be had. */
+static int full_socket(void)
+{
+    static const char *const set_up =
+        "ip link add v0 type veth peer name v1 && ip addr add 10.9.0.1/24 dev v0 && "
+        "ip link set v0 up && ip link set v1 up && sysctl -qw net.ipv6.conf.all.disable_ipv6=1";
+    static const char *const resolve =
+        "(sleep 0.1; ip neigh replace 10.9.0.2 lladdr 02:00:00:00:00:01 dev v0 nud permanent) &";
+    struct haul_addr any = { .family = 4 };
+    struct haul_addr to = { .family = 4, .ip = { 10, 9, 0, 2 }, .port = 9 };
+    struct haul_train train;
+    struct end from;
+    uint32_t sent = 0;
+    haul_time start;
+
+    if (unshare(CLONE_NEWNET) != 0 || system(set_up) != 0)
+        return 77;
+    if (!end_open_as(&from, kind, any, 65536, 1))
+        return 1;
+    for (; haul_net_reserve(from.net, &train, 1) == 1 && sent < 64; sent++) {
+        train_fill(&train, &to, 0, 1448, 40 * 1448);
+        haul_net_send(from.net, &train, 1);
+    }
+    if (sent == 64 || haul_net_counters(from.net)->tx_trains != sent - 1)
+        return 2; /* the last one waits, and nothing more is lent */
+    start = clock_now();
+    haul_net_wait(from.net, NULL, 0, 20 * HAUL_MILLISECOND);
+    if (clock_now() - start < 15 * HAUL_MILLISECOND || haul_net_reserve(from.net, &train, 1) != 0)
+        return 3;
+    if (system(resolve) != 0)
+        return 77;
+    haul_net_wait(from.net, NULL, 0, 10 * HAUL_SECOND);
+    if (clock_now() - start > 5 * HAUL_SECOND || haul_net_reserve(from.net, &train, 1) != 1)
+        return 4;
+    return haul_net_counters(from.net)->tx_trains == sent &&
+                   haul_net_counters(from.net)->tx_errors == 0
+               ? 0
+               : 5;
+}
+
+static void a_full_socket_holds_trains_back_and_loses_none(void)
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0)
+        _exit(full_socket());
+    waitpid(child, &status, 0);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    if (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != 77)
+        fprintf(stderr, "a full socket: step %d failed\n", WEXITSTATUS(status));
+    CU_ASSERT_TRUE(WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77);
+}
+
 static void facts_say_what_is_in_use(void)
 {
     struct end end;
@@ -610,6 +667,8 @@ static const struct unit_test contract[] = {
       a_burst_the_kernel_refuses_is_sent_singly_and_remembered },
     { "an overflow of the socket buffer is counted", an_overflow_of_the_socket_buffer_is_counted },
     { "lent buffers are the limit of receiving", lent_buffers_are_the_limit_of_receiving },
+    { "a full socket holds trains back and loses none",
+      a_full_socket_holds_trains_back_and_loses_none },
     { "wait ends by time", wait_ends_by_time },
     { "wait ends by data", wait_ends_by_data },
     { "wait ends by a descriptor for as long as it is readable",
