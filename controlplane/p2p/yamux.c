@@ -5,7 +5,10 @@
 #include "common/bytes.h"
 #include "controlplane/p2p/yamux_parts.h"
 
-#define GROW_ROUND_TRIPS 4u /* a window used up in fewer is too small */
+/* A window of which half is used up in fewer round trips is too small. Where the network's round
+ * trip is shorter than a busy thread's turn, the turn is what the window must span. */
+#define GROW_ROUND_TRIPS 4u
+#define GROW_FLOOR       (2 * HAUL_MILLISECOND)
 
 /* --- streams --- */
 
@@ -198,7 +201,8 @@ static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stre
     uint64_t more = stream->recv_window;
 
     if (yamux->rtt == 0 || stream->recv_window >= stream->window_max ||
-        haul_time_since(stream->granted_at, yamux->now) >= GROW_ROUND_TRIPS * yamux->rtt)
+        haul_time_since(stream->granted_at, yamux->now) >=
+            GROW_ROUND_TRIPS * haul_time_max(yamux->rtt, GROW_FLOOR))
         return;
     if (more > stream->window_max - stream->recv_window)
         more = stream->window_max - stream->recv_window;

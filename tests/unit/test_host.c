@@ -147,6 +147,27 @@ static const struct haul_behaviour unknown = {
     .closed = test_closed,
 };
 
+/* An identify that says what `lie` holds. */
+static struct {
+    uint8_t bytes[64];
+    size_t count;
+} lie;
+
+static void liar_opened(struct haul_stream *stream, void *argument)
+{
+    (void)argument;
+    if (haul_stream_inbound(stream))
+        CU_ASSERT_TRUE(haul_stream_send(stream, lie.bytes, lie.count));
+}
+
+static const struct haul_behaviour liar = {
+    .protocol = "/ipfs/id/1.0.0",
+    .inbound_per_peer_max = 8,
+    .opened = liar_opened,
+    .closed = test_closed,
+};
+
+static const struct haul_behaviour *const lying_behaviours[] = { &liar, NULL };
 static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
                                                            &haul_identify_push_behaviour,
                                                            &haul_ping_behaviour,
@@ -188,13 +209,14 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     node->error = error != NULL ? *error : (struct haul_error){ 0 };
 }
 
-static void node_open(struct node *node, uint8_t seed)
+static void node_open_with(struct node *node, uint8_t seed,
+                           const struct haul_behaviour *const *spoken)
 {
     struct haul_host_conf conf = {
         .loop = loop,
         .key = &node->key,
         .agent = seed == 1 ? "test a/1" : "test-b/1",
-        .behaviours = behaviours,
+        .behaviours = spoken,
         .connections_max = CONNECTIONS_MAX,
         .half_open_max = HALF_OPEN_MAX,
         .streams_per_connection_max = 32,
@@ -213,6 +235,11 @@ static void node_open(struct node *node, uint8_t seed)
     CU_ASSERT_EQUAL_FATAL(haul_host_listen(node->host, &address, &node->bound, &error), 0);
     CU_ASSERT_NOT_EQUAL(node->bound.port, 0);
     CU_ASSERT_EQUAL(haul_host_addresses(node->host, &node->address, 1), 1);
+}
+
+static void node_open(struct node *node, uint8_t seed)
+{
+    node_open_with(node, seed, behaviours);
 }
 
 static void start(void)
@@ -659,7 +686,50 @@ static void a_flood_of_half_open_connections_is_bounded(void)
     finish();
 }
 
-/* --- promises: what identify decodes --- */
+/* --- promises: identify --- */
+
+static bool liar_cut(void)
+{
+    return seen.closed == 1;
+}
+
+static void an_identify_that_is_too_long_or_of_another_peer_is_not_believed(void)
+{
+    static const uint8_t too_long[] = { 0x81, 0x40 };                  /* 8193 */
+    static const uint8_t endless[] = { 0xff, 0xff, 0xff, 0xff };       /* a length of many bytes */
+    static const uint8_t broken[] = { 2, 0x0a, 0x7f };                 /* a field beyond the end */
+    static const uint8_t many[] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }; /* an eleventh message */
+    uint8_t of_another[4 + HAUL_KEY_PUBLIC_BYTES + 3] = { 2 + HAUL_KEY_PUBLIC_BYTES + 3, 0x0a,
+                                                          HAUL_KEY_PUBLIC_BYTES };
+    const struct {
+        const uint8_t *bytes;
+        size_t count;
+    } lies[] = { { too_long, sizeof too_long },
+                 { endless, sizeof endless },
+                 { broken, sizeof broken },
+                 { many, sizeof many },
+                 { of_another, 3 + HAUL_KEY_PUBLIC_BYTES + 3 } };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(lies); i++) {
+        struct haul_connection_facts facts;
+        struct haul_error error;
+
+        memset(&seen, 0, sizeof seen);
+        CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, &error), 0);
+        node_open(&a, 1);
+        node_open_with(&b, 2, lying_behaviours);
+        haul_key_public(&a.key, of_another + 3); /* b claims to be a */
+        memcpy(of_another + 3 + HAUL_KEY_PUBLIC_BYTES, "\x32\x01x", 3);
+        memcpy(lie.bytes, lies[i].bytes, lies[i].count);
+        lie.count = lies[i].count;
+        CU_ASSERT_TRUE_FATAL(connect_nodes());
+        CU_ASSERT_TRUE(run(liar_cut, 2 * HAUL_SECOND));
+        CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
+        CU_ASSERT_TRUE(haul_host_facts(a.host, a.connection, &facts));
+        CU_ASSERT_EQUAL(facts.agent[0], 0);
+        finish();
+    }
+}
 
 static void identify_messages_are_decoded_whole_or_not_at_all(void)
 {
@@ -701,6 +771,7 @@ int main(void)
         T(garbage_is_cut_off_at_once),
         T(a_slow_handshake_is_cut_off_in_time),
         T(a_flood_of_half_open_connections_is_bounded),
+        T(an_identify_that_is_too_long_or_of_another_peer_is_not_believed),
         T(identify_messages_are_decoded_whole_or_not_at_all),
     };
 #undef T
