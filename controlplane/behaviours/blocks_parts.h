@@ -1,0 +1,64 @@
+/* The inside of /haul/blocks/1, shared by blocks.c (answering) and blocks_client.c (asking). */
+#pragma once
+
+#include "controlplane/behaviours/blocks.h"
+
+#include <sys/queue.h>
+
+#define BLOCKS_ANSWERS 256u /* of all streams together */
+#define BLOCKS_AHEAD   4u   /* slots that one stream may hold */
+#define BLOCKS_NO_SLOT UINT32_MAX
+
+enum answer_state {
+    ANSWER_FREE,
+    ANSWER_WAITING, /* for a slot or for room among the orders */
+    ANSWER_READING,
+    ANSWER_READY,
+};
+
+/* A request from its arrival to its last byte. Outlives its stream while the worker reads. */
+struct blocks_answer {
+    enum answer_state state;
+    struct haul_blocks *blocks;
+    struct haul_stream *stream; /* NULL: the stream is gone */
+    struct haul_peer_id peer;
+    struct haul_blocks_request request;
+    struct haul_place place;
+    uint32_t slot;
+    uint8_t header[HAUL_BLOCKS_ANSWER_BYTES];
+    uint32_t offset;
+    uint32_t count;
+    uint32_t sent; /* header and bytes */
+};
+
+/* Kept by the host for each stream. */
+struct blocks_stream {
+    uint8_t part[HAUL_BLOCKS_REQUEST_BYTES];
+    uint32_t part_bytes;
+    uint32_t head;
+    uint32_t count;
+    uint16_t line[HAUL_BLOCKS_ANSWERS_MAX]; /* numbers of answers, oldest first */
+    bool listed;
+    bool ended;
+    bool held; /* has requests that were not taken */
+    LIST_ENTRY(blocks_stream) link;
+    struct haul_stream *stream;
+};
+
+struct haul_blocks {
+    struct haul_behaviour behaviour; /* first: a stream finds its service by it */
+    struct haul_orders *orders;
+    const struct haul_catalog *catalog;
+    uint32_t slots_held;
+    uint32_t slots_max;
+    struct haul_blocks_counters counters;
+    LIST_HEAD(, blocks_stream) streams; /* those that answer */
+    struct blocks_answer answers[BLOCKS_ANSWERS];
+};
+
+/* The client's half of the table. */
+void blocks_client_opened(struct haul_stream *stream, struct haul_blocks_client *client);
+size_t blocks_client_input(struct haul_blocks_client *client, const uint8_t *data, size_t bytes);
+void blocks_client_writable(struct haul_blocks_client *client);
+void blocks_client_ended(struct haul_blocks_client *client);
+void blocks_client_closed(struct haul_blocks_client *client, enum haul_stream_end end);
