@@ -48,6 +48,13 @@ static inline uint32_t haul_bits_set(uint64_t *bits, uint32_t from, uint32_t to)
     return changed;
 }
 
+/* Sets them. */
+static inline void haul_bits_fill(uint64_t *bits, uint32_t from, uint32_t to)
+{
+    for (uint32_t word = from / 64; word * 64 < to; word++)
+        bits[word] |= haul_bits_mask(word, from, to);
+}
+
 /* Clears them, and returns how many were set. */
 static inline uint32_t haul_bits_clear(uint64_t *bits, uint32_t from, uint32_t to)
 {

@@ -128,10 +128,12 @@ uint32_t haul_fill_arrived(struct haul_fill *fill, uint32_t unit, uint32_t bytes
     uint32_t end = unit + units_of(bytes);
     uint32_t placed = bytes;
 
-    if (scratch != NULL)
+    if (scratch != NULL) {
         placed = copy_missing(fill, unit, bytes, scratch);
-    else
-        fill->missing -= haul_bits_set(fill->units, unit, end);
+    } else if (!haul_planted(BIT_BEFORE_TAG)) {
+        haul_bits_fill(fill->units, unit, end); /* all of them were clear */
+        fill->missing -= end - unit;
+    }
     if (fill->high < end)
         fill->high = (uint16_t)end;
     if (unit <= fill->prefix)
@@ -155,13 +157,14 @@ void haul_fill_window(const struct haul_fill *fill, uint32_t handle, uint8_t *bi
 
     if (bytes > bits_max)
         bytes = bits_max;
-    for (size_t i = 0; i < bytes; i++) {
+    for (size_t i = 0; i < bytes; i += 8) {
         uint32_t at = fill->prefix + (uint32_t)i * 8;
         uint64_t value = fill->units[at / 64] >> at % 64;
 
-        if (at % 64 > 56 && at / 64 + 1 < HAUL_BITMAP_WORDS)
+        if (at % 64 > 0 && at / 64 + 1 < HAUL_BITMAP_WORDS)
             value |= fill->units[at / 64 + 1] << (64 - at % 64);
-        bits[i] = (uint8_t)value;
+        for (size_t k = 0; k < 8 && i + k < bytes; k++)
+            bits[i + k] = (uint8_t)(value >> (8 * k));
     }
     *window = (struct haul_slot_window){
         .handle = handle, .from = fill->prefix, .bytes = (uint16_t)bytes, .bits = bits

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define ACK_FRAME_MAX    600u /* of one datagram; ranges beyond it are left to the bitmaps */
+#define ACK_RANGES_MAX   64u  /* of one datagram; older losses are left to the bitmaps */
+#define ACK_FRAME_MAX    600u /* its bytes, at most */
 #define DUTY_FRAME_MAX   64u  /* the longest frame that a duty writes, with its head */
 #define SLOT_FRAME_LEAST 9u   /* head, handle and unit, without bits */
 
@@ -148,7 +149,7 @@ static void write_ack(struct haul_flow *flow, struct letter *letter)
                    HAUL_MICROSECOND);
     ack->ect = flow->ect;
     ack->ce = flow->ce;
-    ack->count = haul_seen_ranges(&flow->seen, ack->ranges, HAUL_ACK_RANGES_MAX);
+    ack->count = haul_seen_ranges(&flow->seen, ack->ranges, ACK_RANGES_MAX);
     if (ack->count == 0)
         return;
     if (haul_out_left(&letter->out) > ACK_FRAME_MAX)

@@ -15,17 +15,22 @@ struct arrival {
     const uint8_t *data; /* the datagram */
     uint32_t bytes;
     haul_time now;
+    uint64_t datagrams; /* of the whole train so far, for the counters, as what follows */
+    uint64_t all_bytes;
+    uint64_t placed_bytes;
+    uint64_t duplicate_bytes;
 };
 
 /* A datagram opened: it is the peer's. */
-static void accepted(struct haul_flow *flow, const struct arrival *in, uint64_t number,
-                     bool control, bool eliciting)
+static void accepted(struct haul_flow *flow, struct arrival *in, uint64_t number, bool control,
+                     bool eliciting)
 {
-    bool newest = haul_seen_add(&flow->seen, number, control);
+    bool newest = (!control && haul_seen_next(&flow->seen, number)) ||
+                  haul_seen_add(&flow->seen, number, control);
     uint8_t ecn = in->train->ecn & 3u;
 
-    haul_flow_count(&flow->stats->rx_datagrams, 1);
-    haul_flow_count(&flow->stats->rx_bytes, in->bytes);
+    in->datagrams++;
+    in->all_bytes += in->bytes;
     flow->ect += ecn == ECN_ECT0 || ecn == ECN_ECT1;
     flow->ce += ecn == ECN_CE;
     if (newest) {
@@ -61,8 +66,7 @@ static void touch(struct haul_flow *flow, struct haul_fill *fill)
 
 /* Data of a want that is over: it was in flight then. It is acknowledged, so that the peer does not
  * take it for lost, and dropped. */
-static void take_late(struct haul_flow *flow, const struct arrival *in,
-                      const struct haul_wire_head *head)
+static void take_late(struct haul_flow *flow, struct arrival *in, const struct haul_wire_head *head)
 {
     if (!open_to(flow, in, head, flow->scratch))
         return;
@@ -70,8 +74,8 @@ static void take_late(struct haul_flow *flow, const struct arrival *in,
     accepted(flow, in, head->number, false, true);
 }
 
-static void place(struct haul_flow *flow, const struct arrival *in,
-                  const struct haul_wire_head *head, struct haul_fill *fill)
+static void place(struct haul_flow *flow, struct arrival *in, const struct haul_wire_head *head,
+                  struct haul_fill *fill)
 {
     uint32_t payload = in->bytes - HAUL_WIRE_OVERHEAD;
     uint8_t *to = flow->scratch;
@@ -86,9 +90,8 @@ static void place(struct haul_flow *flow, const struct arrival *in,
         return;
     placed = haul_fill_arrived(fill, head->unit, payload,
                                target == HAUL_TARGET_SLOT ? NULL : flow->scratch);
-    haul_flow_count(&flow->stats->rx_block_bytes, placed);
-    if (placed < payload)
-        haul_flow_count(&flow->stats->rx_duplicate_bytes, payload - placed);
+    in->placed_bytes += placed;
+    in->duplicate_bytes += payload - placed;
     if (haul_planted(DUPLICATE_UNACKED) && placed == 0)
         return;
     accepted(flow, in, head->number, false, true);
@@ -102,8 +105,7 @@ static void place(struct haul_flow *flow, const struct arrival *in,
     haul_flow_tell_fill(flow, fill);
 }
 
-static void take_data(struct haul_flow *flow, const struct arrival *in,
-                      const struct haul_wire_head *head)
+static void take_data(struct haul_flow *flow, struct arrival *in, const struct haul_wire_head *head)
 {
     struct haul_fill *fill;
 
@@ -135,7 +137,7 @@ static bool parse(struct haul_flow *flow, size_t bytes, bool *eliciting)
     return !in.bad && acks <= 1;
 }
 
-static void take_control(struct haul_flow *flow, const struct arrival *in,
+static void take_control(struct haul_flow *flow, struct arrival *in,
                          const struct haul_wire_head *head)
 {
     size_t bytes = in->bytes - HAUL_WIRE_OVERHEAD;
@@ -166,22 +168,32 @@ static void take_control(struct haul_flow *flow, const struct arrival *in,
     haul_flow_learn(flow, &news, marks, in->now);
 }
 
+static void count(struct haul_flow *flow, const struct arrival *in)
+{
+    haul_flow_count(&flow->stats->rx_datagrams, in->datagrams);
+    haul_flow_count(&flow->stats->rx_bytes, in->all_bytes);
+    haul_flow_count(&flow->stats->rx_block_bytes, in->placed_bytes);
+    haul_flow_count(&flow->stats->rx_duplicate_bytes, in->duplicate_bytes);
+}
+
 size_t haul_flow_input(struct haul_flow *flow, const struct haul_train *train, size_t at,
                        haul_time now)
 {
+    struct arrival in = { .train = train, .now = now };
     size_t start = at;
 
     flow->from_peer = flow->path.proven && haul_addr_equal(&train->peer, &flow->path.peer);
     while (at < train->bytes) {
         size_t left = train->bytes - at;
         size_t bytes = train->segment > 0 && train->segment < left ? train->segment : left;
-        struct arrival in = { train, train->data + at, (uint32_t)bytes, now };
         struct haul_wire_head head;
-        bool valid = haul_wire_head_read(in.data, bytes, &head);
+        bool valid = haul_wire_head_read(train->data + at, bytes, &head);
         bool ours = valid && head.receiver == flow->local_id;
 
         if (!ours && at > start)
             break;
+        in.data = train->data + at;
+        in.bytes = (uint32_t)bytes;
         at += bytes;
         if (flow->life == HAUL_FLOW_ENDED)
             continue;
@@ -192,6 +204,7 @@ size_t haul_flow_input(struct haul_flow *flow, const struct haul_train *train, s
         else
             take_control(flow, &in, &head);
     }
+    count(flow, &in);
     if (flow->ping_at != HAUL_TIME_NEVER && flow->top_time == now)
         flow->ping_at = now + (flow->fills.live + flow->serves.live > 0 ? HAUL_FLOW_BUSY_PING
                                                                         : HAUL_FLOW_IDLE_PING);

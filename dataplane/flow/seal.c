@@ -34,19 +34,22 @@ static void next_secret(const struct haul_aead *aead, uint8_t secret[32])
     wipe(next, sizeof next);
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the nonce is made for little-endian");
+
+/* The number, little-endian, xored into the last eight bytes of the base. */
 static void make_nonce(const struct haul_key *key, uint64_t number,
                        uint8_t nonce[HAUL_AEAD_NONCE_BYTES])
 {
-    uint64_t low;
+    uint64_t head;
+    uint32_t tail;
 
-    memcpy(nonce, key->base, HAUL_AEAD_NONCE_BYTES);
-    memcpy(&low, nonce + 4, sizeof low);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    low ^= __builtin_bswap64(number);
-#else
-    low ^= number;
-#endif
-    memcpy(nonce + 4, &low, sizeof low);
+    /* Two stores that the cipher's loads can take over: 8 bytes and 4. */
+    memcpy(&head, key->base, sizeof head);
+    memcpy(&tail, key->base + 8, sizeof tail);
+    head ^= number << 32;
+    tail ^= (uint32_t)(number >> 32);
+    memcpy(nonce, &head, sizeof head);
+    memcpy(nonce + 8, &tail, sizeof tail);
 }
 
 void haul_seal_init(struct haul_seal *seal, const struct haul_aead *aead, const uint8_t secret[32],

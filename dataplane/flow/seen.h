@@ -26,6 +26,17 @@ static inline bool haul_seen_old(const struct haul_seen *seen, uint64_t number)
 /* True for a control number that arrived before, or is too old to tell. */
 bool haul_seen_replayed(const struct haul_seen *seen, uint64_t number);
 
+/* The number behind the highest, not of a control datagram: nearly all of them. */
+static inline bool haul_seen_next(struct haul_seen *seen, uint64_t number)
+{
+    if (number != seen->top + 1 || !seen->any)
+        return false;
+    seen->ranges[0].last = number;
+    seen->top = number;
+    seen->control[number % HAUL_SEEN_WINDOW / 64] &= ~(1ull << number % 64);
+    return true;
+}
+
 /* Records a number whose datagram opened, and was not haul_seen_old; true when it is the new
  * highest. When there are too many ranges the oldest is forgotten: its datagrams are told of by
  * their slots' bitmaps. */

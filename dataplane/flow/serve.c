@@ -265,8 +265,9 @@ void haul_serve_acked(struct haul_serves *serves, uint32_t handle, uint32_t unit
 
     if (serve == NULL || !was_sent(serve, unit, units))
         return;
-    if (haul_bits_set(serve->have, unit, unit + units) == 0)
+    if (haul_bits_all(serve->have, unit, unit + units))
         return;
+    haul_bits_fill(serve->have, unit, unit + units);
     if (serve->lost_count > 0)
         serve->lost_count -= haul_bits_clear(serve->lost, unit, unit + units);
     settle(serves, serve, now);
@@ -299,30 +300,50 @@ bool haul_serve_holds(const struct haul_serves *serves, uint32_t handle, uint32_
     return serve == NULL || haul_bits_all(serve->have, unit, unit + units);
 }
 
+/* Takes eight bytes of a window at unit `at`; false when they claim what was never sent. */
+static bool take_word(struct haul_serve *serve, uint32_t at, uint64_t word, bool *changed)
+{
+    uint32_t index = at / 64;
+    uint64_t low = word << at % 64;
+    uint64_t high = at % 64 > 0 ? word >> (64 - at % 64) : 0;
+
+    if (word == 0)
+        return true;
+    if (at + 63 - (uint32_t)__builtin_clzll(word) >= serve->next)
+        return false;
+    *changed |= (low & ~serve->have[index]) != 0;
+    serve->have[index] |= low;
+    if (high == 0)
+        return true;
+    *changed |= (high & ~serve->have[index + 1]) != 0;
+    serve->have[index + 1] |= high;
+    return true;
+}
+
 bool haul_serve_window(struct haul_serves *serves, const struct haul_slot_window *window,
                        haul_time now)
 {
     struct haul_serve *serve = sending(serves, window->handle);
-    uint32_t changed = 0;
+    bool changed = false;
 
     if (serve == NULL)
         return true;
-    if (window->from > serve->next)
+    if (window->from > serve->next || window->from < serve->first)
         return false;
-    if (window->from > serve->solid)
-        changed += haul_bits_set(serve->have, serve->solid, window->from);
-    for (uint32_t i = 0; i < window->bytes; i++) {
-        uint32_t at = window->from + i * 8;
-
-        for (uint32_t byte = window->bits[i]; byte != 0; byte &= byte - 1) {
-            uint32_t unit = at + (uint32_t)__builtin_ctz(byte);
-
-            if (unit >= serve->next)
-                return false;
-            changed += unit >= serve->first ? haul_bits_set(serve->have, unit, unit + 1) : 0;
-        }
+    if (window->from > serve->solid) {
+        changed = !haul_bits_all(serve->have, serve->solid, window->from);
+        haul_bits_fill(serve->have, serve->solid, window->from);
     }
-    if (changed == 0)
+    for (uint32_t i = 0; i < window->bytes; i += 8) {
+        size_t bytes = window->bytes - i < 8 ? window->bytes - i : 8;
+        uint64_t word = 0;
+
+        for (size_t k = bytes; k-- > 0;)
+            word = word << 8 | window->bits[i + k];
+        if (!take_word(serve, window->from + i * 8, word, &changed))
+            return false;
+    }
+    if (!changed)
         return true;
     if (serve->lost_count > 0) {
         serve->lost_count = 0;

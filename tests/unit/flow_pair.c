@@ -107,11 +107,11 @@ static void ask(struct pair *pair, struct pair_side *side)
         if (job->busy)
             continue;
         block_hash(side->asked, &hash);
-        memset(job->slot, 0xee, HAUL_BLOCK_BYTES_MAX);
         job->handle = haul_flow_want(side->flow, &hash, pair->want_offset, pair->want_length,
                                      job->slot, (uint64_t)side->asked << 8 | i, pair->now);
         if (job->handle == HAUL_FLOW_NO_HANDLE)
             return;
+        memset(job->slot, 0xee, HAUL_BLOCK_BYTES_MAX);
         job->busy = true;
         side->asked++;
         side->to_ask--;
