@@ -3,6 +3,10 @@
 #include "controlplane/controlplane.h"
 
 #include "common/log.h"
+#include "controlplane/behaviours/blocks.h"
+#include "controlplane/behaviours/identify.h"
+#include "controlplane/behaviours/offer.h"
+#include "controlplane/behaviours/ping.h"
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/xfer/transfer.h"
 
@@ -82,20 +86,94 @@ static int listen_tcp(struct haul_controlplane *plane, struct haul_error *error)
     return count > 0 && listening == 0 ? -1 : 0;
 }
 
+/* The flows of a grant live on while its control connection is away for a moment. */
+static void on_connected(void *context, uint64_t connection, const struct haul_peer_id *peer,
+                         const struct haul_addr *address, bool inbound)
+{
+    struct haul_controlplane *plane = context;
+
+    (void)address;
+    (void)inbound;
+    haul_grants_connected(plane->parts.grants, connection, peer);
+}
+
+static void on_disconnected(void *context, uint64_t connection, const struct haul_peer_id *peer,
+                            enum haul_error_code why)
+{
+    struct haul_controlplane *plane = context;
+
+    (void)why;
+    haul_grants_disconnected(plane->parts.grants, connection,
+                             haul_host_find(plane->parts.host, peer));
+}
+
+static int grants_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_conf *conf = plane->conf.conf;
+    const struct haul_grants_conf grants = {
+        .loop = plane->parts.loop,
+        .orders = plane->parts.orders,
+        .catalog = plane->parts.catalog,
+        .per_peer_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_GRANTS_PER_PEER),
+        .per_address_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_GRANTS_PER_ADDRESS),
+    };
+
+    return haul_grants_open(&plane->parts.grants, &grants, error);
+}
+
+static void network_of(const struct haul_prefix *prefix, struct haul_network *network)
+{
+    *network = (struct haul_network){ .base.family = prefix->family, .bits = prefix->bits };
+    memcpy(network->base.ip, prefix->ip, sizeof network->base.ip);
+}
+
+static int offers_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_conf *conf = plane->conf.conf;
+    struct haul_prefix networks[HAUL_CONF_ITEMS_MAX];
+    struct haul_offers_conf offers = {
+        .grants = plane->parts.grants,
+        .catalog = plane->parts.catalog,
+        .key = plane->conf.key,
+        .congestion = plane->conf.congestion,
+        .payload_max = HAUL_OFFER_PAYLOAD_MAX,
+        .wants_max = (uint16_t)haul_conf_number(conf, HAUL_CONF_FLOW_WANTS),
+        .udp = plane->conf.udp,
+    };
+    uint64_t rate = haul_conf_number(conf, HAUL_CONF_FLOW_RATE);
+    size_t count = haul_conf_networks(conf, HAUL_CONF_FAST_NETWORKS, networks);
+
+    offers.rate_max = rate == HAUL_CONF_NONE ? 0 : rate;
+    for (size_t i = 0; i < plane->conf.cipher_count; i++)
+        offers.ciphers[offers.cipher_count++] = plane->conf.ciphers[i];
+    if (plane->conf.perf)
+        offers.ciphers[offers.cipher_count++] = HAUL_CIPHER_NONE;
+    for (size_t i = 0; i < count && i < HAUL_NETWORKS_MAX; i++)
+        network_of(&networks[i], &offers.networks[offers.network_count++]);
+    return haul_offers_open(&plane->parts.offers, &offers, error);
+}
+
 static int host_open(struct haul_controlplane *plane, struct haul_error *error)
 {
     const struct haul_host_conf conf = {
         .loop = plane->parts.loop,
         .key = plane->conf.key,
         .agent = "haul/" HAUL_VERSION,
-        .behaviours = haul_behaviours,
+        .behaviours = plane->behaviours,
         .connections_max =
             (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_CONNECTIONS),
         .half_open_max = HALF_OPEN_MAX,
         .streams_per_connection_max = STREAMS_MAX,
         .context = plane,
+        .connected = on_connected,
+        .disconnected = on_disconnected,
     };
 
+    plane->behaviours[0] = &haul_identify_behaviour;
+    plane->behaviours[1] = &haul_identify_push_behaviour;
+    plane->behaviours[2] = &haul_ping_behaviour;
+    plane->behaviours[3] = haul_offers_behaviour(plane->parts.offers);
+    plane->behaviours[4] = haul_blocks_behaviour(plane->parts.blocks);
     return haul_host_open(&plane->parts.host, &conf, error);
 }
 
@@ -108,8 +186,9 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
     if (haul_loop_open(&plane->parts.loop, error) < 0 || signals_open(plane, error) < 0 ||
         haul_orders_open(&plane->parts.orders, plane->parts.loop, conf->handoff, error) < 0 ||
         haul_helpers_open(&plane->parts.helpers, plane->parts.loop, HELPER_THREADS, error) < 0 ||
-        haul_catalog_open(&plane->parts.catalog, path, error) < 0 || host_open(plane, error) < 0 ||
-        listen_tcp(plane, error) < 0)
+        haul_catalog_open(&plane->parts.catalog, path, error) < 0 ||
+        grants_open(plane, error) < 0 || offers_open(plane, error) < 0 ||
+        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
@@ -180,6 +259,12 @@ void haul_controlplane_close(struct haul_controlplane *plane)
     haul_helpers_close(plane->parts.helpers);
     haul_transfers_abandon(&plane->transfers);
     haul_orders_close(plane->parts.orders);
+    if (plane->parts.blocks != NULL)
+        haul_blocks_close(plane->parts.blocks);
+    if (plane->parts.offers != NULL)
+        haul_offers_close(plane->parts.offers);
+    if (plane->parts.grants != NULL)
+        haul_grants_close(plane->parts.grants);
     haul_catalog_close(plane->parts.catalog);
     haul_loop_unwatch(plane->signals);
     if (plane->signal_fd >= 0)

@@ -42,6 +42,7 @@ struct haul_controlplane_conf {
     uint8_t ciphers[HAUL_CONTROLPLANE_CIPHERS_MAX]; /* enum haul_cipher, best first */
     size_t cipher_count;
     struct haul_addr udp; /* where the fast path is bound */
+    uint8_t congestion;   /* enum haul_congestion */
     bool perf;            /* synthetic datasets and no cipher are allowed */
 
     /* What the data plane says of itself. */

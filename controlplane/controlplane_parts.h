@@ -9,14 +9,12 @@ struct haul_controlplane {
     struct haul_controlplane_conf conf;
     struct haul_parts parts;
     struct haul_ctl *ctl;
+    const struct haul_behaviour *behaviours[8]; /* NULL at the end */
     struct haul_watch *signals;
     int signal_fd;
     struct haul_transfer *transfers;
     haul_time started;
 };
-
-/* The protocols that this node speaks, NULL at the end: behaviours.c. */
-extern const struct haul_behaviour *const haul_behaviours[];
 
 /* One a file, ctl/serve_NAME.c. */
 extern const struct haul_ctl_verb haul_verb_status;

@@ -18,6 +18,35 @@ const struct haul_command haul_command_table[] = {
       "Prints every key with its value, where that came from, its range and its meaning. Values\n"
       "come from the defaults, HOME/config.yaml, the environment and --set, in this order.",
       BIT(SET), 0, 1, haul_cmd_config },
+    { "node", "", "run a node in the foreground",
+      "Runs until SIGTERM or an interrupt. Prints one line that begins with `ready` to standard\n"
+      "output when it listens, and its log to standard error. One node runs in a home at a time;\n"
+      "ports that another node has taken are replaced by free ones, unless they were configured.",
+      BIT(SET) | BIT(PERF), 0, 0, haul_cmd_node },
+    { "put", "PATH|-", "store a file, a directory or standard input",
+      "Stores the tree and prints its CID. Nothing is announced and nobody may fetch it before\n"
+      "`haul share`. Symbolic links are kept as links; devices, sockets, pipes and names that are\n"
+      "not UTF-8 are refused by name. Runs a node for its own duration when none runs.",
+      BIT(HASH) | BIT(PRESERVE), 1, 1, haul_cmd_put },
+    { "share", "PATH|CID", "make a dataset fetchable and print its ticket",
+      "Shares a stored dataset, with everybody or with named peers; a path is put first. The "
+      "ticket\n"
+      "holds CID, peer id and addresses. A node must run in this home to serve it.",
+      BIT(HASH) | BIT(PRESERVE) | BIT(TO) | BIT(OFF), 1, 1, haul_cmd_share },
+    { "get", "TICKET|CID[/PATH]", "fetch a dataset, or a part of it",
+      "Writes to the path given with -o, by way of a part beside it that is renamed at the end; "
+      "to\n"
+      "standard output with -o -; or to the block store without -o. Waits for a peer that is not\n"
+      "there yet, and says for whom. Runs a node for its own duration when none runs.",
+      BIT(OUTPUT) | BIT(KEEP) | BIT(CARRIER) | BIT(TIMEOUT), 1, 1, haul_cmd_get },
+    { "ls", "[TICKET|CID[/PATH]]", "list datasets, or a directory in one",
+      "Without an argument: the datasets of this node. Otherwise the entries of a directory, here\n"
+      "or at the peer that the ticket names; only its nodes are fetched.",
+      BIT(TIMEOUT), 0, 1, haul_cmd_ls },
+    { "status", "", "show what the running node is, uses and does",
+      "Prints addresses, what is in use (receive, segmentation, cipher, store), connections, and\n"
+      "the counters of every flow.",
+      0, 0, 0, haul_cmd_status },
     { "explain", "[CODE]", "say what an error code means",
       "Prints what the code means and what to do next; without a code, all of them.", 0, 0, 1,
       haul_cmd_explain },

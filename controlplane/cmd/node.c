@@ -71,11 +71,11 @@ static void plane_facts(void *context, const struct haul_facts *facts)
     haul_facts_flag(facts, "store", "direct", known.store.direct, "O_DIRECT");
     haul_facts_number(facts, "worker", "arena_bytes", known.arena_bytes, "");
     haul_facts_flag(facts, "worker", "arena_huge", known.arena_huge, "huge pages");
-    haul_facts_number(facts, "worker", "filling_free", known.filling_free, "slots");
-    haul_facts_number(facts, "worker", "serving_free", known.serving_free, "slots");
     haul_facts_number(facts, "worker", "cpu_ns", known.worker_cpu_ns, "");
-    haul_facts_number(facts, "worker", "rx_unknown", known.rx_unknown,
-                      "datagrams of no known flow, dropped in silence");
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "worker", #name, haul_counter_read(&known.worker.name), help);
+    HAUL_WORKER_COUNTERS(X)
+#undef X
 }
 
 static int conf_read(struct node *node, const struct haul_options *options,
@@ -197,9 +197,13 @@ static int control_open(struct node *node, bool perf, struct haul_error *error)
         .plane_cpu = plane_cpu,
         .plane_context = node->data,
     };
+    static const char *const rates[] = { [HAUL_CONGESTION_BBR] = "bbr",
+                                         [HAUL_CONGESTION_LEDBAT] = "ledbat",
+                                         [HAUL_CONGESTION_FIXED] = "fixed" };
     struct haul_dataplane_facts facts;
 
     haul_dataplane_facts(node->data, &facts);
+    conf.congestion = (uint8_t)choice_of(node, HAUL_CONF_FLOW_CONGESTION, rates, 3);
     conf.udp = facts.net.local;
     conf.cipher_count =
         haul_dataplane_ciphers(node->data, conf.ciphers, HAUL_CONTROLPLANE_CIPHERS_MAX);

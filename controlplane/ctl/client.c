@@ -1,6 +1,6 @@
 #include "controlplane/ctl/client.h"
 
-#include "controlplane/ctl/socket.h"
+#include "controlplane/ctl/ctl_socket.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@ int haul_client_open(struct haul_client *client, const struct haul_home *home,
 {
     int fd;
 
-    if (haul_socket_connect(home, &fd, error) < 0)
+    if (haul_ctl_socket_connect(home, &fd, error) < 0)
         return -1;
     *client = (struct haul_client){ 0 };
     haul_channel_init(&client->channel, fd, HAUL_CHANNEL_FRAME_MAX);

@@ -10,17 +10,21 @@
 struct get {
     struct haul_transfer *transfer;
     struct haul_timer *timer;
-    uint64_t bytes_said;
+    bool list;
 };
 
 static void on_entry(void *context, const struct haul_step *step)
 {
     Haul__Ctl__Answer answer = HAUL__CTL__ANSWER__INIT;
     Haul__Ctl__Entry entry = HAUL__CTL__ENTRY__INIT;
+    const struct get *get = haul_request_state(context);
     char cid[HAUL_CID_TEXT_BYTES];
 
     /* The end of a directory matters only to its mode and time. */
     if (step->kind == HAUL_STEP_DIRECTORY_END && !step->meta.has_mode && !step->meta.has_mtime)
+        return;
+    /* A list is of what the directory holds, not of the directory. */
+    if (get->list && step->kind == HAUL_STEP_DIRECTORY && step->path_bytes == 0)
         return;
     haul_cid_print(&step->cid, cid);
     entry.id = step->file;
@@ -202,6 +206,7 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
         .what = get->what,
         .keep = get->keep,
         .timeout = get->timeout_ms * HAUL_MILLISECOND,
+        .unverified = get->unverified,
     };
 
     if ((size_t)get->sink >= HAUL_COUNT_OF(sinks))
@@ -210,7 +215,7 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
     if (choose(get->carrier, &transfer.carrier, error) < 0 ||
         cipher_of(get->cipher, &transfer, error) < 0)
         return -1;
-    if (!plane->conf.perf && (transfer.sink == HAUL_SINK_DISCARD ||
+    if (!plane->conf.perf && (transfer.sink == HAUL_SINK_DISCARD || transfer.unverified ||
                               (!transfer.any_cipher && transfer.cipher == HAUL_CIPHER_NONE)))
         return haul_fail(error, HAUL_E_USAGE, "that is for rate tests alone (haul perf)");
     return transfer_begin(request, &transfer, error);
@@ -222,7 +227,9 @@ static int listing_begin(struct haul_request *request, const char *what, haul_ti
     const struct haul_transfer_ask ask = {
         .what = what, .sink = HAUL_SINK_LIST, .timeout = timeout, .any_cipher = true
     };
+    struct get *get = haul_request_state(request);
 
+    get->list = true;
     return transfer_begin(request, &ask, error);
 }
 

@@ -4,7 +4,7 @@
 
 #include "common/log.h"
 #include "controlplane/ctl/channel.h"
-#include "controlplane/ctl/socket.h"
+#include "controlplane/ctl/ctl_socket.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -362,7 +362,7 @@ int haul_ctl_open(struct haul_ctl **ctl, struct haul_loop *loop, const struct ha
     *made = (struct haul_ctl){
         .loop = loop, .home = home, .verbs = verbs, .context = context, .fd = -1
     };
-    if (haul_socket_listen(home, group, &made->fd, error) < 0) {
+    if (haul_ctl_socket_listen(home, group, &made->fd, error) < 0) {
         free(made);
         return -1;
     }
@@ -380,7 +380,7 @@ void haul_ctl_close(struct haul_ctl *ctl)
 {
     if (ctl == NULL)
         return;
-    haul_socket_unlink(ctl->home);
+    haul_ctl_socket_unlink(ctl->home);
     haul_loop_unwatch(ctl->watch);
     while (ctl->requests != NULL) {
         struct haul_request *request = ctl->requests;

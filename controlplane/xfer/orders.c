@@ -3,9 +3,7 @@
  * Both the table and the waits are touched by the control thread alone. */
 #include "controlplane/xfer/orders.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define INDEX_BUCKETS 4096u
 #define NOBODY        UINT16_MAX
@@ -120,11 +118,8 @@ static void events_ready(void *context, unsigned ready)
 {
     struct haul_orders *orders = context;
     struct haul_event event;
-    uint64_t count;
 
     (void)ready;
-    if (read(orders->handoff->events_fd, &count, sizeof count) < 0 && errno != EAGAIN)
-        return;
     while (haul_handoff_next_event(orders->handoff, &event))
         dispatch(orders, &event);
 }

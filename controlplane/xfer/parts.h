@@ -7,6 +7,8 @@
 #include "controlplane/xfer/orders.h"
 
 struct haul_grants;
+struct haul_offers;
+struct haul_blocks;
 struct haul_transfer;
 
 struct haul_parts {
@@ -16,6 +18,8 @@ struct haul_parts {
     struct haul_helpers *helpers;
     struct haul_catalog *catalog;
     struct haul_grants *grants;
+    struct haul_offers *offers;
+    struct haul_blocks *blocks;
     struct haul_transfer **transfers; /* all that are alive, for the node's end */
 
     /* Processor time of the worker so far, in nanoseconds. */

@@ -159,7 +159,7 @@ static void moved_over(struct haul_transfer *transfer)
     record->t90 = haul_timeline_when(&transfer->timeline, record->bytes - record->bytes / 10);
     record->t100 = record->bytes > 0 ? haul_timeline_when(&transfer->timeline, record->bytes)
                                      : haul_time_since(transfer->began, now);
-    record->verified = true;
+    record->verified = !transfer->ask.unverified;
     record_wire(transfer);
 }
 
@@ -176,7 +176,7 @@ static void finish(struct haul_transfer *transfer)
     record->limited_by = limit_of(transfer, plane - transfer->plane_cpu_before);
     haul_cid_print(&transfer->target.root, record->cid);
     json = haul_record_json(record);
-    if (json != NULL)
+    if (json != NULL && transfer->ask.sink != HAUL_SINK_LIST)
         haul_log(HAUL_LOG_INFO, "transfer", "record=%s", json);
     free(json);
     over(transfer, record, NULL);
@@ -216,6 +216,9 @@ static void sync_done(void *context, const struct haul_event *event)
         if (event->status != HAUL_STATUS_DONE)
             haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "the store cannot flush: %s",
                                     strerror((int)event->at));
+        else if (transfer->packs_known && event->length != transfer->packs_lost)
+            haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED,
+                                    "the store lost blocks while it wrote");
         else if (commit(transfer, &error) < 0)
             haul_transfer_fail(transfer, &error);
         else
@@ -226,7 +229,7 @@ static void sync_done(void *context, const struct haul_event *event)
 
 static void sync_ask(struct haul_transfer *transfer)
 {
-    struct haul_order order = { .kind = HAUL_ORDER_SYNC };
+    struct haul_order order = { .kind = HAUL_ORDER_SYNC, .place.kind = HAUL_PLACE_STORE };
 
     if (transfer->state == HAUL_TRANSFER_MOVING)
         moved_over(transfer);

@@ -27,6 +27,7 @@ struct haul_transfer_ask {
     haul_time timeout; /* 0: waits for the peer for ever */
     uint8_t cipher;    /* enum haul_cipher; rate tests alone may say NONE, else 0 means any */
     bool any_cipher;
+    bool unverified; /* DISCARD: leaves are not hashed; rate tests alone */
 };
 
 /* What the transfer says to whoever asked. */

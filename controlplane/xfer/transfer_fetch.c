@@ -71,6 +71,7 @@ void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place)
         place->kind = HAUL_PLACE_STORE;
     } else {
         place->kind = HAUL_PLACE_DISCARD;
+        place->flags = transfer->ask.unverified ? HAUL_PLACE_UNVERIFIED : 0;
     }
     if (keeps(transfer) && place->kind != HAUL_PLACE_STORE)
         place->flags |= HAUL_PLACE_ALSO_STORE;
@@ -149,6 +150,14 @@ static void io_failed(struct haul_transfer *transfer, int number)
                                 strerror(number));
 }
 
+/* How many packs the store had lost when this transfer first wrote to it. */
+static void packs_note(struct haul_transfer *transfer, uint64_t lost)
+{
+    if (!transfer->packs_known)
+        transfer->packs_lost = lost;
+    transfer->packs_known = true;
+}
+
 static void put_done(void *context, const struct haul_event *event)
 {
     struct haul_fetch *fetch = context;
@@ -161,6 +170,7 @@ static void put_done(void *context, const struct haul_event *event)
         fetch_free(fetch);
         io_failed(transfer, event->status == HAUL_STATUS_IO ? (int)event->at : EIO);
     } else {
+        packs_note(transfer, event->length);
         leaf_verified(fetch);
     }
     haul_transfer_pump(transfer);
@@ -227,6 +237,7 @@ static void node_put_done(void *context, const struct haul_event *event)
         fetch_free(fetch);
         haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot store a block");
     } else {
+        packs_note(transfer, event->length);
         node_verified(fetch);
     }
     haul_transfer_pump(transfer);
@@ -321,6 +332,8 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     case HAUL_STATUS_DONE:
         fetch->got = length;
         fetch->when = when;
+        if (transfer->carrier->places && keeps(transfer))
+            packs_note(transfer, at);
         verified(fetch);
         break;
     case HAUL_STATUS_REFUSED_UNKNOWN:

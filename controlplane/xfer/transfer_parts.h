@@ -32,7 +32,8 @@ struct haul_fetch {
     uint32_t got;
     uint32_t slot;
     uint64_t order; /* udp, local: outstanding order, 0 for none */
-    void *stream;   /* stream: the carrier's own */
+    bool on_stream; /* stream: the answer is still due */
+    bool checking;  /* a helper reads the slot */
     haul_time when; /* verified */
     haul_time retry_at;
     uint32_t tries;
@@ -62,6 +63,12 @@ enum haul_transfer_state {
     HAUL_TRANSFER_OVER,     /* said how it ended; what is outstanding comes back */
 };
 
+struct haul_offer_ask;
+struct haul_blocks_client;
+
+struct haul_offer_ask;
+struct haul_blocks_client;
+
 struct haul_transfer_file {
     int fd; /* -1 until it was handed in */
     bool open;
@@ -84,13 +91,14 @@ struct haul_transfer {
 
     const struct haul_carrier_ops *carrier;
     uint64_t connection;
-    haul_time deadline; /* of --timeout */
-    haul_time meet_at;  /* when to go on with meeting; NEVER */
-    bool due;           /* settle at the end of the turn */
-    void *meeting;      /* transfer_meet.c's own */
+    haul_time deadline;           /* of --timeout */
+    haul_time meet_at;            /* when to go on with meeting; NEVER */
+    bool due;                     /* settle at the end of the turn */
+    struct haul_offer_ask *offer; /* until it is answered */
     bool dialling;
-    bool noted_waiting;
-    uint32_t flow; /* udp: while has_flow */
+    unsigned dials;
+    struct haul_blocks_client *stream; /* stream carrier */
+    uint32_t flow;                     /* udp: while has_flow */
     uint32_t wants_max;
     bool has_flow;
     uint64_t connection_rx_before;
@@ -108,6 +116,8 @@ struct haul_transfer {
     uint64_t build; /* catalog, while `building` */
     bool building;
     uint64_t blocks;
+    uint64_t packs_lost; /* by the store, when we first wrote to it */
+    bool packs_known;
     uint64_t files_done;
     uint64_t wants_short; /* pumps that could have asked for more and had nothing to ask */
 

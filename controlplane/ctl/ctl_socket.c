@@ -1,5 +1,5 @@
 /* A path longer than a Unix address holds is reached through the home's own descriptor. */
-#include "controlplane/ctl/socket.h"
+#include "controlplane/ctl/ctl_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +42,8 @@ static int group_grant(const struct haul_home *home, const char *name, struct ha
     return 0;
 }
 
-int haul_socket_listen(const struct haul_home *home, const char *group, int *fd,
-                       struct haul_error *error)
+int haul_ctl_socket_listen(const struct haul_home *home, const char *group, int *fd,
+                           struct haul_error *error)
 {
     struct sockaddr_un address;
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -51,7 +51,7 @@ int haul_socket_listen(const struct haul_home *home, const char *group, int *fd,
     if (made < 0)
         return haul_fail(error, HAUL_E_SYSTEM, "no Unix socket: %s", strerror(errno));
     address_of(home, &address);
-    haul_socket_unlink(home);
+    haul_ctl_socket_unlink(home);
     if (bind(made, (const struct sockaddr *)&address, sizeof address) < 0 ||
         fchmodat(home->directory, SOCKET_FILE, 0600, 0) < 0) {
         haul_fail(error, HAUL_E_SYSTEM, "cannot bind %s/" SOCKET_FILE ": %s", home->path,
@@ -72,12 +72,12 @@ int haul_socket_listen(const struct haul_home *home, const char *group, int *fd,
     return 0;
 }
 
-void haul_socket_unlink(const struct haul_home *home)
+void haul_ctl_socket_unlink(const struct haul_home *home)
 {
     unlinkat(home->directory, SOCKET_FILE, 0);
 }
 
-int haul_socket_connect(const struct haul_home *home, int *fd, struct haul_error *error)
+int haul_ctl_socket_connect(const struct haul_home *home, int *fd, struct haul_error *error)
 {
     struct sockaddr_un address;
     int made = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -1,0 +1,130 @@
+/* The libp2p stream: whole blocks come into slots of the control plane, in the order in which they
+ * were asked for; a helper checks each hash before a byte is used. */
+#include "controlplane/behaviours/blocks.h"
+#include "controlplane/xfer/transfer_parts.h"
+
+#define AT_ONCE HAUL_FETCH_SLOTS_MAX
+
+static void stream_ended(void *context, enum haul_error_code why)
+{
+    struct haul_transfer *transfer = context;
+
+    transfer->stream = NULL;
+    if (why == HAUL_E_REFUSED)
+        haul_transfer_lost(transfer, HAUL_E_CARRIER_FAILED, "the peer does not serve blocks");
+    else if (why == HAUL_E_PEER_PROTOCOL)
+        haul_transfer_lost(transfer, why, "the peer broke the protocol of blocks");
+    else
+        haul_transfer_lost(transfer, HAUL_E_PEER_GONE, "the stream of blocks ended");
+    haul_transfer_settle(transfer);
+}
+
+static bool stream_open(struct haul_transfer *transfer)
+{
+    if (transfer->stream == NULL && transfer->state == HAUL_TRANSFER_MOVING)
+        transfer->stream = haul_blocks_client_open(transfer->parts.blocks, transfer->parts.host,
+                                                   transfer->connection, stream_ended, transfer);
+    return transfer->stream != NULL;
+}
+
+static void verify(void *job)
+{
+    struct haul_fetch *fetch = job;
+    struct haul_hash hash;
+
+    haul_hash_of(fetch->cid.hash.bytes[0],
+                 haul_orders_slot(fetch->transfer->parts.orders, fetch->slot), fetch->got, &hash);
+    if (!haul_hash_equal(&hash, &fetch->cid.hash))
+        fetch->got = UINT32_MAX;
+}
+
+static void verify_done(void *job)
+{
+    struct haul_fetch *fetch = job;
+    bool good = fetch->got != UINT32_MAX;
+
+    fetch->checking = false;
+    haul_fetch_done(fetch, good ? HAUL_STATUS_DONE : HAUL_STATUS_WRONG, good ? fetch->got : 0, 0,
+                    haul_loop_now(fetch->transfer->parts.loop));
+}
+
+static void fetched(struct haul_fetch *fetch, const struct haul_blocks_answer *answer)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    bool whole = answer->offset == 0 && answer->count == answer->total &&
+                 (fetch->length == 0 || answer->total == fetch->length);
+
+    fetch->got = answer->count;
+    if (!whole) {
+        haul_fetch_done(fetch, HAUL_STATUS_WRONG, 0, 0, 0);
+        return;
+    }
+    fetch->checking =
+        haul_helpers_run(transfer->parts.helpers, fetch->slot, verify, verify_done, fetch);
+    if (!fetch->checking)
+        haul_fetch_done(fetch, HAUL_STATUS_LIMIT, 0, 0, 0);
+}
+
+static void stream_done(void *context, enum haul_blocks_status status,
+                        const struct haul_blocks_answer *answer)
+{
+    struct haul_fetch *fetch = context;
+
+    fetch->on_stream = false;
+    switch (status) {
+    case HAUL_BLOCKS_OK:
+        fetched(fetch, answer);
+        break;
+    case HAUL_BLOCKS_UNKNOWN:
+        haul_fetch_done(fetch, HAUL_STATUS_REFUSED_UNKNOWN, 0, 0, 0);
+        break;
+    case HAUL_BLOCKS_BUSY:
+        haul_fetch_done(fetch, HAUL_STATUS_REFUSED_BUSY, 0, answer->retry_ms, 0);
+        break;
+    case HAUL_BLOCKS_FAILED:
+        haul_fetch_done(fetch, HAUL_STATUS_REFUSED_BUSY, 0, 200, 0);
+        break;
+    case HAUL_BLOCKS_LOST:
+        haul_fetch_done(fetch, HAUL_STATUS_FLOW_ENDED, 0, 0, 0);
+        break;
+    }
+}
+
+static bool stream_fetch(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    const struct haul_blocks_request request = { .root = transfer->target.root,
+                                                 .hash = fetch->cid.hash };
+
+    if (transfer->asked >= AT_ONCE || !stream_open(transfer))
+        return false;
+    fetch->on_stream = haul_blocks_fetch(transfer->stream, &request,
+                                         haul_orders_slot(transfer->parts.orders, fetch->slot),
+                                         stream_done, fetch);
+    return fetch->on_stream;
+}
+
+/* A slot that a helper reads comes back when the helper is done; the stream lets go at once. */
+static void stream_cancel(struct haul_fetch *fetch)
+{
+    if (!fetch->on_stream)
+        return;
+    fetch->on_stream = false;
+    if (fetch->transfer->stream != NULL)
+        haul_blocks_cancel(fetch->transfer->stream, fetch);
+    haul_fetch_done(fetch, HAUL_STATUS_WITHDRAWN, 0, 0, 0);
+}
+
+static void stream_close(struct haul_transfer *transfer)
+{
+    haul_blocks_client_close(transfer->stream);
+    transfer->stream = NULL;
+}
+
+const struct haul_carrier_ops haul_carrier_stream = {
+    .carrier = HAUL_CARRIER_STREAM,
+    .places = false,
+    .fetch = stream_fetch,
+    .cancel = stream_cancel,
+    .close = stream_close,
+};

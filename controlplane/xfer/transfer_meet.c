@@ -1,0 +1,262 @@
+/* From a ticket to a carrier: dial the peer, offer, wait for the proof of the path, and fall back
+ * to the stream where the fast path cannot be had. */
+#include "controlplane/behaviours/offer.h"
+#include "controlplane/xfer/transfer_parts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DIAL_WAIT    (15 * HAUL_SECOND)
+#define REDIAL_MIN   (250 * HAUL_MILLISECOND)
+#define REDIAL_MAX   (5 * HAUL_SECOND)
+#define PROOF_WAIT   (1500 * HAUL_MILLISECOND) /* auto does not wait longer for the fast path */
+#define STREAM_WANTS 16u
+
+static haul_time now_of(const struct haul_transfer *transfer)
+{
+    return haul_loop_now(transfer->parts.loop);
+}
+
+static void peer_text(const struct haul_transfer *transfer, char text[HAUL_PEER_ID_TEXT_BYTES])
+{
+    haul_peer_id_print(&transfer->target.ticket.peer, text);
+}
+
+static void stream_begin(struct haul_transfer *transfer)
+{
+    if (transfer->record.negotiate == 0)
+        transfer->record.negotiate =
+            haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
+    transfer->wants_max = STREAM_WANTS;
+    haul_transfer_move(transfer, &haul_carrier_stream);
+}
+
+/* The fast path is not to be had: with auto that is no failure. */
+static void fast_path_failed(struct haul_transfer *transfer, const char *why)
+{
+    char peer[HAUL_PEER_ID_TEXT_BYTES];
+    char text[200];
+
+    if (transfer->state != HAUL_TRANSFER_MEETING)
+        return;
+    peer_text(transfer, peer);
+    if (transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
+        snprintf(text, sizeof text, "no fast path to %s: %s; using the stream", peer, why);
+        if (!transfer->detached)
+            transfer->events.note(transfer->context, text);
+        stream_begin(transfer);
+    } else {
+        haul_transfer_fail_text(transfer, HAUL_E_CARRIER_FAILED, "no fast path to %s: %s", peer,
+                                why);
+    }
+}
+
+static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
+{
+    struct haul_transfer *transfer = context;
+
+    (void)flow;
+    (void)payload;
+    (void)rtt;
+    if (transfer->state != HAUL_TRANSFER_MEETING)
+        return;
+    transfer->record.negotiate =
+        haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
+    haul_transfer_move(transfer, &haul_carrier_udp);
+}
+
+static void on_ended(void *context, uint32_t flow, enum haul_status why)
+{
+    struct haul_transfer *transfer = context;
+
+    (void)flow;
+    transfer->has_flow = false;
+    if (transfer->state == HAUL_TRANSFER_MEETING)
+        fast_path_failed(transfer, why == HAUL_STATUS_UNPROVEN ? "no UDP path answered"
+                                                               : "the peer closed the flow");
+    else if (transfer->state == HAUL_TRANSFER_MOVING && transfer->carrier == &haul_carrier_udp)
+        haul_transfer_lost(transfer, HAUL_E_PEER_GONE,
+                           why == HAUL_STATUS_SILENT ? "the peer stopped answering"
+                                                     : "the flow was closed");
+    haul_transfer_settle(transfer);
+}
+
+static void refused(struct haul_transfer *transfer, const struct haul_offer_result *result)
+{
+    char cid[HAUL_CID_TEXT_BYTES];
+    char peer[HAUL_PEER_ID_TEXT_BYTES];
+
+    peer_text(transfer, peer);
+    haul_cid_print(&transfer->target.root, cid);
+    switch (result->reason) {
+    case HAUL_OFFER_UNKNOWN:
+        haul_transfer_fail_text(transfer, HAUL_E_CID_UNKNOWN, "%s does not share %s with us", peer,
+                                cid);
+        break;
+    case HAUL_OFFER_BUSY:
+        if (transfer->ask.carrier == HAUL_CHOOSE_AUTO)
+            fast_path_failed(transfer, "the peer is busy");
+        else
+            transfer->meet_at = haul_time_add(
+                now_of(transfer), haul_time_max(result->retry_ms, 50) * HAUL_MILLISECOND);
+        break;
+    case HAUL_OFFER_INCOMPATIBLE:
+        fast_path_failed(transfer, "no common version, cipher or datagram size");
+        break;
+    case HAUL_OFFER_UNAVAILABLE:
+        fast_path_failed(transfer, "the peer has none");
+        break;
+    }
+    haul_transfer_arm(transfer);
+}
+
+static void on_offered(void *context, const struct haul_offer_result *result)
+{
+    struct haul_transfer *transfer = context;
+
+    transfer->offer = NULL;
+    if (result->code == HAUL_OK) {
+        transfer->has_flow = true;
+        transfer->flow = result->flow;
+        transfer->wants_max =
+            result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX;
+        if (transfer->ask.carrier == HAUL_CHOOSE_AUTO)
+            transfer->meet_at = haul_time_add(now_of(transfer), PROOF_WAIT);
+        haul_transfer_arm(transfer);
+    } else if (result->code == HAUL_E_REFUSED) {
+        refused(transfer, result);
+    } else if (result->code == HAUL_E_PEER_GONE) {
+        haul_transfer_fail_text(transfer, HAUL_E_PEER_GONE, "the peer went away during the offer");
+    } else {
+        fast_path_failed(transfer, haul_error_meaning(result->code));
+    }
+    haul_transfer_settle(transfer);
+}
+
+static void offer_begin(struct haul_transfer *transfer)
+{
+    const struct haul_offer_wish wish = {
+        .root = transfer->target.root,
+        .wants_max = HAUL_FETCHES_MAX,
+        .one_cipher = !transfer->ask.any_cipher,
+        .cipher = transfer->ask.cipher,
+        .done = on_offered,
+        .up = on_up,
+        .ended = on_ended,
+        .context = transfer,
+    };
+    struct haul_error error;
+
+    transfer->meet_at = HAUL_TIME_NEVER;
+    transfer->offer = haul_offer_ask(transfer->parts.offers, transfer->parts.host,
+                                     transfer->connection, &wish, &error);
+    if (transfer->offer == NULL)
+        fast_path_failed(transfer, error.text);
+    haul_transfer_arm(transfer);
+}
+
+/* A peer that is not there yet may come: the command waits, and says for whom. */
+static void dial_failed(struct haul_transfer *transfer, const struct haul_error *error)
+{
+    haul_time wait =
+        haul_time_min(REDIAL_MIN << (transfer->dials > 5 ? 5 : transfer->dials), REDIAL_MAX);
+    char peer[HAUL_PEER_ID_TEXT_BYTES];
+    char text[400];
+
+    if (error->code == HAUL_E_PEER_MISMATCH || error->code == HAUL_E_PEER_PROTOCOL) {
+        haul_transfer_fail(transfer, error);
+        return;
+    }
+    if (transfer->dials == 1 && !transfer->detached) {
+        peer_text(transfer, peer);
+        snprintf(text, sizeof text, "waiting for %s: %s", peer, error->text);
+        transfer->events.note(transfer->context, text);
+    }
+    transfer->meet_at = haul_time_add(now_of(transfer), wait);
+    haul_transfer_arm(transfer);
+}
+
+static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
+{
+    struct haul_transfer *transfer = context;
+    struct haul_connection_facts facts;
+
+    transfer->dialling = false;
+    if (transfer->state != HAUL_TRANSFER_MEETING) {
+        haul_transfer_settle(transfer);
+        return;
+    }
+    if (connection == HAUL_HOST_NO_CONNECTION) {
+        dial_failed(transfer, error);
+        return;
+    }
+    transfer->connection = connection;
+    transfer->record.dial = haul_time_since(transfer->began, now_of(transfer));
+    if (haul_host_facts(transfer->parts.host, connection, &facts))
+        transfer->connection_rx_before = facts.rx_bytes;
+    if (transfer->ask.carrier == HAUL_CHOOSE_STREAM)
+        stream_begin(transfer);
+    else
+        offer_begin(transfer);
+}
+
+static void dial_begin(struct haul_transfer *transfer)
+{
+    const struct haul_ticket *ticket = &transfer->target.ticket;
+    haul_time deadline =
+        haul_time_min(transfer->deadline, haul_time_add(now_of(transfer), DIAL_WAIT));
+
+    transfer->dialling = true;
+    transfer->dials++;
+    transfer->meet_at = HAUL_TIME_NEVER;
+    haul_host_dial(transfer->parts.host, &ticket->peer, ticket->addresses, ticket->address_count,
+                   deadline, on_dialled, transfer);
+}
+
+void haul_transfer_meet(struct haul_transfer *transfer)
+{
+    if (transfer->carrier == &haul_carrier_local) {
+        haul_transfer_move(transfer, &haul_carrier_local);
+    } else if (transfer->dialling || transfer->offer != NULL) {
+        transfer->meet_at = HAUL_TIME_NEVER;
+    } else if (transfer->connection == HAUL_HOST_NO_CONNECTION) {
+        dial_begin(transfer);
+    } else if (transfer->has_flow) {
+        transfer->meet_at = HAUL_TIME_NEVER;
+        haul_grants_end(transfer->parts.grants, transfer->flow);
+        fast_path_failed(transfer, "no UDP path answered in time");
+    } else {
+        offer_begin(transfer);
+    }
+}
+
+void haul_transfer_part(struct haul_transfer *transfer)
+{
+    if (transfer->offer != NULL)
+        haul_offer_cancel(transfer->offer);
+    transfer->offer = NULL;
+    if (transfer->has_flow)
+        haul_grants_end(transfer->parts.grants, transfer->flow);
+    if (transfer->carrier != NULL)
+        transfer->carrier->close(transfer);
+}
+
+bool haul_transfer_parted(const struct haul_transfer *transfer)
+{
+    return !transfer->dialling && !transfer->has_flow;
+}
+
+void haul_transfer_lost(struct haul_transfer *transfer, enum haul_error_code code, const char *why)
+{
+    struct haul_connection_facts facts;
+    char peer[HAUL_PEER_ID_TEXT_BYTES];
+
+    if (transfer->state != HAUL_TRANSFER_MOVING)
+        return;
+    peer_text(transfer, peer);
+    if (transfer->carrier == &haul_carrier_udp && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
+        haul_host_facts(transfer->parts.host, transfer->connection, &facts))
+        stream_begin(transfer);
+    else
+        haul_transfer_fail_text(transfer, code, "%s: %s", peer, why);
+}
