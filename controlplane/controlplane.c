@@ -188,6 +188,8 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         haul_helpers_open(&plane->parts.helpers, plane->parts.loop, HELPER_THREADS, error) < 0 ||
         haul_catalog_open(&plane->parts.catalog, path, error) < 0 ||
         grants_open(plane, error) < 0 || offers_open(plane, error) < 0 ||
+        haul_blocks_open(&plane->parts.blocks, plane->parts.orders, plane->parts.catalog, error) <
+            0 ||
         host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
