@@ -3,7 +3,7 @@
  * order. */
 #include "dataplane/worker.h"
 
-#include "dataplane/synthetic.h"
+#include "common/synthetic.h"
 
 #include <errno.h>
 

@@ -7,7 +7,7 @@
  *                   [pin=0|1] [window=ORDERS] [slots=N] [runs=N] */
 #include "dataplane/dataplane.h"
 
-#include "dataplane/synthetic.h"
+#include "common/synthetic.h"
 
 #include <poll.h>
 #include <stdio.h>

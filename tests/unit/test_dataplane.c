@@ -2,7 +2,7 @@
  * ways, every place, every ending. Each test runs on io_uring and on plain system calls. */
 #include "dataplane/dataplane.h"
 
-#include "dataplane/synthetic.h"
+#include "common/synthetic.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>

@@ -1,5 +1,5 @@
 /* Generated blocks: fixed for ever, no two alike. */
-#include "dataplane/synthetic.h"
+#include "common/synthetic.h"
 
 #include "common/hash.h"
 #include "tests/unit/unit.h"

@@ -1,5 +1,5 @@
 /* One pattern, made once from a fixed seed, and stamps. */
-#include "dataplane/synthetic.h"
+#include "common/synthetic.h"
 
 #include "common/rng.h"
 

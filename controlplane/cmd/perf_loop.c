@@ -1,0 +1,269 @@
+/* The order of a series: nodes, dataset, iperf3, runs with their carriers in turn, iperf3, tables.
+ * Before and after everything that is timed the placement of the cores is measured: what changed
+ * class meanwhile is made again. */
+#include "controlplane/cmd/perf_loop.h"
+
+#include "common/hash.h"
+#include "controlplane/cmd/perf_iperf.h"
+#include "controlplane/cmd/perf_nodes.h"
+#include "controlplane/cmd/perf_process.h"
+#include "controlplane/cmd/print.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SIZE_DEFAULT   (UINT64_C(2) << 30)
+#define TOTAL_DEFAULT  (UINT64_C(8) << 30) /* of each carrier */
+#define REPEATS_MAX    8u                  /* of one run whose placement does not hold */
+#define PLACEMENT_MS   5u
+#define PLACEMENT_TIME 3u /* measurements, of which the quickest counts: load only adds */
+#define IPERF_SECONDS  2u
+#define LONG_SERIES    6u /* runs from which on iperf3 is measured in the middle too */
+#define CPU_FULL       0.9
+
+volatile sig_atomic_t haul_perf_interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    haul_perf_interrupted = 1;
+}
+
+static void signals_watch(void)
+{
+    const struct sigaction on_signal = { .sa_handler = on_interrupt };
+
+    sigaction(SIGINT, &on_signal, NULL);
+    sigaction(SIGTERM, &on_signal, NULL);
+    sigaction(SIGHUP, &on_signal, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static const char *text_of(const struct haul_options *options, enum haul_option option,
+                           const char *otherwise)
+{
+    return haul_options_has(options, option) ? options->text[option] : otherwise;
+}
+
+static bool chosen(const struct haul_options *options, enum haul_option option, const char *name)
+{
+    return strcmp(text_of(options, option, ""), name) == 0;
+}
+
+static void placement_take(struct haul_placement *placement)
+{
+    struct haul_placement at;
+
+    haul_placement_measure(placement, PLACEMENT_MS, false);
+    for (unsigned i = 1; i < PLACEMENT_TIME; i++) {
+        haul_placement_measure(&at, PLACEMENT_MS, false);
+        if (at.round_trip_ns < placement->round_trip_ns)
+            *placement = at;
+    }
+}
+
+/* --- iperf3 --- */
+
+static int iperf_measure(struct haul_perf_series *series, struct haul_error *error)
+{
+    struct haul_perf_iperf_result result = { 0 };
+    struct haul_placement after;
+
+    if (series->iperf_absent || series->iperf_count == HAUL_PERF_IPERF_MAX)
+        return 0;
+    for (unsigned i = 0; i < REPEATS_MAX && !result.kept; i++) {
+        placement_take(&result.before);
+        if (haul_perf_iperf(IPERF_SECONDS, &result.bytes_per_second, error) < 0) {
+            if (error->code == HAUL_E_CANCELLED)
+                return -1;
+            series->iperf_absent = true;
+            haul_print_note(series->options, "no comparison with iperf3: %s", error->text);
+            return 0;
+        }
+        placement_take(&after);
+        result.kept = haul_perf_placement_held(&result.before, &after);
+    }
+    series->iperf[series->iperf_count++] = result;
+    haul_perf_report_iperf(series, &result);
+    return 0;
+}
+
+/* --- runs --- */
+
+/* Sees both sides, which the record of the getter cannot. */
+static void limit_judge(struct haul_perf_run *run, double getter_busiest, double seeder_busiest)
+{
+    if (run->record.limited_by != HAUL_LIMIT_PEER && run->record.limited_by != HAUL_LIMIT_WANTS)
+        return;
+    if (seeder_busiest >= CPU_FULL)
+        run->record.limited_by = HAUL_LIMIT_SENDER_CPU;
+    else if (getter_busiest >= CPU_FULL)
+        run->record.limited_by = HAUL_LIMIT_RECEIVER_CPU;
+}
+
+static double seconds_of(haul_time span)
+{
+    return (double)span / (double)HAUL_SECOND;
+}
+
+static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
+                    const struct haul_perf_get *get, struct haul_perf_run *run,
+                    struct haul_error *error)
+{
+    struct haul_perf_usage before[2], after[2];
+    haul_time busy, ours;
+
+    placement_take(&run->before);
+    haul_perf_usage(nodes->getter.pid, &before[0]);
+    haul_perf_usage(nodes->seeder.pid, &before[1]);
+    busy = haul_perf_machine_busy();
+    if (haul_perf_get(nodes, get, &run->json, error) < 0)
+        return -1;
+    busy = haul_time_since(busy, haul_perf_machine_busy());
+    haul_perf_usage(nodes->getter.pid, &after[0]);
+    haul_perf_usage(nodes->seeder.pid, &after[1]);
+    run->getter_peak_bytes = haul_perf_peak_bytes(nodes->getter.pid);
+    run->seeder_peak_bytes = haul_perf_peak_bytes(nodes->seeder.pid);
+    placement_take(&run->after);
+    if (haul_record_parse(run->json, &run->record, error) < 0)
+        return -1;
+    if (series->verified && !run->record.verified)
+        return haul_fail(error, HAUL_E_BLOCK_WRONG, "the record of the transfer is not verified");
+    if (run->record.bytes != series->bytes)
+        return haul_fail(error, HAUL_E_INTERNAL, "the transfer moved another number of bytes");
+    run->getter_cpu_seconds = seconds_of(haul_time_since(before[0].cpu, after[0].cpu));
+    run->seeder_cpu_seconds = seconds_of(haul_time_since(before[1].cpu, after[1].cpu));
+    ours = (after[0].cpu - before[0].cpu) + (after[1].cpu - before[1].cpu);
+    run->other_cpu_seconds = seconds_of(haul_time_since(ours, busy));
+    run->record.core_to_core_ns = run->before.round_trip_ns;
+    run->kept = haul_perf_placement_held(&run->before, &run->after);
+    limit_judge(run, haul_perf_busiest(&before[0], &after[0]),
+                haul_perf_busiest(&before[1], &after[1]));
+    return 0;
+}
+
+/* Until its placement holds. */
+static int run_make(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
+                    struct haul_perf_get *get, const char *carrier, struct haul_error *error)
+{
+    for (unsigned i = 0; i < REPEATS_MAX && series->run_count < HAUL_PERF_RUNS_MAX; i++) {
+        struct haul_perf_run *run = &series->runs[series->run_count];
+
+        if (get->stored && series->run_count > 0 && haul_perf_getter_renew(nodes, error) < 0)
+            return -1;
+        *run =
+            (struct haul_perf_run){ .number = (unsigned)series->run_count + 1, .carrier = carrier };
+        get->carrier = carrier;
+        if (run_once(series, nodes, get, run, error) < 0) {
+            free(run->json);
+            return -1;
+        }
+        series->run_count++;
+        haul_perf_report_run(series, run);
+        if (run->kept)
+            return 0;
+        series->thrown_away++;
+    }
+    series->given_up++;
+    return 0;
+}
+
+static int runs_make(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
+                     struct haul_perf_get *get, uint64_t runs, struct haul_error *error)
+{
+    uint64_t all = runs * series->carrier_count;
+
+    for (uint64_t i = 0; i < all; i++) {
+        if (i == all / 2 && all >= LONG_SERIES && iperf_measure(series, error) < 0)
+            return -1;
+        if (run_make(series, nodes, get, series->carriers[i % series->carrier_count], error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* --- the series --- */
+
+static int series_prepare(struct haul_perf_series *series, const struct haul_options *options,
+                          uint64_t *runs, struct haul_error *error)
+{
+    bool sized = haul_options_has(options, HAUL_OPTION_SIZE);
+
+    series->options = options;
+    series->bytes = sized ? options->number[HAUL_OPTION_SIZE] : SIZE_DEFAULT;
+    series->carriers[0] = text_of(options, HAUL_OPTION_CARRIER, "udp");
+    series->carriers[1] = "stream";
+    series->carrier_count = haul_options_has(options, HAUL_OPTION_CARRIER) ? 1 : 2;
+    series->verified = !chosen(options, HAUL_OPTION_HASH, "none");
+    *runs = haul_options_has(options, HAUL_OPTION_RUNS)
+                ? options->number[HAUL_OPTION_RUNS]
+                : haul_perf_runs_for(series->bytes, TOTAL_DEFAULT);
+    if (series->bytes == 0 || series->bytes % HAUL_BLOCK_BYTES_MAX != 0)
+        return haul_fail(error, HAUL_E_USAGE, "--size must be whole MiB");
+    if (*runs > HAUL_PERF_RUNS_MAX / series->carrier_count)
+        return haul_fail(error, HAUL_E_USAGE, "at most %zu runs in a series",
+                         HAUL_PERF_RUNS_MAX / series->carrier_count);
+    return 0;
+}
+
+static int series_run(struct haul_perf_series *series, struct haul_perf_nodes *nodes, uint64_t runs,
+                      struct haul_error *error)
+{
+    const struct haul_options *options = series->options;
+    const char *hash = text_of(options, HAUL_OPTION_HASH, "blake3");
+    char ticket[HAUL_TICKET_TEXT_BYTES];
+    struct haul_perf_get get = {
+        .ticket = ticket,
+        .cipher = text_of(options, HAUL_OPTION_CIPHER, ""),
+        .stored = chosen(options, HAUL_OPTION_SINK, "store"),
+        .unverified = !series->verified,
+    };
+
+    if (haul_perf_seed(nodes, series->bytes,
+                       series->verified ? haul_hash_code(hash) : HAUL_HASH_BLAKE3,
+                       chosen(options, HAUL_OPTION_SOURCE, "store"), ticket, error) < 0 ||
+        iperf_measure(series, error) < 0 || runs_make(series, nodes, &get, runs, error) < 0)
+        return -1;
+    return iperf_measure(series, error);
+}
+
+static int series_make(struct haul_perf_series *series, struct haul_error *error)
+{
+    static const char *const settings[] = { "listen.tcp=127.0.0.1:0", "listen.udp=127.0.0.1:0",
+                                            NULL };
+    const struct haul_options *options = series->options;
+    uint64_t copies = (chosen(options, HAUL_OPTION_SOURCE, "store") ? 1u : 0u) +
+                      (chosen(options, HAUL_OPTION_SINK, "store") ? 1u : 0u);
+    struct haul_perf_nodes nodes;
+    uint64_t runs;
+    int failed;
+
+    if (series_prepare(series, options, &runs, error) < 0 ||
+        haul_perf_nodes_open(&nodes, settings, copies * (series->bytes + series->bytes / 8),
+                             error) < 0)
+        return -1;
+    failed = series_run(series, &nodes, runs, error);
+    haul_perf_nodes_close(&nodes);
+    return failed;
+}
+
+int haul_perf_loop(const struct haul_options *options)
+{
+    struct haul_perf_series *series = calloc(1, sizeof *series);
+    struct haul_error error;
+    int failed;
+
+    if (series == NULL) {
+        haul_fail(&error, HAUL_E_SYSTEM, "no memory for a series");
+        return haul_print_error(options, &error);
+    }
+    signals_watch();
+    series->options = options;
+    failed = series_make(series, &error);
+    if (series->run_count > 0)
+        haul_perf_report_end(series);
+    for (size_t i = 0; i < series->run_count; i++)
+        free(series->runs[i].json);
+    free(series);
+    return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;
+}
