@@ -264,7 +264,7 @@ static int share(const struct haul_perf_node *node, const char *cid,
 {
     Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
     Haul__Ctl__ShareAsk asked = HAUL__CTL__SHARE_ASK__INIT;
-    const Haul__Ctl__Done *done;
+    const Haul__Ctl__Done *done = NULL;
     struct haul_client client;
     int failed;
 
@@ -286,7 +286,7 @@ int haul_perf_seed(struct haul_perf_nodes *nodes, uint64_t bytes, uint8_t hash, 
                    char ticket[HAUL_TICKET_TEXT_BYTES], struct haul_error *error)
 {
     char cid[HAUL_CID_TEXT_BYTES];
-    const Haul__Ctl__Done *done;
+    const Haul__Ctl__Done *done = NULL;
     struct haul_client client;
     int failed;
 
@@ -312,7 +312,7 @@ int haul_perf_get(struct haul_perf_nodes *nodes, const struct haul_perf_get *get
 {
     Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
     Haul__Ctl__GetAsk asked = HAUL__CTL__GET_ASK__INIT;
-    const Haul__Ctl__Done *done;
+    const Haul__Ctl__Done *done = NULL;
     struct haul_client client;
     int failed;
 
