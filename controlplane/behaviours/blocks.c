@@ -374,6 +374,7 @@ int haul_blocks_open(struct haul_blocks **out, struct haul_orders *orders,
         .closed = on_closed,
     };
     blocks->orders = orders;
+    blocks->patience = HAUL_BLOCKS_PATIENCE;
     blocks->catalog = catalog;
     blocks->slots_max = haul_orders_handoff(orders)->slot_count / 2;
     if (blocks->slots_max == 0)

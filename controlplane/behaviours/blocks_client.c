@@ -43,8 +43,8 @@ static void on_timer(void *context)
 
     if (client->stream == NULL || client->count == 0)
         return;
-    if (now < client->moved_at + HAUL_BLOCKS_PATIENCE) {
-        haul_loop_timer_set(client->timer, client->moved_at + HAUL_BLOCKS_PATIENCE);
+    if (now < client->moved_at + client->blocks->patience) {
+        haul_loop_timer_set(client->timer, client->moved_at + client->blocks->patience);
         return;
     }
     haul_counter_add(&client->blocks->counters.stalled, 1);
@@ -118,7 +118,7 @@ bool haul_blocks_fetch(struct haul_blocks_client *client, const struct haul_bloc
         return false;
     if (client->count == 0) {
         client->moved_at = haul_loop_now(client->loop);
-        haul_loop_timer_set(client->timer, client->moved_at + HAUL_BLOCKS_PATIENCE);
+        haul_loop_timer_set(client->timer, client->moved_at + client->blocks->patience);
     }
     *fetch_at(client, client->count) =
         (struct fetch){ .request = *request, .slot = slot, .done = done, .context = context };

@@ -51,6 +51,7 @@ struct haul_blocks {
     const struct haul_catalog *catalog;
     uint32_t slots_held;
     uint32_t slots_max;
+    haul_time patience; /* HAUL_BLOCKS_PATIENCE; shorter in tests */
     struct haul_blocks_counters counters;
     LIST_HEAD(, blocks_stream) streams; /* those that answer */
     struct blocks_answer answers[BLOCKS_ANSWERS];
