@@ -236,10 +236,13 @@ int haul_extract_entry(struct haul_extract *extract, const Haul__Ctl__Entry *ent
     char path[PATH_MAX];
 
     *fd = -1;
-    if (entry->path.len >= sizeof path || memchr(entry->path.data, '\0', entry->path.len) != NULL)
+    if (entry->path.len >= sizeof path)
         return hostile(error);
-    memcpy(path, entry->path.data, entry->path.len);
+    if (entry->path.len > 0)
+        memcpy(path, entry->path.data, entry->path.len);
     path[entry->path.len] = '\0';
+    if (strlen(path) != entry->path.len)
+        return hostile(error);
     if (entry->kind == HAUL__CTL__KIND__DIRECTORY_END)
         return directory_end(extract, entry, path, error);
     extract->made++;

@@ -119,7 +119,8 @@ static void entry_take(struct haul_request *request, struct put *put, const Haul
         fault(request, "an entry of the tree is malformed");
         return;
     }
-    memcpy(text, entry->path.data, entry->path.len);
+    if (name != NULL)
+        memcpy(text, entry->path.data, entry->path.len);
     text[entry->path.len] = '\0';
     switch (entry->kind) {
     case HAUL__CTL__KIND__FILE:
