@@ -1,9 +1,9 @@
 /* The worker's loop, one line a step. A turn that moved nothing ends in a sleep. */
 #include "dataplane/worker.h"
 
-#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #define RECEIVE_BATCH 8u  /* trains between two looks at everything else */
 #define SEND_BATCH    4u  /* trains sealed, then sent: they stay in the second-level cache */
@@ -150,6 +150,17 @@ static haul_time worker_span(const struct haul_worker *worker)
     return haul_time_since(haul_worker_clock(), due);
 }
 
+/* The control thread writes the descriptor first and raises the ring's mark after it; on a shared
+ * core the write itself wakes us in between. Left unread, the descriptor would end every sleep at
+ * once until that thread runs again, which it cannot while we turn. */
+static void wakes_take(const struct haul_worker *worker)
+{
+    uint64_t count;
+
+    if (read(worker->handoff->orders_fd, &count, sizeof count) < 0)
+        return; /* nothing there: something else woke us */
+}
+
 static void worker_rest(struct haul_worker *worker)
 {
     int fds[2] = { worker->handoff->orders_fd, haul_io_fd(worker->io) };
@@ -161,6 +172,8 @@ static void worker_rest(struct haul_worker *worker)
     else if (worker->spin || span < POLL_SPAN)
         span = 0;
     haul_net_wait(worker->net, fds, fds[1] >= 0 ? 2 : 1, span);
+    if (span > 0)
+        wakes_take(worker);
 }
 
 static void worker_turn(struct haul_worker *worker)

@@ -29,7 +29,9 @@ struct haul_host_conf {
 
 HAUL_MUST_USE int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
                                  struct haul_error *error);
-void haul_host_close(struct haul_host *host); /* GoAway, a short wait for the peers, then close */
+/* GoAway, a wait of at most a quarter of a second for the peers, then close. Every stream and dial
+ * hears of its end. Not from inside a callback of the host. */
+void haul_host_close(struct haul_host *host);
 struct haul_loop *haul_host_loop(const struct haul_host *host);
 void *haul_host_context(const struct haul_host *host);
 const struct haul_peer_id *haul_host_id(const struct haul_host *host);

@@ -33,6 +33,8 @@ static void allow(const struct haul_flow *flow, uint32_t most, haul_time now,
         least = train;
     if (room < least && flow->sent.in_flight > 0)
         room = 0;
+    if (room == 0 && flow->sent.in_flight == 0)
+        room = 1; /* a window below one datagram must not be the end */
     if (room < flow->probe_credit)
         room = flow->probe_credit;
     if (room == 0) {

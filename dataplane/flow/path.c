@@ -9,8 +9,15 @@
 static void add_candidate(struct haul_path *path, const struct haul_addr *addr, haul_time due)
 {
     for (size_t i = 0; i < path->count; i++) {
-        if (haul_addr_equal(&path->candidates[i].addr, addr))
-            return;
+        struct haul_candidate *candidate = &path->candidates[i];
+
+        if (!haul_addr_equal(&candidate->addr, addr))
+            continue;
+        /* It is alive now: the next try need not wait (the first often goes out before the peer
+         * has opened its side). */
+        if (candidate->tries < HAUL_PATH_TRIES)
+            candidate->due = haul_time_min(candidate->due, due);
+        return;
     }
     if (path->count == HAUL_PATH_ADDRESSES)
         return;

@@ -16,7 +16,7 @@
 #define BBR_UNIT           256u /* gains are in 256ths */
 #define BBR_ROUND_LEAST    HAUL_MILLISECOND
 #define BBR_RTT_LIFE       (10 * HAUL_SECOND)
-#define BBR_HEADROOM       (2 * HAUL_MILLISECOND) /* of bandwidth: acknowledgements come in bursts */
+#define BBR_HEADROOM       (2 * HAUL_MILLISECOND) /* of bandwidth: acknowledgements clump */
 #define BBR_LOSS_PART      50u                    /* one in 50 lost is the ceiling ... */
 #define BBR_LOSS_DATAGRAMS 4u                     /* ... and not fewer than these */
 #define BBR_FULL_ROUNDS    3u
@@ -87,6 +87,10 @@ struct bbr {
     uint32_t full_rounds;
     uint64_t up_best;     /* the estimate when UP began */
     haul_time slow_since; /* 0: delivery is as estimated */
+    /* `delivered` when DRAIN or PROBE_RTT ended: what left before that left slowly by our own will,
+     * or overshot in STARTUP. */
+    uint64_t steady_from;
+    uint64_t sample_from; /* `delivered_at_send` of the newest sample that has one */
     bool bounded;
 };
 
@@ -197,6 +201,12 @@ static bool queue_grew(const struct bbr *bbr, haul_time rtt)
     return rtt > bbr->rtt_least + bbr->rtt_least / 4 + HAUL_MILLISECOND;
 }
 
+/* The newest sample tells of the path and not of our own holding back. */
+static bool steady(const struct bbr *bbr)
+{
+    return in_cycle(bbr) && bbr->sample_from >= bbr->steady_from;
+}
+
 /* The path delivers less than the estimate: go down to what it delivers, at most by 3/5 at once. */
 static void cut(struct bbr *bbr, uint64_t rate, haul_time rtt, haul_time now)
 {
@@ -247,10 +257,12 @@ static void learn_bandwidth(struct bbr *bbr, const struct haul_rate_sample *samp
 static void watch_slowness(struct bbr *bbr, const struct haul_rate_sample *sample)
 {
     haul_time span = haul_time_max(bbr->rtt_least / 2, 5 * HAUL_MILLISECOND);
+    /* A slower phase of our own makes smaller samples. */
+    uint64_t most = bbr->mode == BBR_DOWN ? bbr->best / 25 * 18 : bbr->best / 4 * 3;
 
     if (bbr->last == 0 || sample->rtt == 0 || bbr->bound > 0)
         return;
-    if (!in_cycle(bbr) || bbr->last >= bbr->best / 4 * 3 || !queue_grew(bbr, sample->rtt)) {
+    if (!steady(bbr) || bbr->last >= most || !queue_grew(bbr, sample->rtt)) {
         bbr->slow_since = 0;
     } else if (bbr->slow_since == 0) {
         bbr->slow_since = sample->now;
@@ -274,7 +286,7 @@ static void watch_loss(struct bbr *bbr, const struct haul_rate_sample *sample, b
         if (!marked && (bbr->round_lost < 4 * least || bbr->round_lost < total / 10))
             return;
         enter(bbr, BBR_DRAIN);
-    } else if (in_cycle(bbr) && bbr->bound == 0) {
+    } else if (steady(bbr) && bbr->bound == 0) {
         cut(bbr, bbr->last > 0 ? bbr->last : bbr->best, sample->rtt, sample->now);
     }
     bbr->round_excess = true;
@@ -326,8 +338,9 @@ static void start_round(struct bbr *bbr, const struct haul_rate_sample *sample)
     bbr->round_excess = false;
 }
 
-static void probe_rtt(struct bbr *bbr, uint64_t in_flight, haul_time now)
+static void probe_rtt(struct bbr *bbr, const struct haul_rate_sample *sample)
 {
+    haul_time now = sample->now;
     haul_time stay = haul_time_max(4 * bbr->rtt_least, 20 * HAUL_MILLISECOND);
 
     if (bbr->mode != BBR_PROBE_RTT) {
@@ -338,17 +351,19 @@ static void probe_rtt(struct bbr *bbr, uint64_t in_flight, haul_time now)
         bbr->rtt_fresh = 0;
         bbr->probe_rtt_end = HAUL_TIME_NEVER;
     }
-    if (bbr->probe_rtt_end == HAUL_TIME_NEVER && in_flight <= inflight_at(bbr, BBR_UNIT / 2))
+    if (bbr->probe_rtt_end == HAUL_TIME_NEVER &&
+        sample->in_flight <= inflight_at(bbr, BBR_UNIT / 2))
         bbr->probe_rtt_end = now + haul_time_min(stay, 200 * HAUL_MILLISECOND);
     if (bbr->probe_rtt_end == HAUL_TIME_NEVER || now < bbr->probe_rtt_end)
         return;
     if (bbr->rtt_fresh > 0)
         bbr->rtt_least = bbr->rtt_fresh;
     bbr->rtt_least_at = now;
+    bbr->steady_from = sample->delivered;
     enter(bbr, BBR_CRUISE);
 }
 
-static void step_mode(struct bbr *bbr, uint64_t in_flight)
+static void step_mode(struct bbr *bbr, uint64_t in_flight, uint64_t delivered)
 {
     uint64_t rounds = bbr->round - bbr->mode_round;
 
@@ -358,6 +373,8 @@ static void step_mode(struct bbr *bbr, uint64_t in_flight)
     case BBR_MODES:
         break;
     case BBR_DRAIN:
+        bbr->steady_from = delivered;
+        __attribute__((fallthrough));
     case BBR_DOWN:
         if (in_flight <= inflight_at(bbr, BBR_UNIT) || rounds >= BBR_DOWN_ROUNDS)
             enter(bbr, BBR_CRUISE);
@@ -385,6 +402,8 @@ static void bbr_on_sample(struct haul_rate *rate, const struct haul_rate_sample 
 
     if (sample->rtt > 0)
         learn_rtt(bbr, sample->rtt, sample->now);
+    if (sample->acked_bytes > 0)
+        bbr->sample_from = sample->delivered_at_send;
     bbr->round_acked += sample->acked_bytes;
     bbr->round_lost += sample->lost_bytes;
     bbr->round_marked += sample->ce_datagrams * bbr->datagram;
@@ -394,8 +413,8 @@ static void bbr_on_sample(struct haul_rate *rate, const struct haul_rate_sample 
     follow_cut(bbr, sample->in_flight, sample->now);
     if (round_over)
         start_round(bbr, sample);
-    step_mode(bbr, sample->in_flight);
-    probe_rtt(bbr, sample->in_flight, sample->now);
+    step_mode(bbr, sample->in_flight, sample->delivered);
+    probe_rtt(bbr, sample);
 }
 
 /* Most of what a cut was made for arrived after all: take the cut back. */

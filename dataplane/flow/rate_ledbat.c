@@ -185,7 +185,9 @@ static void ledbat_on_silence(struct haul_rate *rate, haul_time now)
 
 static uint64_t ledbat_window(const struct haul_rate *rate)
 {
-    return view(rate)->window;
+    const struct ledbat *ledbat = view(rate);
+
+    return haul_rate_most(ledbat->window, least_window(ledbat));
 }
 
 /* A little faster than a window a round trip, so that the window is what limits. */

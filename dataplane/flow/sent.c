@@ -362,7 +362,10 @@ static void measure(struct haul_sent *sent, haul_time rtt, haul_time delay)
     haul_time off;
 
     sent->rtt_min = haul_time_min(sent->rtt_min, least);
-    rtt = delay < rtt && rtt - delay >= sent->rtt_min ? rtt - delay : rtt;
+    /* The first one takes the peer's word for the delay: it may have had to prove its path first.
+     */
+    if (delay < rtt && (rtt - delay >= sent->rtt_min || sent->rtt_smoothed == 0))
+        rtt -= delay;
     rtt = haul_time_max(rtt, 1);
     if (sent->rtt_smoothed == 0) {
         sent->rtt_smoothed = rtt;

@@ -2,6 +2,8 @@
  * there is no way for a take on one side to be answered from the other. */
 #include "dataplane/flow/slots.h"
 
+#include "dataplane/flow/plant.h"
+
 static enum haul_slot_side side_of(const struct haul_slots *slots, uint32_t slot)
 {
     return slot < slots->count[HAUL_SLOT_FILLING] ? HAUL_SLOT_FILLING : HAUL_SLOT_SERVING;
@@ -24,6 +26,8 @@ uint32_t haul_slots_take(struct haul_slots *slots, enum haul_slot_side side)
     uint32_t slot;
 
     haul_assert(side < HAUL_SLOT_SIDES);
+    if (haul_planted(ONE_POOL) && slots->free_count[side] == 0)
+        side = side == HAUL_SLOT_FILLING ? HAUL_SLOT_SERVING : HAUL_SLOT_FILLING;
     if (slots->free_count[side] == 0)
         return HAUL_NO_SLOT;
     slot = slots->free_stack[side][--slots->free_count[side]];

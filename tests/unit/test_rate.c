@@ -309,6 +309,27 @@ static void ledbat_yields_when_others_queue_and_halves_on_loss(void)
     CU_ASSERT_EQUAL(haul_rate_window(&rate), 32 * DATAGRAM);
 }
 
+static void every_window_holds_the_least_datagrams_after_a_resize(void)
+{
+    for (unsigned kind = HAUL_CONGESTION_BBR; kind <= HAUL_CONGESTION_FIXED; kind++) {
+        struct haul_rate_conf conf = { (enum haul_congestion)kind, DATAGRAM, 1000 };
+        struct haul_rate_sample sample = { .now = HAUL_SECOND, .rtt = HAUL_SECOND };
+        struct haul_rate rate;
+
+        haul_rate_init(&rate, &conf, 0);
+        for (int i = 0; i < 50; i++) {
+            sample.now += 2 * HAUL_SECOND;
+            sample.lost_bytes = DATAGRAM;
+            sample.acked_bytes = DATAGRAM;
+            sample.delivered += DATAGRAM;
+            sample.interval = HAUL_SECOND;
+            haul_rate_on_sample(&rate, &sample);
+        }
+        haul_rate_resize(&rate, 8232);
+        CU_ASSERT_TRUE(haul_rate_window(&rate) >= 4 * 8232);
+    }
+}
+
 static void fixed_keeps_its_rate_until_the_breaker_trips(void)
 {
     path_open(HAUL_CONGESTION_FIXED, GBIT, 50 * HAUL_MILLISECOND, 8 << 20, GBIT / 2);
@@ -363,6 +384,8 @@ int main(void)
           ledbat_fills_an_empty_path_and_bounds_its_queue },
         { "ledbat yields when others queue and halves on loss",
           ledbat_yields_when_others_queue_and_halves_on_loss },
+        { "every window holds the least datagrams after a resize",
+          every_window_holds_the_least_datagrams_after_a_resize },
         { "fixed keeps its rate until the breaker trips",
           fixed_keeps_its_rate_until_the_breaker_trips },
         { "fixed trips on silence", fixed_trips_on_silence },
