@@ -21,7 +21,7 @@ static uint8_t *slot_of(struct sim_node *node, uint32_t slot)
     return node->memory + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
 }
 
-static struct sim_want *want_find(struct sim_flow *flow, uint32_t handle)
+struct sim_want *sim_asking_find(struct sim_flow *flow, uint32_t handle)
 {
     for (uint32_t i = 0; i < SIM_WANTS_MAX; i++) {
         if (flow->wants[i].state != SIM_WANT_NONE && flow->wants[i].handle == handle)
@@ -233,7 +233,7 @@ static void on_filling(struct sim_world *world, struct sim_node *node, struct si
 void sim_asking_event(struct sim_world *world, struct sim_node *node, struct sim_flow *flow,
                       const struct haul_flow_event *event)
 {
-    struct sim_want *want = want_find(flow, event->handle);
+    struct sim_want *want = sim_asking_find(flow, event->handle);
 
     if (want == NULL || want->state != SIM_WANT_ASKED || event->tag != want->job) {
         sim_world_fail(world, "node %u: event %d of handle %08x, which is not outstanding",
@@ -248,6 +248,8 @@ void sim_asking_event(struct sim_world *world, struct sim_node *node, struct sim
         want->state = SIM_WANT_FILLED;
         want->length = event->length;
         want->due = world->now + haul_rng_below(&world->node_rng, node->plan->check_delay + 1);
+        if (haul_rng_chance(&world->node_rng, world->plan.faults.stall))
+            want->due += haul_rng_below(&world->node_rng, 8 * HAUL_SECOND);
     } else if (event->kind == HAUL_FLOW_REFUSED) {
         on_refused(world, node, want, event);
     } else {

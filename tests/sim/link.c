@@ -2,6 +2,9 @@
  * faults; every datagram goes its own way, so jitter reorders. */
 #include "tests/sim/world.h"
 
+#include "dataplane/flow/seal.h"
+#include "tests/sim/toy_aead.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -253,12 +256,42 @@ static void invent(struct sim_world *world, struct sim_datagram *datagram)
         datagram->data[9] = (uint8_t)(datagram->data[9] + 1 + haul_rng_below(rng, 200));
 }
 
+/* A peer with the keys that speaks nonsense: a control datagram that opens and does not parse. */
+static bool insider(struct sim_world *world)
+{
+    struct sim_node *node = &world->nodes[haul_rng_below(&world->evil_rng, world->plan.nodes)];
+    struct sim_flow *flow = &node->flows[haul_rng_below(&world->evil_rng, world->plan.nodes)];
+    uint8_t data[HAUL_WIRE_OVERHEAD + 8] = { 0 };
+    uint8_t body[8] = { HAUL_FRAME_ACK, 200, 0, 1, 2, 3, 4, 5 };
+    struct haul_wire_head head = { .type = HAUL_WIRE_CONTROL };
+    const struct sim_pair *pair;
+    struct haul_seal seal;
+    uint32_t index;
+
+    if (flow->flow == NULL)
+        return false;
+    pair = sim_world_pair(world, node->self, flow->peer);
+    head.receiver = flow->remote_id;
+    head.number = flow->next_number + haul_rng_below(&world->evil_rng, 8);
+    haul_seal_init(&seal, &sim_toy_aead, pair->grant[node->self < flow->peer ? 0 : 1].seal_secret,
+                   world->now);
+    haul_seal_datagram(&seal, &head, body, sizeof body, data);
+    haul_seal_fini(&seal);
+    index = datagram_new(world, data, sizeof data);
+    world->datagrams[index].from = node->address;
+    world->datagrams[index].to = world->nodes[flow->peer].address;
+    world->datagrams[index].sender = SIM_NOBODY;
+    world->datagrams[index].ecn = 0;
+    sim_heap_push(&world->heap, world->now + world->plan.link.delay, SIM_ARRIVE, index);
+    return true;
+}
+
 void sim_adversary_act(struct sim_world *world)
 {
     struct haul_rng *rng = &world->evil_rng;
     uint32_t index;
 
-    if (world->captured_count == 0)
+    if (world->captured_count == 0 || (haul_rng_below(rng, 8) == 0 && insider(world)))
         return;
     index = datagram_copy(world, world->captured[haul_rng_below(rng, world->captured_count)]);
     switch (haul_rng_below(rng, 6)) {

@@ -74,6 +74,7 @@ static void draw_faults(struct haul_rng *rng, struct sim_plan *plan)
     faults->fail = maybe(rng, 5000, 100000);
     faults->lie = maybe(rng, 5000, 100000);
     faults->abandon = maybe(rng, 5000, 100000);
+    faults->stall = maybe(rng, 5000, 300000);
 }
 
 static uint32_t draw_length(struct haul_rng *rng, uint64_t budget)

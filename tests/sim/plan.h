@@ -33,6 +33,7 @@ struct sim_faults {
     haul_time adversary_every;           /* forged and replayed datagrams */
     haul_time close_every;
     uint32_t withdraw, refuse, busy, fail, lie, abandon;
+    uint32_t stall; /* a check that takes seconds */
 };
 
 struct sim_job {

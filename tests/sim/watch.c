@@ -102,6 +102,20 @@ void sim_watch_train(struct sim_world *world, struct sim_node *node, struct sim_
         sim_world_fail(world, "node %u: %s", node->self, sim_toy_broken());
 }
 
+/* All bytes of a want are there and its check takes long: what the peer sends again meanwhile is
+ * acknowledged, so it stops soon. */
+static void watch_needless(struct sim_world *world, struct sim_node *node, struct sim_flow *flow,
+                           uint32_t handle)
+{
+    struct sim_want *want = sim_asking_find(flow, handle);
+
+    if (want == NULL || want->state != SIM_WANT_FILLED)
+        return;
+    if (++want->needless > 64 + 4 * (want->length / 1152 + 1))
+        sim_world_fail(world, "node %u: %u datagrams of handle %08x came after all was there",
+                       node->self, want->needless, handle);
+}
+
 /* A datagram that this flow's peer really sealed is handed to the flow, perhaps as a copy that
  * somebody else sent on. Whatever the peer was reached at before is proven by now, at the latest.
  */
@@ -113,8 +127,13 @@ void sim_watch_heard(struct sim_world *world, struct sim_node *node, struct sim_
     struct haul_wire_head head;
 
     flow->arrived++;
-    if (proof != NULL && haul_wire_head_read(datagram->data, datagram->bytes, &head))
-        proof->fresh += sim_handles_add(&flow->numbers, (uint32_t)head.number + 1);
+    if (haul_wire_head_read(datagram->data, datagram->bytes, &head) &&
+        sim_handles_add(&flow->numbers, (uint32_t)head.number + 1)) {
+        if (proof != NULL)
+            proof->fresh++;
+        if (head.type == HAUL_WIRE_DATA)
+            watch_needless(world, node, flow, head.handle);
+    }
     for (uint32_t i = 0; i < flow->proof_count; i++)
         flow->proofs[i].proven |= flow->proofs[i].heard;
     if (back->flow != NULL) {

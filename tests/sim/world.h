@@ -70,9 +70,10 @@ struct sim_want {
     uint32_t handle;
     uint32_t job;
     uint32_t slot;
-    uint32_t filled; /* bytes that FILLING has told of */
-    uint32_t length; /* as FILLED said */
-    haul_time due;   /* the verdict, or the withdrawal; HAUL_TIME_NEVER for neither */
+    uint32_t filled;   /* bytes that FILLING has told of */
+    uint32_t length;   /* as FILLED said */
+    uint32_t needless; /* datagrams that came after that */
+    haul_time due;     /* the verdict, or the withdrawal; HAUL_TIME_NEVER for neither */
 };
 
 enum sim_serve_state { SIM_SERVE_NONE, SIM_SERVE_WAITING, SIM_SERVE_READING, SIM_SERVE_SENDING };
@@ -197,6 +198,7 @@ void sim_node_end_flow(struct sim_world *world, struct sim_node *node, struct si
 
 /* asking.c and serving.c: the two sides of a worker */
 void sim_asking_pump(struct sim_world *world, struct sim_node *node, struct sim_flow *flow);
+struct sim_want *sim_asking_find(struct sim_flow *flow, uint32_t handle);
 haul_time sim_asking_next(const struct sim_world *world, const struct sim_node *node,
                           const struct sim_flow *flow);
 void sim_asking_event(struct sim_world *world, struct sim_node *node, struct sim_flow *flow,
