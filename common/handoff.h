@@ -67,8 +67,8 @@ struct haul_grant {
     struct haul_addr candidates[HAUL_CANDIDATES_MAX]; /* where the peer may be reached */
 };
 
-/* The DONE of WRITE and SYNC has in `length`, and that of FETCH in `at`, how many packs the store has
- * lost so far: whoever sees that change between its first write and its SYNC has lost blocks. */
+/* The DONE of WRITE and SYNC has in `length`, and that of FETCH in `at`, how many packs the store
+ * has lost so far: whoever sees that change from its first write to its SYNC has lost blocks. */
 enum haul_order_kind {
     HAUL_ORDER_OPEN,   /* flow: start it from grants[flow]; DONE when the flow has ended */
     HAUL_ORDER_CLOSE,  /* flow: end it; wants and serves end first, each with its DONE */

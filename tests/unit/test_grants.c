@@ -8,8 +8,9 @@
 #include <string.h>
 
 #define LEAVES 4u
-#define SPAN   (20 * HAUL_MILLISECOND) /* stands for the lease and for the wait for a confirmation \
-                                        */
+#define SPAN                                                                                       \
+    (20 * HAUL_MILLISECOND) /* stands for the lease and for the wait for a confirmation            \
+                             */
 
 struct bench {
     struct haul_loop *loop;

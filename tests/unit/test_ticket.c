@@ -99,12 +99,11 @@ static void addresses_that_do_not_fit_are_left_out(void)
     char text[HAUL_TICKET_TEXT_BYTES], name[256] = "/dns4/";
 
     memset(name + 6, 'n', 200);
-    strcat(name, "/tcp/1");
+    memcpy(name + 206, "/tcp/1", 7);
     CU_ASSERT_TRUE_FATAL(haul_multiaddr_parse(name, &ticket.addresses[1]));
     haul_ticket_print(&ticket, text);
     CU_ASSERT_EQUAL(haul_ticket_parse(text, &back, NULL), 0);
-    CU_ASSERT_TRUE(back.address_count >= 2 || back.address_count == 1);
-    CU_ASSERT_TRUE(back.address_count < 8);
+    CU_ASSERT_EQUAL(back.address_count, 2);
 }
 
 static void a_target_is_split_at_the_first_slash(void)
@@ -123,7 +122,7 @@ static void a_target_is_split_at_the_first_slash(void)
     CU_ASSERT_EQUAL(haul_target_parse(text, &target, NULL), 0);
     CU_ASSERT_TRUE(target.has_ticket);
     CU_ASSERT_STRING_EQUAL(target.path, "");
-    strcat(text, "/dir/file");
+    memcpy(text + strlen(text), "/dir/file", 10);
     CU_ASSERT_EQUAL(haul_target_parse(text, &target, NULL), 0);
     CU_ASSERT_STRING_EQUAL(target.path, "dir/file");
     CU_ASSERT_TRUE(haul_cid_equal(&target.root, &ticket.root));
