@@ -139,6 +139,8 @@ static int thread_open(struct haul_dataplane *plane, int cpu, struct haul_error 
         return haul_fail(error, HAUL_E_SYSTEM, "a thread for the worker: %s", strerror(code));
     plane->running = true;
     thread_place(plane->thread, cpu);
+    while (sem_wait(&plane->worker.started) != 0)
+        haul_assert(errno == EINTR);
     return 0;
 }
 
@@ -156,6 +158,7 @@ int haul_dataplane_open(struct haul_dataplane **opened, const struct haul_datapl
 
     if (plane == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the data plane");
+    haul_assert(sem_init(&plane->worker.started, 0, 0) == 0);
     plane->worker.aead = &plane->aead;
     plane->worker.spin = conf->spin;
     plane->worker.synthetic = conf->synthetic;
@@ -200,6 +203,7 @@ void haul_dataplane_close(struct haul_dataplane *plane)
     if (plane->handoff_open)
         haul_handoff_close(&plane->handoff);
     haul_arena_close(&plane->arena);
+    sem_destroy(&worker->started);
     free(plane);
 }
 

@@ -25,6 +25,7 @@ struct haul_dataplane_conf {
     bool synthetic;   /* allow SYNTHETIC places and no cipher: rate tests */
 };
 
+/* When it returns, everything that needs privileges has been done. */
 HAUL_MUST_USE int haul_dataplane_open(struct haul_dataplane **plane,
                                       const struct haul_dataplane_conf *conf,
                                       struct haul_error *error);

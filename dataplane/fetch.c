@@ -56,6 +56,8 @@ void haul_fetch_order(struct haul_worker *worker, const struct haul_order *order
         haul_queue_push(worker, &flow->own, job);
     else
         haul_queue_push(worker, &flow->fetches, job);
+    if (worker->slots.free_count[HAUL_SLOT_FILLING] == 0)
+        haul_counter_add(&worker->counters.slot_waits, 1);
 }
 
 /* Asks the flow; false when it takes no more wants now. */

@@ -238,7 +238,9 @@ void *haul_worker_run(void *context)
     struct haul_worker *worker = context;
 
     prctl(PR_SET_NAME, "haul-worker");
-    prctl(PR_SET_TIMERSLACK, 1000ul); /* a pacer's deadlines are microseconds away */
+    prctl(PR_SET_TIMERSLACK, 1000ul);       /* a pacer's deadlines are microseconds away */
+    haul_net_wait(worker->net, NULL, 0, 0); /* ties the net to this thread */
+    haul_assert(sem_post(&worker->started) == 0);
     while (haul_counter_read(&worker->stop) == 0)
         worker_turn(worker);
     worker_end(worker);

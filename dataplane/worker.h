@@ -18,6 +18,7 @@
 #include "dataplane/flow/slots.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 
 #define HAUL_JOBS_MAX     (HAUL_ORDERS_MAX + HAUL_WANTS_MAX)
 #define HAUL_NO_JOB       UINT16_MAX
@@ -93,6 +94,7 @@ struct haul_worker {
     bool spin;
     bool synthetic;
     uint64_t stop; /* set once by the thread that closes the plane */
+    sem_t started; /* the worker has made the net its own: privileges may go */
 
     haul_time now;
     haul_time reclaim_at; /* when to look for silent peers next */

@@ -164,11 +164,14 @@ static void stats_print(const char *who, struct end *end, double seconds)
 {
     const struct haul_flow_stats *stats = &end->handoff->stats[FLOW];
     struct haul_dataplane_facts facts;
+    uint64_t bytes = stats->tx_bytes > stats->rx_bytes ? stats->tx_bytes : stats->rx_bytes;
 
     haul_dataplane_facts(end->plane, &facts);
-    printf("  %-8s cpu %3.0f%% turns %llu sleeps %llu | tx %llu datagrams %llu trains | rx %llu "
+    printf("  %-8s cpu %3.0f%%, %.3f ns a byte, turns %llu sleeps %llu | tx %llu datagrams %llu "
+           "trains | rx %llu "
            "datagrams %llu trains, no buffer %llu, dropped %llu\n",
            who, 100 * (double)facts.worker_cpu_ns / 1e9 / seconds,
+           (double)facts.worker_cpu_ns / (double)(bytes + 1),
            (unsigned long long)facts.worker.turns, (unsigned long long)facts.net_counters.waits,
            (unsigned long long)facts.net_counters.tx_datagrams,
            (unsigned long long)facts.net_counters.tx_trains,

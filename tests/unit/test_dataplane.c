@@ -592,6 +592,7 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
         pair_turn(pair);
     CU_ASSERT_EQUAL(pair->b.kept_count, setting.slots);
     kill(child, SIGSTOP);
+    CU_ASSERT_EQUAL(waitpid(child, NULL, WUNTRACED), child); /* until all of it has stopped */
     pair->b.mute = false;
     for (uint32_t i = 0; i < pair->b.kept_count; i++) /* every serving slot goes to it */
         side_answer(&pair->b, &pair->b.kept[i]);
