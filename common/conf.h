@@ -37,9 +37,9 @@
       "how files are read and written; auto takes io_uring where the kernel allows it")            \
     X(STORE_DIRECTORY, "store.directory", TEXT, "blocks", "a directory",                           \
       "directory of the block store; a relative one is inside the home directory")                 \
-    X(SLOTS_FILLING, "slots.filling", COUNT, "80", "8..65536",                                    \
+    X(SLOTS_FILLING, "slots.filling", COUNT, "80", "8..65536",                                     \
       "MiB of memory for blocks that are being received")                                          \
-    X(SLOTS_SERVING, "slots.serving", COUNT, "80", "8..65536",                                    \
+    X(SLOTS_SERVING, "slots.serving", COUNT, "80", "8..65536",                                     \
       "MiB of memory for blocks that are being sent")                                              \
     X(SLOTS_CONTROL, "slots.control", COUNT, "32", "4..4096",                                      \
       "MiB of memory for blocks that the control plane reads, writes or streams")                  \
