@@ -101,13 +101,18 @@ static void side_open(struct side *side)
     side->addr = facts.net.local;
 }
 
-static void side_close(struct side *side)
+static void directory_remove(const char *directory)
 {
     char command[128];
 
-    haul_dataplane_close(side->plane);
-    snprintf(command, sizeof command, "rm -rf %s", side->directory);
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
     CU_ASSERT_EQUAL(system(command), 0);
+}
+
+static void side_close(struct side *side)
+{
+    haul_dataplane_close(side->plane);
+    directory_remove(side->directory);
 }
 
 static uint64_t side_order(struct side *side, struct haul_order order)
@@ -550,7 +555,8 @@ static void silent_asker(int channel, const struct haul_addr *peer, const struct
     side_order(&side, (struct haul_order){ .kind = HAUL_ORDER_OPEN });
     for (uint32_t i = 0; i < count; i++)
         fetch(&side, 0, *hash, BLOCK, discard);
-    if (write(channel, &side.addr, sizeof side.addr) == sizeof side.addr)
+    if (write(channel, &side.addr, sizeof side.addr) == sizeof side.addr &&
+        write(channel, side.directory, sizeof side.directory) == sizeof side.directory)
         pause();
     _exit(1);
 }
@@ -563,6 +569,7 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
     struct haul_hash hash;
     haul_time limit = clock_now() + 10 * HAUL_SECOND;
     int channel[2], address[2];
+    char directory[sizeof pair->a.directory] = "";
     uint64_t id;
     pid_t child;
 
@@ -586,6 +593,7 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
     CU_ASSERT_EQUAL(write(address[1], &pair->b.addr, sizeof pair->b.addr), sizeof pair->b.addr);
     CU_ASSERT_EQUAL(read(channel[0], &grants[1].candidates[0], sizeof(struct haul_addr)),
                     sizeof(struct haul_addr));
+    CU_ASSERT_EQUAL(read(channel[0], directory, sizeof directory), sizeof directory);
     pair->b.handoff->grants[5] = grants[1];
     side_order(&pair->b, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = 5 });
     while (pair->b.kept_count < setting.slots && clock_now() < limit)
@@ -609,7 +617,7 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
         close(address[i]);
     }
     pair_close(pair);
-    CU_ASSERT_EQUAL(system("rm -rf /tmp/haul-test-dataplane-*"), 0);
+    directory_remove(directory);
 }
 
 static void to_an_unknown_receiver_id_there_is_silence(void)
