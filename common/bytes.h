@@ -23,7 +23,8 @@ static inline struct haul_in haul_in_from(const void *data, size_t bytes)
 {
     const uint8_t *at = data;
 
-    return (struct haul_in){ .at = at, .end = at + bytes, .bad = false };
+    /* No bytes may have no address, to which not even zero may be added. */
+    return (struct haul_in){ .at = at, .end = bytes == 0 ? at : at + bytes, .bad = false };
 }
 
 static inline struct haul_out haul_out_to(void *data, size_t bytes)
