@@ -5,6 +5,7 @@
 #include "tests/unit/toy_aead.h"
 #include "tests/unit/unit.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const uint8_t secret[32] = { 1, 2, 3 };
@@ -123,6 +124,38 @@ static void two_generations_ahead_does_not_open(void)
     haul_open_fini(&open);
 }
 
+static void from_hex(const char *text, uint8_t *to, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        char digits[3] = { text[2 * i], text[2 * i + 1], 0 };
+
+        to[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+}
+
+static void the_example_of_the_specification_holds(void)
+{
+    static const char *const asker =
+        "9ed916dec1620ad178b9d505e5ae79bea7454e5033c8d38f1879fd184e0f9345";
+    static const char *const datagram = "280000000d0c0b0a02010000000000000000000000000000"
+                                        "00969674c231de5cb9b04c38bb0b0761364323";
+    struct haul_wire_head head = { .type = HAUL_WIRE_CONTROL,
+                                   .receiver = 0x0a0b0c0d,
+                                   .number = 258 };
+    static const uint8_t ping[] = { 1, 0, 0 };
+    uint8_t traffic[32];
+    uint8_t expected[HAUL_WIRE_OVERHEAD + sizeof ping];
+    uint8_t sealed[sizeof expected];
+    struct haul_seal seal;
+
+    from_hex(asker, traffic, sizeof traffic);
+    from_hex(datagram, expected, sizeof expected);
+    haul_seal_init(&seal, &haul_aead_openssl_aes_128_gcm, traffic, 0);
+    haul_seal_datagram(&seal, &head, ping, sizeof ping, sealed);
+    CU_ASSERT_EQUAL(memcmp(sealed, expected, sizeof expected), 0);
+    haul_seal_fini(&seal);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -133,6 +166,7 @@ int main(void)
         { "the receiver follows many generations and keeps the one before",
           the_receiver_follows_many_generations_and_keeps_the_one_before },
         { "two generations ahead does not open", two_generations_ahead_does_not_open },
+        { "the example of the specification holds", the_example_of_the_specification_holds },
     };
 
     return unit_main("seal", tests, HAUL_COUNT_OF(tests));
