@@ -1,10 +1,11 @@
-#include "controlplane/cmd/perf_iperf.h"
-#include "controlplane/cmd/perf_loop.h"
+/* The yardstick that everybody knows: iperf3 over loopback with its default options. */
+#include "controlplane/cmd/perf.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,136 +16,117 @@
 #include <time.h>
 #include <unistd.h>
 
-#define ATTEMPTS     40u /* the server needs a moment to listen */
-#define OUTPUT_BYTES 65536u
-#define ABSENT       127
+#define REPORT_BYTES (1u << 20)
 
-/* Free at this moment; the server takes it in the next. */
-static unsigned port_free(void)
+static int free_port(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    unsigned port = 0;
+    int port = -1;
 
-    if (fd < 0)
-        return 0;
-    if (bind(fd, (struct sockaddr *)&address, length) == 0 &&
+    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
         getsockname(fd, (struct sockaddr *)&address, &length) == 0)
         port = ntohs(address.sin_port);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
     return port;
 }
 
-static pid_t run(char *const *argv, int output)
+/* Runs iperf3 with its output to `output`; the pid, or -1. */
+static pid_t iperf3_start(const char *const *argv, int output)
 {
-    pid_t child = fork();
+    pid_t pid = fork();
     int nothing;
 
-    if (child != 0)
-        return child;
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setpgid(0, 0);
-    nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    nothing = open("/dev/null", O_RDWR);
     dup2(nothing, STDIN_FILENO);
     dup2(output >= 0 ? output : nothing, STDOUT_FILENO);
     dup2(nothing, STDERR_FILENO);
-    execvp(argv[0], argv);
-    _exit(ABSENT);
+    execvp("iperf3", (char *const *)argv);
+    _exit(127);
 }
 
-static int reap(pid_t child)
+static void wait_for(pid_t pid)
 {
-    int status = 0;
+    int status;
 
-    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-        if (haul_perf_interrupted)
-            kill(child, SIGKILL);
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
 }
 
-/* What the client prints, whole; it ends when the client does. */
-static void output_read(int fd, pid_t child, char *text)
+static double rate_of(const char *report, size_t bytes)
 {
+    json_t *root = json_loadb(report, bytes, 0, NULL);
+    const json_t *sum = json_object_get(json_object_get(root, "end"), "sum_received");
+    double rate = json_number_value(json_object_get(sum, "bits_per_second"));
+
+    json_decref(root);
+    return rate;
+}
+
+static double client_run(const char *port, const char *seconds)
+{
+    const char *argv[] = { "iperf3", "-c", "127.0.0.1", "-p", port, "-t", seconds, "-J", NULL };
+    char *report = malloc(REPORT_BYTES);
     size_t used = 0;
+    double rate = 0;
+    int ends[2];
+    pid_t pid;
 
-    while (used < OUTPUT_BYTES - 1) {
-        ssize_t got = read(fd, text + used, OUTPUT_BYTES - 1 - used);
-
-        if (got < 0 && errno == EINTR && !haul_perf_interrupted)
-            continue;
-        if (got < 0 && errno == EINTR)
-            kill(child, SIGKILL);
-        if (got == 0 || (got < 0 && errno != EINTR))
-            break;
-        used += got > 0 ? (size_t)got : 0;
+    if (report == NULL || pipe2(ends, O_CLOEXEC) < 0) {
+        free(report);
+        return 0;
     }
-    text[used] = '\0';
-}
-
-static bool rate_parse(const char *text, double *rate)
-{
-    json_t *report = json_loads(text, 0, NULL);
-    const json_t *received = json_object_get(json_object_get(report, "end"), "sum_received");
-    double bits = json_number_value(json_object_get(received, "bits_per_second"));
-
-    json_decref(report);
-    if (bits <= 0)
-        return false;
-    *rate = bits / 8;
-    return true;
-}
-
-/* One client; its exit status, and the rate when it has one. */
-static int client_run(const char *port, const char *seconds, double *rate)
-{
-    char *const argv[] = { "iperf3",        "-c", "127.0.0.1", "-p", (char *)port, "-t",
-                           (char *)seconds, "-J", NULL };
-    char *text = malloc(OUTPUT_BYTES);
-    int ends[2], status = -1;
-    pid_t child;
-
-    if (text == NULL || pipe2(ends, O_CLOEXEC) < 0) {
-        free(text);
-        return -1;
-    }
-    child = run(argv, ends[1]);
+    pid = iperf3_start(argv, ends[1]);
     close(ends[1]);
-    if (child > 0) {
-        output_read(ends[0], child, text);
-        status = reap(child);
+    while (pid > 0 && used < REPORT_BYTES) {
+        ssize_t got = read(ends[0], report + used, REPORT_BYTES - used);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        used += (size_t)got;
     }
     close(ends[0]);
-    if (status == 0 && !rate_parse(text, rate))
-        status = 1;
-    free(text);
-    return status;
+    wait_for(pid);
+    rate = rate_of(report, used);
+    free(report);
+    return rate;
 }
 
-int haul_perf_iperf(unsigned seconds, double *bytes_per_second, struct haul_error *error)
+double haul_iperf3_measure(unsigned seconds)
 {
     const struct timespec pause = { .tv_nsec = 50000000 };
-    char port[16], span[16];
-    char *const argv[] = { "iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", port, NULL };
-    int status = 1;
+    int number = free_port();
+    char port[16];
+    char span[16];
+    const char *argv[] = { "iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", port, NULL };
+    double rate = 0;
     pid_t server;
 
-    snprintf(port, sizeof port, "%u", port_free());
+    if (number < 0)
+        return 0;
+    snprintf(port, sizeof port, "%d", number);
     snprintf(span, sizeof span, "%u", seconds);
-    server = run(argv, -1);
-    if (server < 0)
-        return haul_fail(error, HAUL_E_SYSTEM, "cannot start iperf3: %s", strerror(errno));
-    for (unsigned i = 0; i < ATTEMPTS && status == 1 && !haul_perf_interrupted; i++) {
+    server = iperf3_start(argv, -1);
+    /* The server says nothing when it listens: a few attempts. */
+    for (unsigned attempt = 0; server > 0 && rate <= 0 && attempt < 10; attempt++) {
         nanosleep(&pause, NULL);
-        status = client_run(port, span, bytes_per_second);
+        if (waitpid(server, NULL, WNOHANG) != 0) {
+            server = -1; /* not installed */
+            break;
+        }
+        rate = client_run(port, span);
     }
-    kill(server, SIGTERM);
-    (void)reap(server);
-    if (haul_perf_interrupted)
-        return haul_fail(error, HAUL_E_CANCELLED, "interrupted");
-    if (status == ABSENT)
-        return haul_fail(error, HAUL_E_NOT_POSSIBLE, "iperf3 is not installed");
-    return status == 0 ? 0 : haul_fail(error, HAUL_E_SYSTEM, "iperf3 gave no figure");
+    if (server > 0) {
+        kill(server, SIGTERM);
+        wait_for(server);
+    }
+    return rate;
 }
