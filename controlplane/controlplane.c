@@ -242,7 +242,7 @@ void haul_controlplane_stop(struct haul_controlplane *plane)
 
     haul_ctl_close(plane->ctl);
     plane->ctl = NULL;
-    if (timer != NULL) {
+    if (timer != NULL && plane->transfers != NULL) {
         haul_loop_timer_set(timer, haul_time_add(haul_loop_now(plane->parts.loop), STOP_WAIT));
         haul_loop_run(plane->parts.loop, stop_turn, plane);
     }

@@ -110,7 +110,7 @@ def sharing(seeder, getter):
           and not os.path.exists(path("x")))
 
 
-def peers(seeder, getter, ticket):
+def peers(seeder, getter):
     gone = rig.Node("gone")
     lost = text(haul("share", "-", home=gone.home, stdin=b"gone", ok=True))
     gone.stop()
@@ -127,9 +127,9 @@ def peers(seeder, getter, ticket):
     check("an interrupt ends it and leaves nothing", back.wait(20) == 1
           and rig.leftovers(rig.work) == [])
     # Another node now listens where the ticket's peer was.
-    port = [a for a in seeder.status()["node"]["address"]] if isinstance(
-        seeder.status()["node"]["address"], list) else [seeder.status()["node"]["address"]]
-    number = int(port[0].rsplit("/", 1)[1])
+    ticket = text(haul("share", "-", home=seeder.home, stdin=b"elsewhere", ok=True))
+    address = seeder.status()["node"]["address"]
+    number = int((address if isinstance(address, str) else address[0]).rsplit("/", 1)[1])
     seeder.stop()
     other = rig.Node("impostor", f"listen.tcp=127.0.0.1:{number}")
     check("another peer at the ticket's address is peer-mismatch",
@@ -174,7 +174,7 @@ def main():
     store(seeder, getter, tree, ticket)
     sharing(seeder, getter)
     going_away(getter)
-    peers(seeder, getter, ticket)
+    peers(seeder, getter)
 
 
 rig.main(main)
