@@ -93,6 +93,16 @@ static int flows_open(struct haul_worker *worker, struct haul_error *error)
     return 0;
 }
 
+/* A second core is what the hashing thread is for. */
+static int verify_open(struct haul_worker *worker, struct haul_error *error)
+{
+    cpu_set_t set;
+
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) < 2)
+        return 0;
+    return haul_verify_open(&worker->verify, worker->handoff->orders_fd, error);
+}
+
 static int backends_open(struct haul_dataplane *plane, const struct haul_dataplane_conf *conf,
                          const struct haul_net_conf *net, struct haul_error *error)
 {
@@ -164,7 +174,8 @@ int haul_dataplane_open(struct haul_dataplane **opened, const struct haul_datapl
     plane->worker.synthetic = conf->synthetic;
     if (haul_aead_choose(conf->aead, conf->synthetic, &plane->aead, error) < 0 ||
         memory_open(plane, conf, &net, error) < 0 || flows_open(&plane->worker, error) < 0 ||
-        backends_open(plane, conf, &net, error) < 0 || thread_open(plane, conf->cpu, error) < 0) {
+        backends_open(plane, conf, &net, error) < 0 || verify_open(&plane->worker, error) < 0 ||
+        thread_open(plane, conf->cpu, error) < 0) {
         haul_dataplane_close(plane);
         return -1;
     }
@@ -191,6 +202,7 @@ void haul_dataplane_close(struct haul_dataplane *plane)
     worker = &plane->worker;
     if (plane->running)
         thread_close(plane);
+    haul_verify_close(worker->verify);
     haul_store_close(worker->store);
     haul_io_close(worker->io);
     haul_net_close(worker->net);

@@ -41,6 +41,7 @@ size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphe
     X(fetches, "blocks asked for")                                                                 \
     X(fetched_bytes, "bytes of verified blocks")                                                   \
     X(wrong_blocks, "blocks whose hash did not hold")                                              \
+    X(blocks_hashed_aside, "blocks hashed by the hashing thread")                                  \
     X(serves, "blocks given to flows to be sent")                                                  \
     X(served_bytes, "bytes of blocks that peers finished")                                         \
     X(slot_waits, "times a job had to wait for a slot")                                            \

@@ -160,27 +160,63 @@ static void fetch_hash(struct haul_job *job, uint32_t length, bool last)
     job->hashed = to;
 }
 
-static void fetch_filled(struct haul_worker *worker, struct haul_worker_flow *flow,
-                         struct haul_job *job, uint32_t length)
+/* The block is whole and its hash known. The flow may have ended meanwhile: the block counts. */
+static void fetch_judge(struct haul_worker *worker, struct haul_job *job,
+                        const struct haul_hash *hash)
 {
-    struct haul_hash hash;
-    bool holds;
+    struct haul_flow *flow = worker->flows[job->order.flow].flow;
+    bool holds = haul_hash_equal(hash, &job->order.hash) ||
+                 (job->order.place.flags & HAUL_PLACE_UNVERIFIED) != 0;
 
-    fetch_hash(job, length, true);
-    haul_hasher_final(job->hasher, &hash);
-    holds = haul_hash_equal(&hash, &job->order.hash) ||
-            (job->order.place.flags & HAUL_PLACE_UNVERIFIED) != 0;
-    job->length = length;
     job->when = haul_worker_clock();
-    haul_flow_verdict(flow->flow, job->handle, holds, worker->now);
+    if (flow != NULL)
+        haul_flow_verdict(flow, job->handle, holds, worker->now);
     if (!holds) {
         haul_counter_add(&worker->counters.wrong_blocks, 1);
         haul_job_done(worker, job, HAUL_STATUS_WRONG);
         return;
     }
-    haul_counter_add(&worker->counters.fetched_bytes, length);
+    haul_counter_add(&worker->counters.fetched_bytes, job->length);
     job->state = HAUL_JOB_PUTTING;
     haul_place_write(worker, job);
+}
+
+/* Large blocks of which nothing has been hashed yet go to the hashing thread while that has room;
+ * the others are hashed here. */
+static void fetch_filled(struct haul_worker *worker, struct haul_job *job, uint32_t length)
+{
+    const struct haul_verify_block block = { .memory = job->memory,
+                                             .length = length,
+                                             .job = haul_job_number(worker, job),
+                                             .code = job->order.hash.bytes[0] };
+    struct haul_hash hash;
+
+    job->length = length;
+    if (job->hashed == 0 && length >= HAUL_VERIFY_BYTES_MIN &&
+        (job->order.place.flags & HAUL_PLACE_UNVERIFIED) == 0 &&
+        haul_verify_give(worker->verify, &block)) {
+        job->state = HAUL_JOB_CHECKING;
+        return;
+    }
+    fetch_hash(job, length, true);
+    haul_hasher_final(job->hasher, &hash);
+    fetch_judge(worker, job, &hash);
+}
+
+bool haul_fetch_checked(struct haul_worker *worker)
+{
+    struct haul_verify_block block;
+    bool any = false;
+
+    while (haul_verify_take(worker->verify, &block)) {
+        struct haul_job *job = &worker->jobs[block.job];
+
+        haul_assert(job->state == HAUL_JOB_CHECKING);
+        haul_counter_add(&worker->counters.blocks_hashed_aside, 1);
+        fetch_judge(worker, job, &block.hash);
+        any = true;
+    }
+    return any;
 }
 
 static enum haul_status refusal_status(enum haul_refusal refusal)
@@ -202,11 +238,14 @@ void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
 
     haul_assert(event->tag < HAUL_JOBS_MAX);
     job = &worker->jobs[event->tag];
+    if (job->state == HAUL_JOB_CHECKING)
+        return; /* the block is whole, whatever the flow says of it */
     haul_assert(job->state == HAUL_JOB_ASKING && job->handle == event->handle);
     if (event->kind == HAUL_FLOW_FILLING) {
-        fetch_hash(job, event->length, false);
+        if (job->hashed > 0 || !haul_verify_room(worker->verify))
+            fetch_hash(job, event->length, false);
     } else if (event->kind == HAUL_FLOW_FILLED) {
-        fetch_filled(worker, flow, job, event->length);
+        fetch_filled(worker, job, event->length);
     } else if (event->kind == HAUL_FLOW_REFUSED) {
         job->fault = event->retry_ms;
         haul_job_done(worker, job, refusal_status(event->refusal));

@@ -245,6 +245,7 @@ void haul_serve_ended(struct haul_worker *worker, struct haul_worker_flow *flow,
         haul_job_done(worker, job, status);
         return;
     case HAUL_JOB_FREE:
+    case HAUL_JOB_CHECKING:
     case HAUL_JOB_ASKING:
     case HAUL_JOB_PUTTING:
     case HAUL_JOB_SYNCING:

@@ -186,6 +186,7 @@ static void worker_turn(struct haul_worker *worker)
     busy = haul_orders_take(worker);
     busy |= worker_receive(worker);
     busy |= haul_place_reap(worker);
+    busy |= haul_fetch_checked(worker);
     haul_fetch_pump(worker);
     haul_serve_pump(worker);
     busy |= worker_send(worker);

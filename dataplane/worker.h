@@ -6,7 +6,7 @@
  * A job is an order that takes time, or a peer's want that becomes one. Jobs live in one table;
  * each is in one state, and at most in one queue:
  *
- *   FETCH  QUEUED -> ASKING -> PUTTING           a filling slot from ASKING to the end
+ *   FETCH  QUEUED -> ASKING (-> CHECKING) -> PUTTING  a filling slot from ASKING to the end
  *   SERVE  ASKED -> QUEUED -> READING -> SENDING  a serving slot from READING to the end
  *   READ   READING        WRITE  PUTTING        SYNC  SYNCING */
 #pragma once
@@ -16,6 +16,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/flow/flow.h"
 #include "dataplane/flow/slots.h"
+#include "dataplane/verify.h"
 
 #include <pthread.h>
 #include <semaphore.h>
@@ -29,12 +30,13 @@ _Static_assert(HAUL_JOBS_MAX < HAUL_NO_JOB, "a job's number fits 16 bits");
 
 enum haul_job_state {
     HAUL_JOB_FREE,
-    HAUL_JOB_QUEUED,  /* waits for a slot, or for the flow to take one more want */
-    HAUL_JOB_ASKING,  /* the flow fills the slot */
-    HAUL_JOB_ASKED,   /* the control plane decides about a peer's want */
-    HAUL_JOB_READING, /* a place is read into the slot */
-    HAUL_JOB_SENDING, /* the flow reads the slot */
-    HAUL_JOB_PUTTING, /* the slot is written to its place */
+    HAUL_JOB_QUEUED,   /* waits for a slot, or for the flow to take one more want */
+    HAUL_JOB_ASKING,   /* the flow fills the slot */
+    HAUL_JOB_CHECKING, /* the hashing thread has the slot */
+    HAUL_JOB_ASKED,    /* the control plane decides about a peer's want */
+    HAUL_JOB_READING,  /* a place is read into the slot */
+    HAUL_JOB_SENDING,  /* the flow reads the slot */
+    HAUL_JOB_PUTTING,  /* the slot is written to its place */
     HAUL_JOB_SYNCING,
 };
 
@@ -89,6 +91,7 @@ struct haul_worker {
     struct haul_net *net;
     struct haul_io *io;
     struct haul_store *store;
+    struct haul_verify *verify; /* NULL: this machine has no core for it */
     const struct haul_aead_choice *aead;
     uint8_t *slot_memory; /* filling and serving slots, 1 MiB each */
     bool spin;
@@ -159,6 +162,7 @@ void haul_fetch_pump(struct haul_worker *worker); /* gives slots to fetches that
 void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
                       const struct haul_flow_event *event);
 void haul_fetch_put(struct haul_worker *worker, struct haul_job *job); /* its writes are done */
+bool haul_fetch_checked(struct haul_worker *worker); /* takes what the hashing thread has done */
 
 /* serve.c */
 void haul_serve_wanted(struct haul_worker *worker, struct haul_worker_flow *flow,
