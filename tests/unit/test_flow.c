@@ -1,6 +1,7 @@
 /* Two flows on one link: what is asked for arrives byte for byte, whatever the link does. */
 #include "dataplane/flow/flow.h"
 
+#include "dataplane/aead/tables.h"
 #include "tests/unit/flow_pair.h"
 #include "tests/unit/toy_aead.h"
 #include "tests/unit/unit.h"
@@ -449,6 +450,24 @@ static void a_duplicate_is_acknowledged_while_the_verdict_is_awaited(void)
     pair_close(pair);
 }
 
+static void keys_change_by_time_without_losing_anything(void)
+{
+    struct pair *pair = pair_open(&haul_aead_openssl_aes_128_gcm, 45, 8, 1408);
+
+    for (unsigned round = 0; round < 6; round++) {
+        pair->side[0].done = pair->side[1].done = 0;
+        transfer(pair, 3, 3, 60 * HAUL_SECOND);
+        for (haul_time end = pair->now + 70 * HAUL_SECOND; pair->now < end;)
+            pair_step(pair);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        CU_ASSERT_TRUE(pair->side[i].stats.key_updates >= 4);
+        CU_ASSERT_EQUAL(pair->side[i].stats.rx_forged, 0);
+        CU_ASSERT_EQUAL(pair->side[i].stats.lost_datagrams, 0);
+    }
+    pair_close(pair);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -484,6 +503,8 @@ int main(void)
         { "a new address is taken when only it answers",
           a_new_address_is_taken_when_only_it_answers },
         { "the old address is kept when it answers", the_old_address_is_kept_when_it_answers },
+        { "keys change by time without losing anything",
+          keys_change_by_time_without_losing_anything },
         { "a duplicate is acknowledged while the verdict is awaited",
           a_duplicate_is_acknowledged_while_the_verdict_is_awaited },
     };
