@@ -1,11 +1,10 @@
-/* The yardstick that everybody knows: iperf3 over loopback with its default options. */
-#include "controlplane/cmd/perf.h"
+#include "controlplane/cmd/perf_iperf.h"
+#include "controlplane/cmd/perf_loop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,117 +15,136 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REPORT_BYTES (1u << 20)
+#define ATTEMPTS     40u /* the server needs a moment to listen */
+#define OUTPUT_BYTES 65536u
+#define ABSENT       127
 
-static int free_port(void)
+/* Free at this moment; the server takes it in the next. */
+static unsigned port_free(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t length = sizeof address;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int port = -1;
+    unsigned port = 0;
 
-    if (fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
+    if (fd < 0)
+        return 0;
+    if (bind(fd, (struct sockaddr *)&address, length) == 0 &&
         getsockname(fd, (struct sockaddr *)&address, &length) == 0)
         port = ntohs(address.sin_port);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     return port;
 }
 
-/* Runs iperf3 with its output to `output`; the pid, or -1. */
-static pid_t iperf3_start(const char *const *argv, int output)
+static pid_t run(char *const *argv, int output)
 {
-    pid_t pid = fork();
+    pid_t child = fork();
     int nothing;
 
-    if (pid != 0)
-        return pid;
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    nothing = open("/dev/null", O_RDWR);
+    if (child != 0)
+        return child;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setpgid(0, 0);
+    nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
     dup2(nothing, STDIN_FILENO);
     dup2(output >= 0 ? output : nothing, STDOUT_FILENO);
     dup2(nothing, STDERR_FILENO);
-    execvp("iperf3", (char *const *)argv);
-    _exit(127);
+    execvp(argv[0], argv);
+    _exit(ABSENT);
 }
 
-static void wait_for(pid_t pid)
+static int reap(pid_t child)
 {
-    int status;
+    int status = 0;
 
-    while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-}
-
-static double rate_of(const char *report, size_t bytes)
-{
-    json_t *root = json_loadb(report, bytes, 0, NULL);
-    const json_t *sum = json_object_get(json_object_get(root, "end"), "sum_received");
-    double rate = json_number_value(json_object_get(sum, "bits_per_second"));
-
-    json_decref(root);
-    return rate;
-}
-
-static double client_run(const char *port, const char *seconds)
-{
-    const char *argv[] = { "iperf3", "-c", "127.0.0.1", "-p", port, "-t", seconds, "-J", NULL };
-    char *report = malloc(REPORT_BYTES);
-    size_t used = 0;
-    double rate = 0;
-    int ends[2];
-    pid_t pid;
-
-    if (report == NULL || pipe2(ends, O_CLOEXEC) < 0) {
-        free(report);
-        return 0;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+        if (haul_perf_interrupted)
+            kill(child, SIGKILL);
     }
-    pid = iperf3_start(argv, ends[1]);
-    close(ends[1]);
-    while (pid > 0 && used < REPORT_BYTES) {
-        ssize_t got = read(ends[0], report + used, REPORT_BYTES - used);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
 
-        if (got < 0 && errno == EINTR)
+/* What the client prints, whole; it ends when the client does. */
+static void output_read(int fd, pid_t child, char *text)
+{
+    size_t used = 0;
+
+    while (used < OUTPUT_BYTES - 1) {
+        ssize_t got = read(fd, text + used, OUTPUT_BYTES - 1 - used);
+
+        if (got < 0 && errno == EINTR && !haul_perf_interrupted)
             continue;
-        if (got <= 0)
+        if (got < 0 && errno == EINTR)
+            kill(child, SIGKILL);
+        if (got == 0 || (got < 0 && errno != EINTR))
             break;
-        used += (size_t)got;
+        used += got > 0 ? (size_t)got : 0;
+    }
+    text[used] = '\0';
+}
+
+static bool rate_parse(const char *text, double *rate)
+{
+    json_t *report = json_loads(text, 0, NULL);
+    const json_t *received = json_object_get(json_object_get(report, "end"), "sum_received");
+    double bits = json_number_value(json_object_get(received, "bits_per_second"));
+
+    json_decref(report);
+    if (bits <= 0)
+        return false;
+    *rate = bits / 8;
+    return true;
+}
+
+/* One client; its exit status, and the rate when it has one. */
+static int client_run(const char *port, const char *seconds, double *rate)
+{
+    char *const argv[] = { "iperf3",        "-c", "127.0.0.1", "-p", (char *)port, "-t",
+                           (char *)seconds, "-J", NULL };
+    char *text = malloc(OUTPUT_BYTES);
+    int ends[2], status = -1;
+    pid_t child;
+
+    if (text == NULL || pipe2(ends, O_CLOEXEC) < 0) {
+        free(text);
+        return -1;
+    }
+    child = run(argv, ends[1]);
+    close(ends[1]);
+    if (child > 0) {
+        output_read(ends[0], child, text);
+        status = reap(child);
     }
     close(ends[0]);
-    wait_for(pid);
-    rate = rate_of(report, used);
-    free(report);
-    return rate;
+    if (status == 0 && !rate_parse(text, rate))
+        status = 1;
+    free(text);
+    return status;
 }
 
-double haul_iperf3_measure(unsigned seconds)
+int haul_perf_iperf(unsigned seconds, double *bytes_per_second, struct haul_error *error)
 {
     const struct timespec pause = { .tv_nsec = 50000000 };
-    int number = free_port();
-    char port[16];
-    char span[16];
-    const char *argv[] = { "iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", port, NULL };
-    double rate = 0;
+    char port[16], span[16];
+    char *const argv[] = { "iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", port, NULL };
+    int status = 1;
     pid_t server;
 
-    if (number < 0)
-        return 0;
-    snprintf(port, sizeof port, "%d", number);
+    snprintf(port, sizeof port, "%u", port_free());
     snprintf(span, sizeof span, "%u", seconds);
-    server = iperf3_start(argv, -1);
-    /* The server says nothing when it listens: a few attempts. */
-    for (unsigned attempt = 0; server > 0 && rate <= 0 && attempt < 10; attempt++) {
+    server = run(argv, -1);
+    if (server < 0)
+        return haul_fail(error, HAUL_E_SYSTEM, "cannot start iperf3: %s", strerror(errno));
+    for (unsigned i = 0; i < ATTEMPTS && status == 1 && !haul_perf_interrupted; i++) {
         nanosleep(&pause, NULL);
-        if (waitpid(server, NULL, WNOHANG) != 0) {
-            server = -1; /* not installed */
-            break;
-        }
-        rate = client_run(port, span);
+        status = client_run(port, span, bytes_per_second);
     }
-    if (server > 0) {
-        kill(server, SIGTERM);
-        wait_for(server);
-    }
-    return rate;
+    kill(server, SIGTERM);
+    (void)reap(server);
+    if (haul_perf_interrupted)
+        return haul_fail(error, HAUL_E_CANCELLED, "interrupted");
+    if (status == ABSENT)
+        return haul_fail(error, HAUL_E_NOT_POSSIBLE, "iperf3 is not installed");
+    return status == 0 ? 0 : haul_fail(error, HAUL_E_SYSTEM, "iperf3 gave no figure");
 }

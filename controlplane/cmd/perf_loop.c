@@ -1,332 +1,269 @@
-/* Two nodes with their own keys, sockets and stores, started as anybody would start them but for
- * --perf, which lets them generate and discard. */
-#include "common/hash.h"
-#include "common/rng.h"
-#include "controlplane/cmd/attach.h"
-#include "controlplane/cmd/perf.h"
-#include "controlplane/cmd/tree.h"
+/* The order of a series: nodes, dataset, iperf3, runs with their carriers in turn, iperf3, tables.
+ * Before and after everything that is timed the placement of the cores is measured: what changed
+ * class meanwhile is made again. */
+#include "controlplane/cmd/perf_loop.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
+#include "common/hash.h"
+#include "controlplane/cmd/perf_iperf.h"
+#include "controlplane/cmd/perf_nodes.h"
+#include "controlplane/cmd/perf_process.h"
+#include "controlplane/cmd/print.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-static const char *const node_names[HAUL_PERF_NODES] = { "sender", "receiver" };
+#define SIZE_DEFAULT   (UINT64_C(2) << 30)
+#define TOTAL_DEFAULT  (UINT64_C(8) << 30) /* of each carrier */
+#define REPEATS_MAX    8u                  /* of one run whose placement does not hold */
+#define PLACEMENT_MS   5u
+#define PLACEMENT_TIME 3u /* measurements, of which the quickest counts: load only adds */
+#define IPERF_SECONDS  2u
+#define LONG_SERIES    6u /* runs from which on iperf3 is measured in the middle too */
+#define CPU_FULL       0.9
 
-/* Loopback only, any free port, and nothing but errors on standard error. */
-static const char *const settings[] = { "listen.tcp=127.0.0.1:0", "listen.udp=127.0.0.1:0", NULL };
+volatile sig_atomic_t haul_perf_interrupted;
 
-static int node_open(struct haul_perf_loop *loop, unsigned which, struct haul_error *error)
+static void on_interrupt(int number)
 {
-    struct haul_perf_node *node = &loop->nodes[which];
-    char path[300];
-
-    snprintf(path, sizeof path, "%s/%s", loop->directory, node_names[which]);
-    if (haul_home_open(&node->home, path, true, error) < 0)
-        return -1;
-    if (haul_node_spawn(path, settings, true, &node->pid, &node->output, error) < 0) {
-        haul_home_close(&node->home);
-        return -1;
-    }
-    node->open = true;
-    return 0;
+    (void)number;
+    haul_perf_interrupted = 1;
 }
 
-static void node_close(struct haul_perf_loop *loop, unsigned which)
+static void signals_watch(void)
 {
-    struct haul_perf_node *node = &loop->nodes[which];
+    const struct sigaction on_signal = { .sa_handler = on_interrupt };
 
-    if (!node->open)
-        return;
-    haul_node_reap(node->pid, node->output);
-    haul_home_close(&node->home);
-    haul_tree_remove(AT_FDCWD, node->home.path);
-    node->open = false;
+    sigaction(SIGINT, &on_signal, NULL);
+    sigaction(SIGTERM, &on_signal, NULL);
+    sigaction(SIGHUP, &on_signal, NULL);
+    signal(SIGPIPE, SIG_IGN);
 }
 
-/* One request that ends with `done`; what it says before is dropped. */
-static int ask_done(struct haul_perf_node *node, Haul__Ctl__Ask *ask, struct haul_client *client,
-                    const Haul__Ctl__Done **done, struct haul_error *error)
+static const char *text_of(const struct haul_options *options, enum haul_option option,
+                           const char *otherwise)
 {
-    const Haul__Ctl__Answer *answer;
+    return haul_options_has(options, option) ? options->text[option] : otherwise;
+}
 
-    if (haul_client_open(client, &node->home, error) < 0)
-        return -1;
-    if (haul_client_ask(client, ask, error) < 0) {
-        haul_client_close(client);
-        return -1;
+static bool chosen(const struct haul_options *options, enum haul_option option, const char *name)
+{
+    return strcmp(text_of(options, option, ""), name) == 0;
+}
+
+static void placement_take(struct haul_placement *placement)
+{
+    struct haul_placement at;
+
+    haul_placement_measure(placement, PLACEMENT_MS, false);
+    for (unsigned i = 1; i < PLACEMENT_TIME; i++) {
+        haul_placement_measure(&at, PLACEMENT_MS, false);
+        if (at.round_trip_ns < placement->round_trip_ns)
+            *placement = at;
     }
-    for (;;) {
-        int got = haul_client_next(client, -1, &answer, error);
+}
 
-        if (got < 0) {
-            haul_client_close(client);
-            return -1;
-        }
-        if (got > 0 && answer->what_case == HAUL__CTL__ANSWER__WHAT_DONE) {
-            *done = answer->done;
+/* --- iperf3 --- */
+
+static int iperf_measure(struct haul_perf_series *series, struct haul_error *error)
+{
+    struct haul_perf_iperf_result result = { 0 };
+    struct haul_placement after;
+
+    if (series->iperf_absent || series->iperf_count == HAUL_PERF_IPERF_MAX)
+        return 0;
+    for (unsigned i = 0; i < REPEATS_MAX && !result.kept; i++) {
+        placement_take(&result.before);
+        if (haul_perf_iperf(IPERF_SECONDS, &result.bytes_per_second, error) < 0) {
+            if (error->code == HAUL_E_CANCELLED)
+                return -1;
+            series->iperf_absent = true;
+            haul_print_note(series->options, "no comparison with iperf3: %s", error->text);
             return 0;
         }
+        placement_take(&after);
+        result.kept = haul_perf_placement_held(&result.before, &after);
     }
-}
-
-static uint8_t hash_code(const struct haul_perf_conf *conf)
-{
-    uint8_t code = haul_hash_code(conf->hash);
-
-    return code == 0 ? HAUL_HASH_BLAKE3 : code;
-}
-
-static int synthetic_offer(struct haul_perf_loop *loop, struct haul_error *error)
-{
-    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
-    Haul__Ctl__SyntheticAsk synthetic = HAUL__CTL__SYNTHETIC_ASK__INIT;
-    const Haul__Ctl__Done *done;
-    struct haul_client client;
-
-    synthetic.bytes = loop->conf.bytes;
-    synthetic.hash = hash_code(&loop->conf);
-    ask.what_case = HAUL__CTL__ASK__WHAT_SYNTHETIC;
-    ask.synthetic = &synthetic;
-    if (ask_done(&loop->nodes[HAUL_PERF_SENDER], &ask, &client, &done, error) < 0)
-        return -1;
-    snprintf(loop->ticket, sizeof loop->ticket, "%s", done->ticket);
-    haul_client_close(&client);
+    series->iperf[series->iperf_count++] = result;
+    haul_perf_report_iperf(series, &result);
     return 0;
 }
 
-static int file_write(int fd, uint64_t bytes, struct haul_error *error)
+/* --- runs --- */
+
+/* Sees both sides, which the record of the getter cannot. */
+static void limit_judge(struct haul_perf_run *run, double getter_busiest, double seeder_busiest)
 {
-    uint8_t *block = malloc(HAUL_BLOCK_BYTES_MAX);
-    struct haul_rng rng;
-    int failed = block == NULL ? -1 : 0;
-
-    haul_rng_init(&rng, 1);
-    while (failed == 0 && bytes > 0) {
-        size_t length = bytes < HAUL_BLOCK_BYTES_MAX ? (size_t)bytes : HAUL_BLOCK_BYTES_MAX;
-
-        haul_rng_fill(&rng, block, length);
-        if (write(fd, block, length) != (ssize_t)length)
-            failed = -1;
-        bytes -= length;
-    }
-    free(block);
-    return failed == 0
-               ? 0
-               : haul_fail(error, HAUL_E_SYSTEM, "cannot write the source: %s", strerror(errno));
+    if (run->record.limited_by != HAUL_LIMIT_PEER && run->record.limited_by != HAUL_LIMIT_WANTS)
+        return;
+    if (seeder_busiest >= CPU_FULL)
+        run->record.limited_by = HAUL_LIMIT_SENDER_CPU;
+    else if (getter_busiest >= CPU_FULL)
+        run->record.limited_by = HAUL_LIMIT_RECEIVER_CPU;
 }
 
-/* A put of one file, straight over the control socket. */
-static int file_put(struct haul_perf_loop *loop, int fd, char cid[HAUL_PEER_ID_TEXT_BYTES],
+static double seconds_of(haul_time span)
+{
+    return (double)span / (double)HAUL_SECOND;
+}
+
+static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
+                    const struct haul_perf_get *get, struct haul_perf_run *run,
                     struct haul_error *error)
 {
-    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
-    Haul__Ctl__PutAsk put = HAUL__CTL__PUT_ASK__INIT;
-    Haul__Ctl__Reply reply = HAUL__CTL__REPLY__INIT;
-    Haul__Ctl__Entry entry = HAUL__CTL__ENTRY__INIT;
-    Haul__Ctl__Empty empty = HAUL__CTL__EMPTY__INIT;
-    const Haul__Ctl__Answer *answer = NULL;
-    struct haul_client client;
-    int got = 0;
+    struct haul_perf_usage before[2], after[2];
+    haul_time busy, ours;
 
-    put.hash = hash_code(&loop->conf);
-    ask.what_case = HAUL__CTL__ASK__WHAT_PUT;
-    ask.put = &put;
-    reply.what_case = HAUL__CTL__REPLY__WHAT_ENTRY;
-    reply.entry = &entry;
-    if (haul_client_open(&client, &loop->nodes[HAUL_PERF_SENDER].home, error) < 0)
+    placement_take(&run->before);
+    haul_perf_usage(nodes->getter.pid, &before[0]);
+    haul_perf_usage(nodes->seeder.pid, &before[1]);
+    busy = haul_perf_machine_busy();
+    if (haul_perf_get(nodes, get, &run->json, error) < 0)
         return -1;
-    if (haul_client_ask(&client, &ask, error) < 0 ||
-        haul_client_reply(&client, &reply, dup(fd), error) < 0)
-        got = -1;
-    reply.what_case = HAUL__CTL__REPLY__WHAT_END;
-    reply.end = &empty;
-    if (got == 0)
-        got = haul_client_reply(&client, &reply, -1, error);
-    while (got == 0 || (got > 0 && answer->what_case != HAUL__CTL__ANSWER__WHAT_DONE))
-        got = haul_client_next(&client, -1, &answer, error);
-    if (got > 0)
-        snprintf(cid, HAUL_PEER_ID_TEXT_BYTES, "%s", answer->done->cid);
-    haul_client_close(&client);
-    return got < 0 ? -1 : 0;
-}
-
-static int stored_offer(struct haul_perf_loop *loop, struct haul_error *error)
-{
-    char cid[HAUL_PEER_ID_TEXT_BYTES];
-    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
-    Haul__Ctl__ShareAsk share = HAUL__CTL__SHARE_ASK__INIT;
-    const Haul__Ctl__Done *done;
-    struct haul_client client;
-    char path[300];
-    int failed;
-    int fd;
-
-    snprintf(path, sizeof path, "%s/source", loop->directory);
-    fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return haul_fail(error, HAUL_E_SYSTEM, "cannot make the source: %s", strerror(errno));
-    unlink(path);
-    failed = file_write(fd, loop->conf.bytes, error);
-    if (failed == 0)
-        failed = file_put(loop, fd, cid, error);
-    close(fd);
-    if (failed < 0)
+    busy = haul_time_since(busy, haul_perf_machine_busy());
+    haul_perf_usage(nodes->getter.pid, &after[0]);
+    haul_perf_usage(nodes->seeder.pid, &after[1]);
+    run->getter_peak_bytes = haul_perf_peak_bytes(nodes->getter.pid);
+    run->seeder_peak_bytes = haul_perf_peak_bytes(nodes->seeder.pid);
+    placement_take(&run->after);
+    if (haul_record_parse(run->json, &run->record, error) < 0)
         return -1;
-    share.cid = cid;
-    ask.what_case = HAUL__CTL__ASK__WHAT_SHARE;
-    ask.share = &share;
-    if (ask_done(&loop->nodes[HAUL_PERF_SENDER], &ask, &client, &done, error) < 0)
-        return -1;
-    snprintf(loop->ticket, sizeof loop->ticket, "%s", done->ticket);
-    haul_client_close(&client);
+    if (series->verified && !run->record.verified)
+        return haul_fail(error, HAUL_E_BLOCK_WRONG, "the record of the transfer is not verified");
+    if (run->record.bytes != series->bytes)
+        return haul_fail(error, HAUL_E_INTERNAL, "the transfer moved another number of bytes");
+    run->getter_cpu_seconds = seconds_of(haul_time_since(before[0].cpu, after[0].cpu));
+    run->seeder_cpu_seconds = seconds_of(haul_time_since(before[1].cpu, after[1].cpu));
+    ours = (after[0].cpu - before[0].cpu) + (after[1].cpu - before[1].cpu);
+    run->other_cpu_seconds = seconds_of(haul_time_since(ours, busy));
+    run->record.core_to_core_ns = run->before.round_trip_ns;
+    run->kept = haul_perf_placement_held(&run->before, &run->after);
+    limit_judge(run, haul_perf_busiest(&before[0], &after[0]),
+                haul_perf_busiest(&before[1], &after[1]));
     return 0;
 }
 
-int haul_perf_open(struct haul_perf_loop *loop, const struct haul_perf_conf *conf,
-                   struct haul_error *error)
+/* Until its placement holds. */
+static int run_make(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
+                    struct haul_perf_get *get, const char *carrier, struct haul_error *error)
 {
-    const char *parent = getenv("TMPDIR");
+    for (unsigned i = 0; i < REPEATS_MAX && series->run_count < HAUL_PERF_RUNS_MAX; i++) {
+        struct haul_perf_run *run = &series->runs[series->run_count];
 
-    *loop = (struct haul_perf_loop){ .conf = *conf };
-    snprintf(loop->directory, sizeof loop->directory, "%s/haul-perf-XXXXXX",
-             parent != NULL && parent[0] == '/' ? parent : "/var/tmp");
-    if (mkdtemp(loop->directory) == NULL) {
-        haul_fail(error, HAUL_E_SYSTEM, "cannot make a temporary directory %s: %s", loop->directory,
-                  strerror(errno));
-        loop->directory[0] = '\0';
-        return -1;
+        if (get->stored && series->run_count > 0 && haul_perf_getter_renew(nodes, error) < 0)
+            return -1;
+        *run =
+            (struct haul_perf_run){ .number = (unsigned)series->run_count + 1, .carrier = carrier };
+        get->carrier = carrier;
+        if (run_once(series, nodes, get, run, error) < 0) {
+            free(run->json);
+            return -1;
+        }
+        series->run_count++;
+        haul_perf_report_run(series, run);
+        if (run->kept)
+            return 0;
+        series->thrown_away++;
     }
-    if (node_open(loop, HAUL_PERF_SENDER, error) < 0 ||
-        node_open(loop, HAUL_PERF_RECEIVER, error) < 0)
-        return -1;
-    return conf->stored_source ? stored_offer(loop, error) : synthetic_offer(loop, error);
+    series->given_up++;
+    return 0;
 }
 
-void haul_perf_close(struct haul_perf_loop *loop)
+static int runs_make(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
+                     struct haul_perf_get *get, uint64_t runs, struct haul_error *error)
 {
-    for (unsigned i = 0; i < HAUL_PERF_NODES; i++)
-        node_close(loop, i);
-    if (loop->directory[0] != '\0')
-        haul_tree_remove(AT_FDCWD, loop->directory);
-}
+    uint64_t all = runs * series->carrier_count;
 
-/* What a node says of itself that the record of its peer needs. */
-struct usage {
-    double cpu;
-    uint64_t worker_cpu;
-    uint64_t peak;
-    uint64_t window_ns, pace_ns, wants_ns, lost;
-};
-
-static void usage_take(const Haul__Ctl__Fact *fact, struct usage *usage)
-{
-    const struct {
-        const char *name;
-        uint64_t *value;
-    } numbers[] = {
-        { "limited_window_ns", &usage->window_ns },
-        { "limited_pace_ns", &usage->pace_ns },
-        { "limited_wants_ns", &usage->wants_ns },
-        { "lost_datagrams", &usage->lost },
-    };
-
-    if (strcmp(fact->name, "cpu_s") == 0)
-        usage->cpu = fact->real;
-    else if (strcmp(fact->name, "peak_rss_bytes") == 0)
-        usage->peak = fact->number;
-    else if (strcmp(fact->name, "cpu_ns") == 0)
-        usage->worker_cpu = fact->number;
-    for (size_t i = 0; i < HAUL_COUNT_OF(numbers); i++) {
-        if (strcmp(fact->name, numbers[i].name) == 0)
-            *numbers[i].value += fact->number;
-    }
-}
-
-static int usage_ask(struct haul_perf_node *node, struct usage *usage, struct haul_error *error)
-{
-    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
-    Haul__Ctl__Empty empty = HAUL__CTL__EMPTY__INIT;
-    const Haul__Ctl__Answer *answer;
-    struct haul_client client;
-    int got;
-
-    *usage = (struct usage){ 0 };
-    ask.what_case = HAUL__CTL__ASK__WHAT_STATUS;
-    ask.status = &empty;
-    if (haul_client_open(&client, &node->home, error) < 0)
-        return -1;
-    got = haul_client_ask(&client, &ask, error);
-    while (got == 0) {
-        got = haul_client_next(&client, -1, &answer, error);
-        if (got <= 0 || answer->what_case != HAUL__CTL__ANSWER__WHAT_FACT)
-            break;
-        usage_take(answer->fact, usage);
-        got = 0;
-    }
-    haul_client_close(&client);
-    return got < 0 ? -1 : 0;
-}
-
-/* With both sides in view, the limit is read off, not guessed. */
-static void limit_refine(struct haul_record *record, const struct usage *before,
-                         const struct usage *after)
-{
-    double moving = (double)(record->t100 - (record->dial + record->negotiate)) / 1e9;
-    double busy = (double)(after->worker_cpu - before->worker_cpu) / 1e9;
-    double whole = after->cpu - before->cpu;
-    bool stream = haul_record_carrier(record) == HAUL_CARRIER_STREAM;
-
-    if (moving <= 0 || record->limited_by == HAUL_LIMIT_DISK)
-        return;
-    if ((stream ? whole : busy) > 0.9 * moving)
-        record->limited_by = HAUL_LIMIT_SENDER_CPU;
-    else if (record->limited_by == HAUL_LIMIT_RECEIVER_CPU)
-        return;
-    else if ((double)(after->window_ns - before->window_ns) / 1e9 > 0.3 * moving)
-        record->limited_by = HAUL_LIMIT_WINDOW;
-    else if ((double)(after->pace_ns - before->pace_ns) / 1e9 > 0.3 * moving)
-        record->limited_by = HAUL_LIMIT_LINK;
-    else if ((double)(after->wants_ns - before->wants_ns) / 1e9 > 0.3 * moving)
-        record->limited_by = HAUL_LIMIT_WANTS;
-}
-
-int haul_perf_run(struct haul_perf_loop *loop, struct haul_perf_run *run, struct haul_error *error)
-{
-    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
-    Haul__Ctl__GetAsk get = HAUL__CTL__GET_ASK__INIT;
-    const Haul__Ctl__Done *done;
-    struct haul_client client;
-    struct usage before;
-    struct usage after;
-    int failed;
-
-    /* What is stored already would not be fetched: a storing receiver starts anew each time. */
-    if (loop->conf.stored_sink && run->record.bytes > 0) {
-        node_close(loop, HAUL_PERF_RECEIVER);
-        if (node_open(loop, HAUL_PERF_RECEIVER, error) < 0)
+    for (uint64_t i = 0; i < all; i++) {
+        if (i == all / 2 && all >= LONG_SERIES && iperf_measure(series, error) < 0)
+            return -1;
+        if (run_make(series, nodes, get, series->carriers[i % series->carrier_count], error) < 0)
             return -1;
     }
-    get.what = loop->ticket;
-    get.sink = loop->conf.stored_sink ? HAUL__CTL__SINK__STORE : HAUL__CTL__SINK__DISCARD;
-    get.carrier = (char *)loop->conf.carrier;
-    get.cipher = (char *)loop->conf.cipher;
-    get.unverified = strcmp(loop->conf.hash, "none") == 0;
-    ask.what_case = HAUL__CTL__ASK__WHAT_GET;
-    ask.get = &get;
-    if (usage_ask(&loop->nodes[HAUL_PERF_SENDER], &before, error) < 0 ||
-        ask_done(&loop->nodes[HAUL_PERF_RECEIVER], &ask, &client, &done, error) < 0)
-        return -1;
-    failed = haul_record_parse(done->record, &run->record, error);
-    haul_client_close(&client);
-    if (failed < 0 || usage_ask(&loop->nodes[HAUL_PERF_SENDER], &after, error) < 0)
-        return -1;
-    run->sender_peak_bytes = after.peak;
-    run->sender_cpu = (haul_time)((after.cpu - before.cpu) * 1e9);
-    if (after.lost >= before.lost)
-        run->record.lost_datagrams = after.lost - before.lost;
-    limit_refine(&run->record, &before, &after);
     return 0;
+}
+
+/* --- the series --- */
+
+static int series_prepare(struct haul_perf_series *series, const struct haul_options *options,
+                          uint64_t *runs, struct haul_error *error)
+{
+    bool sized = haul_options_has(options, HAUL_OPTION_SIZE);
+
+    series->options = options;
+    series->bytes = sized ? options->number[HAUL_OPTION_SIZE] : SIZE_DEFAULT;
+    series->carriers[0] = text_of(options, HAUL_OPTION_CARRIER, "udp");
+    series->carriers[1] = "stream";
+    series->carrier_count = haul_options_has(options, HAUL_OPTION_CARRIER) ? 1 : 2;
+    series->verified = !chosen(options, HAUL_OPTION_HASH, "none");
+    *runs = haul_options_has(options, HAUL_OPTION_RUNS)
+                ? options->number[HAUL_OPTION_RUNS]
+                : haul_perf_runs_for(series->bytes, TOTAL_DEFAULT);
+    if (series->bytes == 0 || series->bytes % HAUL_BLOCK_BYTES_MAX != 0)
+        return haul_fail(error, HAUL_E_USAGE, "--size must be whole MiB");
+    if (*runs > HAUL_PERF_RUNS_MAX / series->carrier_count)
+        return haul_fail(error, HAUL_E_USAGE, "at most %zu runs in a series",
+                         HAUL_PERF_RUNS_MAX / series->carrier_count);
+    return 0;
+}
+
+static int series_run(struct haul_perf_series *series, struct haul_perf_nodes *nodes, uint64_t runs,
+                      struct haul_error *error)
+{
+    const struct haul_options *options = series->options;
+    const char *hash = text_of(options, HAUL_OPTION_HASH, "blake3");
+    char ticket[HAUL_TICKET_TEXT_BYTES];
+    struct haul_perf_get get = {
+        .ticket = ticket,
+        .cipher = text_of(options, HAUL_OPTION_CIPHER, ""),
+        .stored = chosen(options, HAUL_OPTION_SINK, "store"),
+        .unverified = !series->verified,
+    };
+
+    if (haul_perf_seed(nodes, series->bytes,
+                       series->verified ? haul_hash_code(hash) : HAUL_HASH_BLAKE3,
+                       chosen(options, HAUL_OPTION_SOURCE, "store"), ticket, error) < 0 ||
+        iperf_measure(series, error) < 0 || runs_make(series, nodes, &get, runs, error) < 0)
+        return -1;
+    return iperf_measure(series, error);
+}
+
+static int series_make(struct haul_perf_series *series, struct haul_error *error)
+{
+    static const char *const settings[] = { "listen.tcp=127.0.0.1:0", "listen.udp=127.0.0.1:0",
+                                            NULL };
+    const struct haul_options *options = series->options;
+    uint64_t copies = (chosen(options, HAUL_OPTION_SOURCE, "store") ? 1u : 0u) +
+                      (chosen(options, HAUL_OPTION_SINK, "store") ? 1u : 0u);
+    struct haul_perf_nodes nodes;
+    uint64_t runs;
+    int failed;
+
+    if (series_prepare(series, options, &runs, error) < 0 ||
+        haul_perf_nodes_open(&nodes, settings, copies * (series->bytes + series->bytes / 8),
+                             error) < 0)
+        return -1;
+    failed = series_run(series, &nodes, runs, error);
+    haul_perf_nodes_close(&nodes);
+    return failed;
+}
+
+int haul_perf_loop(const struct haul_options *options)
+{
+    struct haul_perf_series *series = calloc(1, sizeof *series);
+    struct haul_error error;
+    int failed;
+
+    if (series == NULL) {
+        haul_fail(&error, HAUL_E_SYSTEM, "no memory for a series");
+        return haul_print_error(options, &error);
+    }
+    signals_watch();
+    series->options = options;
+    failed = series_make(series, &error);
+    if (series->run_count > 0)
+        haul_perf_report_end(series);
+    for (size_t i = 0; i < series->run_count; i++)
+        free(series->runs[i].json);
+    free(series);
+    return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;
 }
