@@ -2,7 +2,7 @@
  * ways, every place, every ending. Each test runs on io_uring and on plain system calls. */
 #include "dataplane/dataplane.h"
 
-#include "common/synthetic.h"
+#include "tests/unit/dataplane_pair.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -18,326 +18,11 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define BLOCKS_MAX 256u
-#define EVENTS_MAX 1024u
-#define BLOCK      HAUL_BLOCK_BYTES_MAX
-
-/* A block that a side can serve. */
-struct offered {
-    struct haul_hash hash;
-    struct haul_place place;
-    uint32_t length;
-};
-
-struct side {
-    struct haul_dataplane *plane;
-    struct haul_handoff *handoff;
-    char directory[64];
-    struct haul_addr addr;
-    struct offered offered[BLOCKS_MAX];
-    uint32_t offered_count;
-    struct haul_event done[EVENTS_MAX];
-    uint32_t done_count;
-    uint32_t wanted_count;
-    uint32_t up_count;
-    uint64_t last_id;
-    bool mute; /* wants are not answered, but kept */
-    struct haul_event kept[64];
-    uint32_t kept_count;
-    enum haul_refusal says; /* wants are refused with it, unless zero */
-};
-
-struct pair {
-    struct side a, b;
-};
-
-struct setting {
-    enum haul_net_kind net;
-    enum haul_io_kind io;
-    uint32_t slots;
-    bool synthetic;
-};
-
-static struct setting setting; /* of the tests that run now */
-
-static haul_time clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
-
-/* --- sides --- */
-
-static void side_open(struct side *side)
-{
-    struct haul_dataplane_conf conf = {
-        .bind = { .family = 4, .ip = { 127, 0, 0, 1 } },
-        .net_kind = setting.net,
-        .io_kind = setting.io,
-        .store_kind = HAUL_STORE_FILE,
-        .filling_slots = setting.slots,
-        .serving_slots = setting.slots,
-        .control_slots = 4,
-        .receive_buffer_bytes = 8u << 20,
-        .aead = "auto",
-        .cpu = -1,
-        .synthetic = setting.synthetic,
-    };
-    struct haul_dataplane_facts facts;
-    struct haul_error error = { 0 };
-
-    memset(side, 0, sizeof *side);
-    snprintf(side->directory, sizeof side->directory, "/tmp/haul-test-dataplane-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(side->directory));
-    conf.store_directory = side->directory;
-    if (haul_dataplane_open(&side->plane, &conf, &error) < 0)
-        fprintf(stderr, "open: %s\n", error.text);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(side->plane);
-    side->handoff = haul_dataplane_handoff(side->plane);
-    haul_dataplane_facts(side->plane, &facts);
-    side->addr = facts.net.local;
-}
-
-static void directory_remove(const char *directory)
-{
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    CU_ASSERT_EQUAL(system(command), 0);
-}
-
-static void side_close(struct side *side)
-{
-    haul_dataplane_close(side->plane);
-    directory_remove(side->directory);
-}
-
-static uint64_t side_order(struct side *side, struct haul_order order)
-{
-    if (order.kind != HAUL_ORDER_SERVE && order.kind != HAUL_ORDER_REFUSE)
-        order.id = ++side->last_id;
-    CU_ASSERT_TRUE_FATAL(haul_handoff_order(side->handoff, &order));
-    return order.id;
-}
-
-static void side_answer(struct side *side, const struct haul_event *wanted)
-{
-    struct haul_order order = { .kind = HAUL_ORDER_REFUSE,
-                                .flow = wanted->flow,
-                                .id = wanted->id,
-                                .reason =
-                                    (uint8_t)(side->says != 0 ? side->says : HAUL_REFUSAL_UNKNOWN),
-                                .retry_ms = 77,
-                                .hash = wanted->hash };
-
-    side->wanted_count++;
-    if (side->mute) {
-        if (side->kept_count < HAUL_COUNT_OF(side->kept))
-            side->kept[side->kept_count++] = *wanted;
-        return;
-    }
-    for (uint32_t i = 0; i < side->offered_count && side->says == 0; i++) {
-        if (!haul_hash_equal(&side->offered[i].hash, &wanted->hash))
-            continue;
-        order.kind = HAUL_ORDER_SERVE;
-        order.place = side->offered[i].place;
-        order.length = side->offered[i].length;
-        break;
-    }
-    side_order(side, order);
-}
-
-static bool side_drain(struct side *side)
-{
-    struct haul_event event;
-    bool any = false;
-
-    while (haul_handoff_next_event(side->handoff, &event)) {
-        any = true;
-        if (event.kind == HAUL_EVENT_WANTED)
-            side_answer(side, &event);
-        else if (event.kind == HAUL_EVENT_UP)
-            side->up_count++;
-        else if (event.order != HAUL_ORDER_SERVE && event.order != HAUL_ORDER_REFUSE &&
-                 side->done_count < EVENTS_MAX)
-            side->done[side->done_count++] = event;
-    }
-    return any;
-}
-
-static const struct haul_event *side_done(const struct side *side, uint64_t id)
-{
-    for (uint32_t i = 0; i < side->done_count; i++) {
-        if (side->done[i].id == id)
-            return &side->done[i];
-    }
-    return NULL;
-}
-
-/* One turn of both control planes. */
-static void pair_turn(struct pair *pair)
-{
-    struct pollfd fds[2] = { { .fd = pair->a.handoff->events_fd, .events = POLLIN },
-                             { .fd = pair->b.handoff->events_fd, .events = POLLIN } };
-    bool any = side_drain(&pair->a);
-
-    any |= side_drain(&pair->b);
-    if (!any)
-        poll(fds, 2, 20);
-}
-
-/* Runs both control planes until `count` orders of `side` are done. */
-static bool pair_run(struct pair *pair, struct side *side, uint32_t count)
-{
-    haul_time limit = clock_now() + 20 * HAUL_SECOND;
-
-    while (side->done_count < count && clock_now() < limit)
-        pair_turn(pair);
-    return side->done_count >= count;
-}
-
-/* --- pairs --- */
-
-/* The two ends of one association, without addresses. */
-static void grants_make_for(struct haul_grant grants[2], uint32_t wants, uint8_t cipher)
-{
-    static uint32_t last_id = 0x1000;
-    struct haul_grant *a = &grants[0], *b = &grants[1];
-
-    memset(a, 0, sizeof *a);
-    CU_ASSERT_EQUAL(getrandom(a->seal_secret, 32, 0), 32);
-    CU_ASSERT_EQUAL(getrandom(a->open_secret, 32, 0), 32);
-    a->local_id = ++last_id;
-    a->remote_id = ++last_id;
-    a->cipher = cipher;
-    a->asker = true;
-    a->candidate_count = 1;
-    a->wants_max = (uint16_t)wants;
-    a->payload_max = 8192;
-    *b = *a;
-    memcpy(b->seal_secret, a->open_secret, 32);
-    memcpy(b->open_secret, a->seal_secret, 32);
-    b->local_id = a->remote_id;
-    b->remote_id = a->local_id;
-    b->asker = false;
-}
-
-static void grants_make(struct pair *pair, uint32_t flow, uint32_t wants, uint8_t cipher)
-{
-    struct haul_grant grants[2];
-
-    grants_make_for(grants, wants, cipher);
-    grants[0].candidates[0] = pair->b.addr;
-    grants[1].candidates[0] = pair->a.addr;
-    pair->a.handoff->grants[flow] = grants[0];
-    pair->b.handoff->grants[flow] = grants[1];
-}
-
-static void flow_open(struct pair *pair, uint32_t flow, uint32_t wants)
-{
-    grants_make(pair, flow, wants, HAUL_CIPHER_AES_128_GCM);
-    side_order(&pair->b, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = flow });
-    side_order(&pair->a, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = flow });
-}
-
-static struct pair *pair_open(void)
-{
-    struct pair *pair = calloc(1, sizeof *pair);
-
-    side_open(&pair->a);
-    side_open(&pair->b);
-    return pair;
-}
-
-static void pair_close(struct pair *pair)
-{
-    side_close(&pair->a);
-    side_close(&pair->b);
-    free(pair);
-}
-
-/* A generated block that `side` serves; returns its hash. */
-static struct haul_hash offer_synthetic(struct side *side, uint64_t number, uint32_t length)
-{
-    struct offered *offered = &side->offered[side->offered_count++];
-    uint8_t *block = malloc(BLOCK);
-
-    haul_synthetic_fill(block, length, number);
-    haul_hash_of(HAUL_HASH_BLAKE3, block, length, &offered->hash);
-    free(block);
-    offered->place = (struct haul_place){ .kind = HAUL_PLACE_SYNTHETIC, .at = number };
-    offered->length = length;
-    return offered->hash;
-}
-
-/* Writes a generated block through a control slot into the store of `side`, which then serves it.
- */
-static struct haul_hash offer_stored(struct pair *pair, struct side *side, uint64_t number,
-                                     uint32_t length)
-{
-    struct haul_hash hash = offer_synthetic(side, number, length);
-    struct haul_order order = { .kind = HAUL_ORDER_WRITE,
-                                .slot = 1,
-                                .length = length,
-                                .hash = hash,
-                                .place = { .kind = HAUL_PLACE_STORE } };
-
-    side->offered[side->offered_count - 1].place = order.place;
-    haul_synthetic_fill(side->handoff->slots + BLOCK, length, number);
-    side_order(side, order);
-    CU_ASSERT_TRUE(pair_run(pair, side, side->done_count + 1));
-    CU_ASSERT_EQUAL(side->done[side->done_count - 1].status, HAUL_STATUS_DONE);
-    return hash;
-}
-
-static uint64_t fetch(struct side *side, uint32_t flow, struct haul_hash hash, uint32_t length,
-                      struct haul_place place)
-{
-    struct haul_order order = {
-        .kind = HAUL_ORDER_FETCH, .flow = flow, .length = length, .place = place, .hash = hash
-    };
-
-    return side_order(side, order);
-}
-
-static const struct haul_place discard = { .kind = HAUL_PLACE_DISCARD };
-static const struct haul_place store = { .kind = HAUL_PLACE_STORE };
-
-static void check_status(const struct side *side, uint64_t id, enum haul_status status)
-{
-    const struct haul_event *event = side_done(side, id);
-
-    CU_ASSERT_PTR_NOT_NULL(event);
-    if (event != NULL && event->status != (uint16_t)status)
-        fprintf(stderr, "order %llu: status %u, not %u\n", (unsigned long long)id, event->status,
-                (unsigned)status);
-    CU_ASSERT_TRUE(event != NULL && event->status == (uint16_t)status);
-}
-
-/* Reads a block from the store of `side` and compares it with a generated one. */
-static void check_stored(struct pair *pair, struct side *side, struct haul_hash hash,
-                         uint64_t number, uint32_t length)
-{
-    struct haul_order order = { .kind = HAUL_ORDER_READ, .slot = 2, .hash = hash, .place = store };
-    uint8_t *block = malloc(BLOCK);
-    uint64_t id = side_order(side, order);
-
-    CU_ASSERT_TRUE(pair_run(pair, side, side->done_count + 1));
-    check_status(side, id, HAUL_STATUS_DONE);
-    CU_ASSERT_TRUE(side_done(side, id) != NULL && side_done(side, id)->length == length);
-    haul_synthetic_fill(block, length, number);
-    CU_ASSERT_EQUAL(memcmp(side->handoff->slots + 2 * BLOCK, block, length), 0);
-    free(block);
-}
-
 /* --- promises --- */
 
 static void blocks_pass_both_ways_at_once_to_every_place(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct haul_hash forth[20], back[20];
     uint64_t ids[2][20];
     FILE *file = tmpfile();
@@ -364,8 +49,8 @@ static void blocks_pass_both_ways_at_once_to_every_place(void)
             fetch(&pair->b, 3, back[i], i % 7 == 6 ? 4321 : BLOCK,
                   i == 5 ? (struct haul_place){ .kind = HAUL_PLACE_SLOT, .index = 3 } : store);
     }
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, stored + 20));
-    CU_ASSERT_TRUE(pair_run(pair, &pair->b, 20));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, stored + 20));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->b, 20));
     CU_ASSERT_TRUE(pair->a.up_count == 1 && pair->b.up_count == 1);
     for (uint32_t i = 0; i < 20; i++) {
         check_status(&pair->a, ids[0][i], HAUL_STATUS_DONE);
@@ -388,12 +73,12 @@ static void blocks_pass_both_ways_at_once_to_every_place(void)
     fclose(file);
     free(block);
     free(seen);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void wrong_bytes_are_named_and_not_stored(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct haul_hash wrong = offer_synthetic(&pair->b, 1, BLOCK);
     struct haul_hash good = offer_synthetic(&pair->b, 2, BLOCK);
     uint64_t ids[3];
@@ -402,45 +87,45 @@ static void wrong_bytes_are_named_and_not_stored(void)
     flow_open(pair, 0, 8);
     ids[0] = fetch(&pair->a, 0, wrong, BLOCK, store);
     ids[1] = fetch(&pair->a, 0, good, BLOCK, store);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 2));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 2));
     check_status(&pair->a, ids[0], HAUL_STATUS_WRONG);
     check_status(&pair->a, ids[1], HAUL_STATUS_DONE);
     CU_ASSERT_TRUE(side_done(&pair->a, ids[0]) != NULL && side_done(&pair->a, ids[0])->flow == 0);
     ids[2] = side_order(
         &pair->a,
         (struct haul_order){ .kind = HAUL_ORDER_READ, .slot = 2, .hash = wrong, .place = store });
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 3));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 3));
     check_status(&pair->a, ids[2], HAUL_STATUS_MISSING);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void a_refusal_reaches_the_asker_with_its_reason(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct haul_hash hash = offer_synthetic(&pair->b, 1, BLOCK), missing;
     uint64_t id;
 
     flow_open(pair, 0, 8);
     haul_hash_of(HAUL_HASH_BLAKE3, "x", 1, &missing);
     id = fetch(&pair->a, 0, missing, 0, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 1));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 1));
     check_status(&pair->a, id, HAUL_STATUS_REFUSED_UNKNOWN);
     pair->b.says = HAUL_REFUSAL_BUSY;
     id = fetch(&pair->a, 0, hash, 0, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 2));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 2));
     check_status(&pair->a, id, HAUL_STATUS_REFUSED_BUSY);
     CU_ASSERT_TRUE(side_done(&pair->a, id) != NULL && side_done(&pair->a, id)->at == 77);
     pair->b.says = 0;
     pair->b.offered[0].place = store; /* where it is not */
     id = fetch(&pair->a, 0, hash, 0, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 3));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 3));
     check_status(&pair->a, id, HAUL_STATUS_REFUSED_UNKNOWN);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void a_cancelled_fetch_ends_withdrawn_and_frees_its_slot(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     uint32_t count = 2 * setting.slots;
     haul_time limit = clock_now() + 5 * HAUL_SECOND;
     struct haul_hash hashes[64];
@@ -453,32 +138,32 @@ static void a_cancelled_fetch_ends_withdrawn_and_frees_its_slot(void)
         ids[i] = fetch(&pair->a, 0, hashes[i], BLOCK, discard);
     }
     while (pair->b.wanted_count == 0 && clock_now() < limit)
-        pair_turn(pair);
+        planes_turn(pair);
     for (uint32_t i = 0; i < count; i++)
         side_order(&pair->a, (struct haul_order){ .kind = HAUL_ORDER_CANCEL, .target = ids[i] });
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 2 * count));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 2 * count));
     for (uint32_t i = 0; i < count; i++)
         check_status(&pair->a, ids[i], HAUL_STATUS_WITHDRAWN);
     pair->b.mute = false;
     ids[0] = fetch(&pair->a, 0, hashes[0], BLOCK, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 2 * count + 1));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 2 * count + 1));
     check_status(&pair->a, ids[0], HAUL_STATUS_DONE);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void closing_in_the_middle_ends_every_order_once(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     uint64_t ids[100], close_id;
     uint32_t ended = 0;
 
     flow_open(pair, 1, 8);
     for (uint32_t i = 0; i < 100; i++)
         ids[i] = fetch(&pair->a, 1, offer_synthetic(&pair->b, i, BLOCK), BLOCK, store);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 5));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 5));
     close_id = side_order(&pair->a, (struct haul_order){ .kind = HAUL_ORDER_CLOSE, .flow = 1 });
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 102));
-    CU_ASSERT_TRUE(pair_run(pair, &pair->b, 1));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 102));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->b, 1));
     for (uint32_t i = 0; i < 100; i++) {
         const struct haul_event *event = side_done(&pair->a, ids[i]);
 
@@ -494,9 +179,9 @@ static void closing_in_the_middle_ends_every_order_once(void)
     CU_ASSERT_EQUAL(pair->a.done_count, 102);
     flow_open(pair, 1, 8); /* the same place again */
     ids[0] = fetch(&pair->a, 1, pair->b.offered[99].hash, BLOCK, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 103));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 103));
     check_status(&pair->a, ids[0], HAUL_STATUS_DONE);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 /* Every slot comes back. */
@@ -514,7 +199,7 @@ static void check_free(struct side *side, haul_time limit)
 
 static void more_orders_than_slots_wait_their_turn(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     uint32_t count = 4 * setting.slots;
     struct haul_dataplane_facts facts;
     haul_time limit = clock_now() + 30 * HAUL_SECOND;
@@ -528,7 +213,7 @@ static void more_orders_than_slots_wait_their_turn(void)
         for (uint32_t flow = 0; flow < 3; flow++)
             ids[flow][i] = fetch(&pair->a, flow, hash, BLOCK, discard);
     }
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 3 * count));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 3 * count));
     for (uint32_t i = 0; i < count; i++) {
         for (uint32_t flow = 0; flow < 3; flow++)
             check_status(&pair->a, ids[flow][i], HAUL_STATUS_DONE);
@@ -537,7 +222,7 @@ static void more_orders_than_slots_wait_their_turn(void)
     check_free(&pair->a, limit);
     haul_dataplane_facts(pair->a.plane, &facts);
     CU_ASSERT_EQUAL(facts.worker.fetched_bytes, (uint64_t)3 * count * BLOCK);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 /* The other process of the next promise: asks for all it may, and is then stopped where it stands.
@@ -563,7 +248,7 @@ static void silent_asker(int channel, const struct haul_addr *peer, const struct
 
 static void slots_come_back_from_a_peer_that_fell_silent(void)
 {
-    struct pair *pair = calloc(1, sizeof *pair);
+    struct planes *pair = calloc(1, sizeof *pair);
     struct haul_dataplane_facts facts;
     struct haul_grant grants[2];
     struct haul_hash hash;
@@ -597,7 +282,7 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
     pair->b.handoff->grants[5] = grants[1];
     side_order(&pair->b, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = 5 });
     while (pair->b.kept_count < setting.slots && clock_now() < limit)
-        pair_turn(pair);
+        planes_turn(pair);
     CU_ASSERT_EQUAL(pair->b.kept_count, setting.slots);
     kill(child, SIGSTOP);
     CU_ASSERT_EQUAL(waitpid(child, NULL, WUNTRACED), child); /* until all of it has stopped */
@@ -606,7 +291,7 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
         side_answer(&pair->b, &pair->b.kept[i]);
     flow_open(pair, 0, 8);
     id = fetch(&pair->a, 0, hash, BLOCK, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 1));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 1));
     check_status(&pair->a, id, HAUL_STATUS_DONE);
     haul_dataplane_facts(pair->b.plane, &facts);
     CU_ASSERT_TRUE(facts.worker.reclaimed_slots > 0);
@@ -616,13 +301,13 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
         close(channel[i]);
         close(address[i]);
     }
-    pair_close(pair);
+    planes_close(pair);
     directory_remove(directory);
 }
 
 static void to_an_unknown_receiver_id_there_is_silence(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     int stranger = socket(AF_INET, SOCK_DGRAM, 0);
     struct sockaddr_in to = { .sin_family = AF_INET,
                               .sin_port = htons(pair->a.addr.port),
@@ -644,12 +329,12 @@ static void to_an_unknown_receiver_id_there_is_silence(void)
     CU_ASSERT_EQUAL(poll(&answer, 1, 20), 0);
     CU_ASSERT_EQUAL(facts.net_counters.tx_datagrams, 0);
     close(stranger);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void blocks_move_between_control_slots_store_and_files(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct side *side = &pair->a;
     struct haul_hash hash = offer_stored(pair, side, 5, 54321), missing;
     FILE *file = tmpfile();
@@ -664,7 +349,7 @@ static void blocks_move_between_control_slots_store_and_files(void)
         side,
         (struct haul_order){
             .kind = HAUL_ORDER_WRITE, .slot = 1, .length = 54321, .hash = hash, .place = place });
-    CU_ASSERT_TRUE(pair_run(pair, side, 3));
+    CU_ASSERT_TRUE(planes_run(pair, side, 3));
     memset(slots, 0, BLOCK);
     ids[1] = side_order(
         side,
@@ -678,19 +363,19 @@ static void blocks_move_between_control_slots_store_and_files(void)
     ids[5] = side_order(
         side,
         (struct haul_order){ .kind = HAUL_ORDER_READ, .slot = 99, .hash = hash, .place = store });
-    CU_ASSERT_TRUE(pair_run(pair, side, 8));
+    CU_ASSERT_TRUE(planes_run(pair, side, 8));
     for (uint32_t i = 0; i < 4; i++)
         check_status(side, ids[i], HAUL_STATUS_DONE);
     check_status(side, ids[4], HAUL_STATUS_MISSING);
     check_status(side, ids[5], HAUL_STATUS_LIMIT);
     CU_ASSERT_EQUAL(memcmp(slots, slots + BLOCK, 54321), 0);
     fclose(file);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void a_grant_that_cannot_be_honoured_is_refused(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct haul_order open = { .kind = HAUL_ORDER_OPEN };
     uint64_t ids[5];
     struct haul_hash hash;
@@ -708,26 +393,26 @@ static void a_grant_that_cannot_be_honoured_is_refused(void)
     open.flow = 3;
     grants_make(pair, 3, 8, 200);
     ids[3] = side_order(&pair->a, open);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 4));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 4));
     for (uint32_t i = 0; i < 4; i++)
         check_status(&pair->a, ids[i], HAUL_STATUS_LIMIT);
     CU_ASSERT_EQUAL(pair->a.handoff->grants[3].local_id, 0); /* wiped all the same */
     haul_hash_of(HAUL_HASH_BLAKE3, "z", 1, &hash);
     ids[4] = fetch(&pair->a, 3, hash, 1, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 5));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 5));
     check_status(&pair->a, ids[4], HAUL_STATUS_FLOW_ENDED);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void an_idle_worker_uses_no_processor_time(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct haul_dataplane_facts before, after;
     uint64_t id;
 
     flow_open(pair, 0, 8);
     id = fetch(&pair->a, 0, offer_synthetic(&pair->b, 1, BLOCK), BLOCK, discard);
-    CU_ASSERT_TRUE(pair_run(pair, &pair->a, 1));
+    CU_ASSERT_TRUE(planes_run(pair, &pair->a, 1));
     check_status(&pair->a, id, HAUL_STATUS_DONE);
     poll(NULL, 0, 500); /* acknowledgements and searches come to rest */
     haul_dataplane_facts(pair->a.plane, &before);
@@ -735,12 +420,12 @@ static void an_idle_worker_uses_no_processor_time(void)
     haul_dataplane_facts(pair->a.plane, &after);
     CU_ASSERT_TRUE(after.worker_cpu_ns - before.worker_cpu_ns < 25 * HAUL_MILLISECOND);
     CU_ASSERT_TRUE(after.worker.turns - before.worker.turns < 200);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static void facts_say_what_is_in_use(void)
 {
-    struct pair *pair = pair_open();
+    struct planes *pair = planes_open();
     struct haul_dataplane_facts facts;
     uint8_t ciphers[4];
     bool uring = setting.net == HAUL_NET_URING;
@@ -753,7 +438,7 @@ static void facts_say_what_is_in_use(void)
     CU_ASSERT_TRUE(facts.arena_bytes >= (2 * setting.slots + 4) * (uint64_t)BLOCK);
     CU_ASSERT_EQUAL(haul_dataplane_ciphers(pair->a.plane, ciphers, 4), 2);
     CU_ASSERT_EQUAL(haul_dataplane_ciphers(pair->a.plane, ciphers, 1), 1);
-    pair_close(pair);
+    planes_close(pair);
 }
 
 static const struct unit_test promises[] = {
