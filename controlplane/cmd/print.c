@@ -22,6 +22,23 @@ void haul_print_json(json_t *object)
     json_decref(object);
 }
 
+/* A text may quote a name that is not UTF-8, which JSON could not hold. */
+static json_t *text_json(const char *text)
+{
+    char *escaped = NULL;
+    size_t bytes = 0;
+    FILE *stream = open_memstream(&escaped, &bytes);
+    json_t *value;
+
+    if (stream == NULL)
+        return json_null();
+    haul_print_escaped(text, stream);
+    fclose(stream);
+    value = json_stringn(escaped, bytes);
+    free(escaped);
+    return value;
+}
+
 int haul_print_error(const struct haul_options *options, const struct haul_error *error)
 {
     bool fancy = haul_print_fancy(stderr);
@@ -31,7 +48,7 @@ int haul_print_error(const struct haul_options *options, const struct haul_error
 
         json_object_set_new(object, "event", json_string("error"));
         json_object_set_new(object, "code", json_string(haul_error_name(error->code)));
-        json_object_set_new(object, "text", json_string(error->text));
+        json_object_set_new(object, "text", text_json(error->text));
         json_object_set_new(object, "next", json_string(haul_error_next(error->code)));
         haul_print_json(object);
     } else {

@@ -25,6 +25,9 @@ import time
 import traceback
 
 HAUL = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
+# Small programs beside this file; the build hands in their places.
+PLANT_BLOCK = os.environ.get("PLANT_BLOCK", "")
+WITHOUT_IO_URING = os.environ.get("WITHOUT_IO_URING", "")
 DEADLINE = float(os.environ.get("HAUL_TEST_DEADLINE", "30"))  # seconds any one wait may take
 # Small arenas, so that many tests run at once; loopback alone, so that nobody else can be met.
 SETTINGS = {
@@ -131,12 +134,15 @@ class Node:
         self.process = None
         self.start(wait)
 
+    @property
+    def log_path(self):
+        return self.bench.path(f"{self.name}.log")
+
     def start(self, wait=True):
         args = [*self.launcher, HAUL, "node", "--home", self.home, *self.options]
         for key, value in self.settings.items():
             if value is not None:
                 args += ["--set", f"{key}={value}"]
-        self.log_path = self.bench.path(f"{self.name}.log")
         with open(self.log_path, "ab") as log:
             self.process = self.bench.popen(args, stdout=subprocess.PIPE, stderr=log)
         self.ready = ""
@@ -167,6 +173,8 @@ class Node:
         return int(self.status()["net"]["address"].rsplit(":", 1)[1])
 
     def log(self):
+        if not os.path.exists(self.log_path):
+            return ""
         with open(self.log_path, "rb") as log:
             return log.read().decode(errors="replace")
 

@@ -2,9 +2,8 @@
 """What goes in comes out: trees of every kind over every carrier."""
 import os
 import stat
-import subprocess
 
-from nodes import Done, case, contains, describe, equal, leftovers, main, same, wait_for
+from nodes import case, contains, equal, leftovers, main, same, wait_for
 
 MIB = 1 << 20
 

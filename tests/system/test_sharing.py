@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Who may have what: stored is private, shared is shared, and nobody learns the difference."""
+import shutil
+
+from nodes import case, equal, main, same
+
+# The CID of a block that nobody has.
+NOBODY = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
+
+
+def refusal(node, bench, what, carrier):
+    """What a refused asker is told, without what differs from one CID to the next."""
+    error = node.get(what, "-o", bench.path("got"), "--carrier", carrier, "--timeout", "20s")
+    error.fails("cid-unknown")
+    equal(node.json("ls").ok().objects, [], "what a refused get leaves in the store")
+    return error.object["text"]
+
+
+def ticket_for(bench, seeder, cid):
+    """A ticket as a peer would write it who merely guesses: made by sharing, then taken back."""
+    ticket = seeder.share(cid)
+    seeder.json("share", cid, "--off").ok()
+    return ticket
+
+
+@case("what is put and not shared is refused on either carrier, exactly as if it did not exist")
+def private(bench):
+    seeder, getter = bench.pair()
+    source = bench.file("file", 3 << 20)
+    cid = seeder.put(source)
+    equal(seeder.json("ls").ok().object["shared_to_all"], False)
+    ticket = ticket_for(bench, seeder, cid)
+    said = {carrier: refusal(getter, bench, ticket, carrier) for carrier in ("udp", "stream", "auto")}
+    # Now a node that has nothing at all answers under the same identity.
+    peer, port = seeder.peer, seeder.tcp_port
+    seeder.stop()
+    for part in ("blocks", "catalog"):
+        shutil.rmtree(bench.path("seeder", part))
+    seeder.settings["listen.tcp"] = f"127.0.0.1:{port}"
+    seeder.start()
+    equal(seeder.peer, peer)
+    equal(seeder.json("ls").ok().objects, [])
+    for carrier, text in said.items():
+        equal(refusal(getter, bench, ticket, carrier), text, f"the refusal over {carrier}")
+
+
+@case("a part of a dataset that is not shared is refused, though another dataset holds it")
+def inner(bench):
+    seeder, getter = bench.pair()
+    bench.file("tree/inner/file", 2 << 20)
+    seeder.share(bench.path("tree"))
+    alone = seeder.put(bench.path("tree/inner"))
+    refusal(getter, bench, ticket_for(bench, seeder, alone), "stream")
+    refusal(getter, bench, ticket_for(bench, seeder, alone), "udp")
+
+
+@case("share --to lets that peer alone have it, and more peers one by one")
+def named(bench):
+    seeder, friend = bench.pair()
+    other = bench.node("other")
+    source = bench.file("file", 2 << 20)
+    cid = seeder.put(source)
+    ticket = seeder.share(cid, "--to", friend.peer)
+    row = seeder.json("ls").ok().object
+    equal((row["shared_to_all"], row["shared_to"]), (False, [friend.peer]))
+    for carrier in ("udp", "stream"):
+        friend.get(ticket, "-o", bench.path(carrier), "--carrier", carrier).ok()
+        same(source, bench.path(carrier))
+        refusal(other, bench, ticket, carrier)
+    seeder.share(cid, "--to", other.peer)
+    other.get(ticket, "-o", bench.path("second")).ok()
+    friend.get(ticket, "-o", bench.path("third")).ok()
+
+
+@case("share --off ends it for everybody, and says so; a later share begins it again")
+def off(bench):
+    seeder, getter = bench.pair()
+    source = bench.file("file", 2 << 20)
+    ticket = seeder.share(source)
+    getter.get(ticket, "-o", bench.path("first")).ok()
+    ended = seeder.json("share", "--off", seeder.json("ls").ok().object["cid"]).ok().object
+    equal(ended["event"], "unshared")
+    for carrier in ("udp", "stream"):
+        refusal(getter, bench, ticket, carrier)
+    seeder.share(ended["cid"])
+    getter.get(ticket, "-o", bench.path("second")).ok()
+    same(source, bench.path("second"))
+
+
+@case("a CID without a ticket is looked for here alone, and nothing is announced")
+def here(bench):
+    seeder, getter = bench.pair()
+    cid = seeder.put(bench.file("file", 1000))
+    seeder.share(cid)
+    getter.get(cid, "-o", bench.path("got")).fails("cid-unknown")
+    getter.get(NOBODY, "-o", bench.path("got")).fails("cid-unknown")
+    seeder.json("share", NOBODY).fails("cid-unknown", NOBODY)
+    equal("connections" in getter.status(), False, "a connection to anybody")
+
+
+if __name__ == "__main__":
+    main()
