@@ -216,6 +216,15 @@ uint32_t haul_orders_slot_take(struct haul_orders *orders)
     return orders->free_count == 0 ? UINT32_MAX : orders->free_slots[--orders->free_count];
 }
 
+uint32_t haul_orders_slot_take_filling(struct haul_orders *orders)
+{
+    uint32_t reserve = (orders->handoff->slot_count + 3) / 4;
+
+    if (orders->handoff->slot_count > 1 && orders->free_count <= reserve)
+        return UINT32_MAX;
+    return haul_orders_slot_take(orders);
+}
+
 void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot)
 {
     haul_assert(slot < orders->handoff->slot_count);

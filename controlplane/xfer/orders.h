@@ -24,6 +24,9 @@ uint64_t haul_orders_submit(struct haul_orders *orders, const struct haul_order 
 
 /* A slot of the control plane (1 MiB), or UINT32_MAX when all are lent. */
 uint32_t haul_orders_slot_take(struct haul_orders *orders);
+/* The same for a slot that waits for a peer's bytes. A quarter of all stays free for whoever serves,
+ * or two nodes that fetch from each other over streams stop for ever. */
+uint32_t haul_orders_slot_take_filling(struct haul_orders *orders);
 void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot);
 uint8_t *haul_orders_slot(struct haul_orders *orders, uint32_t slot);
 

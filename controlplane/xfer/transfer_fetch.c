@@ -42,7 +42,7 @@ static bool slot_take(struct haul_fetch *fetch)
 
     if (transfer->slots_held >= HAUL_FETCH_SLOTS_MAX)
         return false;
-    fetch->slot = haul_orders_slot_take(transfer->parts.orders);
+    fetch->slot = haul_orders_slot_take_filling(transfer->parts.orders);
     if (fetch->slot == HAUL_NO_CONTROL_SLOT)
         return false;
     transfer->slots_held++;
