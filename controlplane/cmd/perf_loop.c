@@ -20,6 +20,7 @@
 #define IPERF_SECONDS  2u
 #define LONG_SERIES    6u /* runs from which on iperf3 is measured in the middle too */
 #define CPU_FULL       0.9
+#define HELD_SHARE     0.3 /* of the time: that was the limit */
 
 volatile sig_atomic_t haul_perf_interrupted;
 
@@ -90,20 +91,40 @@ static int iperf_measure(struct haul_perf_series *series, struct haul_error *err
 
 /* --- runs --- */
 
-/* Sees both sides, which the record of the getter cannot. */
-static void limit_judge(struct haul_perf_run *run, double getter_busiest, double seeder_busiest)
-{
-    if (run->record.limited_by != HAUL_LIMIT_PEER && run->record.limited_by != HAUL_LIMIT_WANTS)
-        return;
-    if (seeder_busiest >= CPU_FULL)
-        run->record.limited_by = HAUL_LIMIT_SENDER_CPU;
-    else if (getter_busiest >= CPU_FULL)
-        run->record.limited_by = HAUL_LIMIT_RECEIVER_CPU;
-}
-
 static double seconds_of(haul_time span)
 {
     return (double)span / (double)HAUL_SECOND;
+}
+
+/* What of a span the flows were held by something; a flow that began meanwhile began at zero. */
+static bool held_by(uint64_t before_ns, uint64_t after_ns, double span)
+{
+    uint64_t held = after_ns >= before_ns ? after_ns - before_ns : after_ns;
+
+    return (double)held / 1e9 > HELD_SHARE * span;
+}
+
+/* Both sides in view, which the record of the getter alone does not have. */
+static void limit_judge(struct haul_perf_run *run, const struct haul_perf_flows flows[2],
+                        double getter_busiest, double seeder_busiest)
+{
+    double moving = seconds_of(run->record.t100 - run->record.ttfb);
+    enum haul_limit *limit = &run->record.limited_by;
+
+    if (*limit == HAUL_LIMIT_DISK || *limit == HAUL_LIMIT_NONE)
+        return;
+    if (getter_busiest >= CPU_FULL && getter_busiest >= seeder_busiest)
+        *limit = HAUL_LIMIT_RECEIVER_CPU;
+    else if (seeder_busiest >= CPU_FULL)
+        *limit = HAUL_LIMIT_SENDER_CPU;
+    else if (haul_record_carrier(&run->record) != HAUL_CARRIER_UDP)
+        return;
+    else if (held_by(flows[0].limited_window_ns, flows[1].limited_window_ns, moving))
+        *limit = HAUL_LIMIT_WINDOW;
+    else if (held_by(flows[0].limited_pace_ns, flows[1].limited_pace_ns, moving))
+        *limit = HAUL_LIMIT_LINK;
+    else if (held_by(flows[0].limited_wants_ns, flows[1].limited_wants_ns, moving))
+        *limit = HAUL_LIMIT_WANTS;
 }
 
 static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
@@ -111,8 +132,11 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
                     struct haul_error *error)
 {
     struct haul_perf_usage before[2], after[2];
+    struct haul_perf_flows flows[2];
     haul_time busy, ours;
 
+    if (haul_perf_flows(&nodes->seeder, &flows[0], error) < 0)
+        return -1;
     placement_take(&run->before);
     haul_perf_usage(nodes->getter.pid, &before[0]);
     haul_perf_usage(nodes->seeder.pid, &before[1]);
@@ -125,7 +149,8 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
     run->getter_peak_bytes = haul_perf_peak_bytes(nodes->getter.pid);
     run->seeder_peak_bytes = haul_perf_peak_bytes(nodes->seeder.pid);
     placement_take(&run->after);
-    if (haul_record_parse(run->json, &run->record, error) < 0)
+    if (haul_record_parse(run->json, &run->record, error) < 0 ||
+        haul_perf_flows(&nodes->seeder, &flows[1], error) < 0)
         return -1;
     if (series->verified && !run->record.verified)
         return haul_fail(error, HAUL_E_BLOCK_WRONG, "the record of the transfer is not verified");
@@ -137,7 +162,9 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
     run->other_cpu_seconds = seconds_of(haul_time_since(ours, busy));
     run->record.core_to_core_ns = run->before.round_trip_ns;
     run->kept = haul_perf_placement_held(&run->before, &run->after);
-    limit_judge(run, haul_perf_busiest(&before[0], &after[0]),
+    if (haul_record_carrier(&run->record) == HAUL_CARRIER_UDP)
+        run->record.lost_datagrams = flows[1].lost_datagrams; /* the sender knows */
+    limit_judge(run, flows, haul_perf_busiest(&before[0], &after[0]),
                 haul_perf_busiest(&before[1], &after[1]));
     return 0;
 }

@@ -307,6 +307,50 @@ int haul_perf_seed(struct haul_perf_nodes *nodes, uint64_t bytes, uint8_t hash, 
     return failed;
 }
 
+static void fact_take(const Haul__Ctl__Fact *fact, struct haul_perf_flows *flows)
+{
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } numbers[] = {
+        { "limited_window_ns", &flows->limited_window_ns },
+        { "limited_pace_ns", &flows->limited_pace_ns },
+        { "limited_wants_ns", &flows->limited_wants_ns },
+        { "lost_datagrams", &flows->lost_datagrams },
+    };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(numbers); i++) {
+        if (strcmp(fact->name, numbers[i].name) == 0)
+            *numbers[i].value += fact->number;
+    }
+}
+
+int haul_perf_flows(const struct haul_perf_node *node, struct haul_perf_flows *flows,
+                    struct haul_error *error)
+{
+    Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
+    Haul__Ctl__Empty empty = HAUL__CTL__EMPTY__INIT;
+    const Haul__Ctl__Answer *answer;
+    struct haul_client client;
+    int got;
+
+    *flows = (struct haul_perf_flows){ 0 };
+    ask.what_case = HAUL__CTL__ASK__WHAT_STATUS;
+    ask.status = &empty;
+    if (client_open(node, &client, error) < 0)
+        return -1;
+    got = haul_client_ask(&client, &ask, error);
+    while (got == 0) {
+        got = haul_client_next(&client, -1, &answer, error);
+        if (got <= 0 || answer->what_case != HAUL__CTL__ANSWER__WHAT_FACT)
+            break;
+        fact_take(answer->fact, flows);
+        got = 0;
+    }
+    haul_client_close(&client);
+    return got < 0 ? -1 : 0;
+}
+
 int haul_perf_get(struct haul_perf_nodes *nodes, const struct haul_perf_get *get, char **record,
                   struct haul_error *error)
 {

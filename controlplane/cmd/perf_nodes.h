@@ -37,6 +37,16 @@ HAUL_MUST_USE int haul_perf_seed(struct haul_perf_nodes *nodes, uint64_t bytes, 
                                  bool stored, char ticket[HAUL_TICKET_TEXT_BYTES],
                                  struct haul_error *error);
 
+/* What a node's flows say of themselves, all together, since the newest began (common/handoff.h).
+ */
+struct haul_perf_flows {
+    uint64_t limited_window_ns, limited_pace_ns, limited_wants_ns;
+    uint64_t lost_datagrams;
+};
+
+HAUL_MUST_USE int haul_perf_flows(const struct haul_perf_node *node, struct haul_perf_flows *flows,
+                                  struct haul_error *error);
+
 struct haul_perf_get {
     const char *ticket;
     const char *carrier;

@@ -34,6 +34,8 @@ static void run_json(const struct haul_perf_run *run)
     json_t *object = json_loads(run->json, 0, NULL);
 
     json_object_set_new(object, "limited_by", json_string(haul_limit_name(run->record.limited_by)));
+    json_object_set_new(object, "lost_datagrams",
+                        json_integer((json_int_t)run->record.lost_datagrams));
     json_object_set_new(object, "run", json_integer(run->number));
     json_object_set_new(object, "kept", json_boolean(run->kept));
     json_object_set_new(object, "core_to_core_ns", json_real(run->before.round_trip_ns));
