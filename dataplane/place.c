@@ -97,7 +97,8 @@ static void synthetic_read(struct haul_worker *worker, struct haul_job *job)
     uint32_t bytes = job->order.length != 0 ? job->order.length : HAUL_BLOCK_BYTES_MAX;
     bool whole = bytes == HAUL_BLOCK_BYTES_MAX;
 
-    if (whole && job->slot != HAUL_NO_SLOT && worker->generated[job->slot])
+    if (whole && (job->slot != HAUL_NO_SLOT ? worker->generated[job->slot]
+                                            : (job->order.place.flags & HAUL_PLACE_STAMP) != 0))
         haul_synthetic_stamp(job->memory, bytes, job->order.place.at);
     else
         haul_synthetic_fill(job->memory, bytes, job->order.place.at);

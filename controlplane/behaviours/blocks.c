@@ -149,7 +149,7 @@ static bool send_answer(struct blocks_answer *answer)
     }
     if (answer->count > 0) {
         uint32_t done = answer->sent - HAUL_BLOCKS_ANSWER_BYTES;
-        const uint8_t *slot = haul_orders_slot(answer->blocks->orders, answer->slot);
+        const uint8_t *slot = haul_orders_slot_view(answer->blocks->orders, answer->slot);
 
         answer->sent += (uint32_t)haul_stream_write(answer->stream, slot + answer->offset + done,
                                                     answer->count - done);

@@ -121,7 +121,7 @@ struct haul_conn {
     bool dialer, proving, muxed; /* noise has begun; streams may be written */
     bool opened_told, failed_told;
     haul_time now, born, proven_at, moved_at, streams_deadline;
-    uint16_t negotiating, telling, tell_at;
+    uint16_t negotiating, telling, expiring, tell_at; /* expiring: of those that are told of */
 
     uint8_t *in, *out;
     size_t in_bytes, in_at, in_end;

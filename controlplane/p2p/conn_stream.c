@@ -13,6 +13,8 @@ void haul_conn_tell(struct haul_conn *conn, struct haul_conn_stream *stream, uns
 {
     if (stream->tell == 0)
         conn->telling++;
+    if ((what & ~(unsigned)stream->tell & TELL_EXPIRED) != 0)
+        conn->expiring++;
     stream->tell = (uint8_t)(stream->tell | what);
 }
 
@@ -20,6 +22,8 @@ static void tell_nothing(struct haul_conn *conn, struct haul_conn_stream *stream
 {
     if (stream->tell != 0)
         conn->telling--;
+    if ((stream->tell & TELL_EXPIRED) != 0)
+        conn->expiring--;
     stream->tell = 0;
 }
 
@@ -211,11 +215,14 @@ static bool on_muxer(struct haul_conn *conn, const struct haul_yamux_event *muxe
 /* --- events --- */
 
 /* What streams have waited to be told, in turn. Room for writers is told of while there is some, so
- * the first to be told cannot keep it all from the others for ever. */
+ * the first to be told cannot keep it all from the others for ever. While a writer waits for room
+ * this is asked after every message, so it looks at the streams only when one can be told. */
 static bool next_told(struct haul_conn *conn, struct haul_conn_event *event)
 {
     bool room = conn->telling > 0 && haul_conn_out_room(conn) >= conn->out_bytes / 4;
 
+    if (!room && conn->expiring == 0)
+        return false;
     for (size_t i = 0; conn->telling > 0 && i < conn->stream_count; i++) {
         struct haul_conn_stream *stream = &conn->streams[conn->tell_at];
 

@@ -40,6 +40,7 @@ struct haul_orders {
     struct wait *waiting; /* called at the end of the turn */
     struct wait *calling; /* being called now */
     uint32_t *free_slots;
+    bool *generated; /* one a slot: it holds a whole generated block that nobody may have changed */
     uint32_t free_count;
 };
 
@@ -154,9 +155,11 @@ int haul_orders_open(struct haul_orders **orders, struct haul_loop *loop,
         made->pending[i].next = (uint16_t)(i + 1);
     made->pending[HAUL_ORDERS_MAX - 1].next = NOBODY;
     made->free_slots = calloc(handoff->slot_count + 1, sizeof *made->free_slots);
+    made->generated = calloc(handoff->slot_count + 1, sizeof *made->generated);
     made->room = haul_loop_timer(loop, room_due, made);
     made->watch = haul_loop_watch(loop, handoff->events_fd, HAUL_LOOP_READ, events_ready, made);
-    if (made->free_slots == NULL || made->room == NULL || made->watch == NULL) {
+    if (made->free_slots == NULL || made->generated == NULL || made->room == NULL ||
+        made->watch == NULL) {
         haul_orders_close(made);
         return haul_fail(error, HAUL_E_SYSTEM, "cannot watch the events of the data plane");
     }
@@ -184,7 +187,27 @@ void haul_orders_close(struct haul_orders *orders)
     haul_loop_timer_free(orders->room);
     waits_free(orders->waiting);
     free(orders->free_slots);
+    free(orders->generated);
     free(orders);
+}
+
+/* Keeps account of which slots hold generated blocks: the next one needs only its stamps there. */
+static void slot_account(struct haul_orders *orders, struct haul_order *order)
+{
+    bool *generated;
+
+    if (order->kind == HAUL_ORDER_FETCH && order->place.kind == HAUL_PLACE_SLOT)
+        orders->generated[order->place.index] = false;
+    if (order->kind != HAUL_ORDER_READ && order->kind != HAUL_ORDER_WRITE)
+        return;
+    generated = &orders->generated[order->slot];
+    if (order->kind == HAUL_ORDER_WRITE || order->place.kind != HAUL_PLACE_SYNTHETIC) {
+        *generated = false;
+        return;
+    }
+    if (*generated)
+        order->place.flags |= HAUL_PLACE_STAMP;
+    *generated = order->length == 0 || order->length == HAUL_BLOCK_BYTES_MAX;
 }
 
 uint64_t haul_orders_submit(struct haul_orders *orders, const struct haul_order *order,
@@ -207,6 +230,7 @@ uint64_t haul_orders_submit(struct haul_orders *orders, const struct haul_order 
         .id = given.id, .done = done, .context = context, .next = *bucket, .theirs = theirs
     };
     *bucket = at;
+    slot_account(orders, &given);
     haul_assert(haul_handoff_order(orders->handoff, &given));
     return given.id;
 }
@@ -234,6 +258,13 @@ void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot)
 }
 
 uint8_t *haul_orders_slot(struct haul_orders *orders, uint32_t slot)
+{
+    haul_assert(slot < orders->handoff->slot_count);
+    orders->generated[slot] = false;
+    return orders->handoff->slots + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
+}
+
+const uint8_t *haul_orders_slot_view(const struct haul_orders *orders, uint32_t slot)
 {
     haul_assert(slot < orders->handoff->slot_count);
     return orders->handoff->slots + (size_t)slot * HAUL_BLOCK_BYTES_MAX;

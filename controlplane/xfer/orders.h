@@ -29,6 +29,7 @@ uint32_t haul_orders_slot_take(struct haul_orders *orders);
 uint32_t haul_orders_slot_take_filling(struct haul_orders *orders);
 void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot);
 uint8_t *haul_orders_slot(struct haul_orders *orders, uint32_t slot);
+const uint8_t *haul_orders_slot_view(const struct haul_orders *orders, uint32_t slot);
 
 /* Calls once, at the end of a turn in which an order ended or a slot came back. */
 void haul_orders_when_room(struct haul_orders *orders, haul_room_fn *function, void *context);
