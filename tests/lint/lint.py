@@ -214,7 +214,20 @@ def places():
                 yield f"{name}:{number}: names a registry host"
 
 
-CHECKS = [layers, third_party, words, sizes, headers, purity, integers, format_, tests_exist, places]
+def named_things():
+    """What ARCHITECTURE.md names exists: its files, and its functions as definitions in C."""
+    page = text("docs/ARCHITECTURE.md")
+    for name in sorted(set(re.findall(r"`((?:common|controlplane|dataplane|hw|tests|conf|docs)/[\w/.]*)`", page))):
+        if not (ROOT / name).exists():
+            yield f"docs/ARCHITECTURE.md names {name}, which is not there"
+    bodies = "\n".join(text(n) for n in tracked(".c"))
+    for name in sorted(set(re.findall(r"`(haul_\w+)`", page))):
+        if not re.search(rf"^[^\s#/].*\b{name}\(", bodies, re.M):
+            yield f"docs/ARCHITECTURE.md names {name}(), which is not there"
+
+
+CHECKS = [layers, third_party, words, sizes, headers, purity, integers, format_, tests_exist, places,
+          named_things]
 
 
 def main():
