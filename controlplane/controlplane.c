@@ -260,9 +260,9 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         haul_host_close(plane->parts.host);
     haul_helpers_close(plane->parts.helpers);
     haul_transfers_abandon(&plane->transfers);
-    haul_orders_close(plane->parts.orders);
     if (plane->parts.blocks != NULL)
         haul_blocks_close(plane->parts.blocks);
+    haul_orders_close(plane->parts.orders);
     if (plane->parts.offers != NULL)
         haul_offers_close(plane->parts.offers);
     if (plane->parts.grants != NULL)

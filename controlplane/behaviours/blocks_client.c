@@ -248,13 +248,12 @@ void blocks_client_closed(struct haul_blocks_client *client, enum haul_stream_en
         client->why = HAUL_E_REFUSED;
     client->unsent = 0;
     client->answer = (struct haul_blocks_answer){ .status = HAUL_BLOCKS_LOST };
+    client->calling = true; /* a close from within a call frees below */
     while (client->count > 0)
         finish(client, HAUL_BLOCKS_LOST);
-    if (!client->closed) {
-        client->calling = true;
+    if (!client->closed)
         client->ended(client->context, client->why);
-        client->calling = false;
-    }
+    client->calling = false;
     if (client->closed)
         free_client(client);
 }

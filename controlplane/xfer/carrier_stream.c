@@ -9,6 +9,7 @@ static void stream_ended(void *context, enum haul_error_code why)
 {
     struct haul_transfer *transfer = context;
 
+    haul_blocks_client_close(transfer->stream);
     transfer->stream = NULL;
     if (why == HAUL_E_REFUSED)
         haul_transfer_lost(transfer, HAUL_E_CARRIER_FAILED, "the peer does not serve blocks");
