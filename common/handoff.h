@@ -32,8 +32,8 @@ enum haul_place_kind {
 
 #define HAUL_PLACE_ALSO_STORE 1u /* flag: the verified block goes to the store as well */
 #define HAUL_PLACE_UNVERIFIED 2u /* flag of DISCARD: do not even hash it (rate tests) */
-#define HAUL_PLACE_STAMP      4u /* flag of SYNTHETIC, READ: the slot holds the last such READ's block \
-                                  */
+/* flag of SYNTHETIC in a READ: the slot still holds the block of the last such READ */
+#define HAUL_PLACE_STAMP 4u
 
 struct haul_place {
     uint8_t kind;

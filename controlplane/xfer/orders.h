@@ -24,10 +24,13 @@ uint64_t haul_orders_submit(struct haul_orders *orders, const struct haul_order 
 
 /* A slot of the control plane (1 MiB), or UINT32_MAX when all are lent. */
 uint32_t haul_orders_slot_take(struct haul_orders *orders);
-/* The same for a slot that waits for a peer's bytes. A quarter of all stays free for whoever serves,
- * or two nodes that fetch from each other over streams stop for ever. */
+/* The same for a slot that waits for a peer's bytes. A quarter of all stays free for whoever
+ * serves, or two nodes that fetch from each other over streams stop for ever. */
 uint32_t haul_orders_slot_take_filling(struct haul_orders *orders);
 void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot);
+
+/* Its memory: to be written, or only to be read. What was only read since a generated block was put
+ * there needs no more than stamps to become the next one. */
 uint8_t *haul_orders_slot(struct haul_orders *orders, uint32_t slot);
 const uint8_t *haul_orders_slot_view(const struct haul_orders *orders, uint32_t slot);
 

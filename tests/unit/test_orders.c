@@ -205,6 +205,44 @@ static void a_forgotten_wait_is_never_called(void)
     bench_close(&bench);
 }
 
+/* Reads generated block 5 into the slot; true when its stamps were thought to be enough. */
+static bool read_stamped(struct bench *bench, uint32_t slot)
+{
+    const struct haul_order read = { .kind = HAUL_ORDER_READ,
+                                     .slot = slot,
+                                     .place = { .kind = HAUL_PLACE_SYNTHETIC, .at = 5 } };
+    struct haul_order seen;
+
+    CU_ASSERT_NOT_EQUAL(haul_orders_submit(bench->orders, &read, NULL, NULL), 0);
+    CU_ASSERT_TRUE_FATAL(haul_handoff_next_order(bench->handoff, &seen));
+    return (seen.place.flags & HAUL_PLACE_STAMP) != 0;
+}
+
+static void a_generated_block_is_stamped_only_where_nothing_was_written_since_the_last(void)
+{
+    struct haul_order other = { .kind = HAUL_ORDER_WRITE, .place = { .kind = HAUL_PLACE_STORE } };
+    struct haul_order seen;
+    struct bench bench;
+
+    bench_open(&bench);
+    CU_ASSERT_FALSE(read_stamped(&bench, 0));
+    CU_ASSERT_TRUE(read_stamped(&bench, 0));
+    CU_ASSERT_FALSE(read_stamped(&bench, 1));
+    (void)haul_orders_slot_view(bench.orders, 0);
+    CU_ASSERT_TRUE(read_stamped(&bench, 0));
+    (void)haul_orders_slot(bench.orders, 0);
+    CU_ASSERT_FALSE(read_stamped(&bench, 0));
+    CU_ASSERT_NOT_EQUAL(haul_orders_submit(bench.orders, &other, NULL, NULL), 0);
+    CU_ASSERT_TRUE_FATAL(haul_handoff_next_order(bench.handoff, &seen));
+    CU_ASSERT_FALSE(read_stamped(&bench, 0));
+    other = (struct haul_order){ .kind = HAUL_ORDER_FETCH, .place = { .kind = HAUL_PLACE_SLOT } };
+    CU_ASSERT_NOT_EQUAL(haul_orders_submit(bench.orders, &other, NULL, NULL), 0);
+    CU_ASSERT_TRUE_FATAL(haul_handoff_next_order(bench.handoff, &seen));
+    CU_ASSERT_FALSE(read_stamped(&bench, 0));
+    CU_ASSERT_TRUE(read_stamped(&bench, 0));
+    bench_close(&bench);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -217,6 +255,8 @@ int main(void)
         { "a want goes to the holder of its flow or is refused",
           a_want_goes_to_the_holder_of_its_flow_or_is_refused },
         { "a forgotten wait is never called", a_forgotten_wait_is_never_called },
+        { "a generated block is stamped only where nothing was written since the last",
+          a_generated_block_is_stamped_only_where_nothing_was_written_since_the_last },
     };
 
     return unit_main("orders", tests, HAUL_COUNT_OF(tests));
