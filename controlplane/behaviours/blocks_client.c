@@ -25,7 +25,7 @@ struct haul_blocks_client {
     enum haul_error_code why;
     bool opened;
     bool closed;  /* by its user */
-    bool calling; /* a callback is running: it may not be freed */
+    bool calling; /* the stream's end is being told: it is freed behind that */
     uint32_t head;
     uint32_t count;
     uint32_t unsent; /* the newest ones, whose requests have not gone out */
@@ -151,9 +151,7 @@ static void finish(struct haul_blocks_client *client, enum haul_blocks_status st
     }
     if (fetch.slot == NULL || client->closed)
         return;
-    client->calling = true;
     fetch.done(fetch.context, status, &answer);
-    client->calling = false;
 }
 
 /* A whole header: does it answer what was asked? */
