@@ -156,8 +156,9 @@ def main(function):
             sys.exit(77)
         function()
         for node in list(nodes):
+            ended = node.stop() if node.alive() else "gone"
             check(f"{os.path.basename(node.home)} runs to the end and stops in order",
-                  node.alive() and node.stop() == 0, node.words())
+                  ended == 0, f"{node.words()}\nexit status: {ended}")
         status = 1 if failed else 0
     except Exception as error:  # pylint: disable=broad-except
         import traceback
