@@ -54,8 +54,7 @@ find "$work/tree" -type f ! -readable -delete
 number=0
 while [ $((used + 65536)) -le $((mib * 1024)) ]; do
     mkdir -p "$work/tree/generated"
-    openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' $((number + 1)))" -iv "$(printf '%032x' 0)" \
-        -in /dev/zero 2>/dev/null | head -c 67108864 >"$work/tree/generated/$number"
+    head -c 67108864 /dev/urandom >"$work/tree/generated/$number"
     used=$((used + 65536))
     number=$((number + 1))
 done
