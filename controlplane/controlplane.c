@@ -6,6 +6,7 @@
 #include "controlplane/behaviours/blocks.h"
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/behaviours/offer.h"
+#include "controlplane/behaviours/perf.h"
 #include "controlplane/behaviours/ping.h"
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/xfer/transfer.h"
@@ -153,6 +154,16 @@ static int offers_open(struct haul_controlplane *plane, struct haul_error *error
     return haul_offers_open(&plane->parts.offers, &offers, error);
 }
 
+static void speak(struct haul_controlplane *plane, const struct haul_behaviour *behaviour)
+{
+    size_t count = 0;
+
+    while (plane->behaviours[count] != NULL)
+        count++;
+    haul_assert(count + 1 < HAUL_COUNT_OF(plane->behaviours));
+    plane->behaviours[count] = behaviour;
+}
+
 static int host_open(struct haul_controlplane *plane, struct haul_error *error)
 {
     const struct haul_host_conf conf = {
@@ -169,12 +180,25 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
         .disconnected = on_disconnected,
     };
 
-    plane->behaviours[0] = &haul_identify_behaviour;
-    plane->behaviours[1] = &haul_identify_push_behaviour;
-    plane->behaviours[2] = &haul_ping_behaviour;
-    plane->behaviours[3] = haul_offers_behaviour(plane->parts.offers);
-    plane->behaviours[4] = haul_blocks_behaviour(plane->parts.blocks);
+    speak(plane, &haul_identify_behaviour);
+    speak(plane, &haul_identify_push_behaviour);
+    speak(plane, &haul_ping_behaviour);
+    speak(plane, haul_offers_behaviour(plane->parts.offers));
+    speak(plane, haul_blocks_behaviour(plane->parts.blocks));
+    if (plane->perf != NULL)
+        speak(plane, haul_perf_behaviour(plane->perf));
     return haul_host_open(&plane->parts.host, &conf, error);
+}
+
+/* Rate tests cost line and processor: only a node that was started for them answers. */
+static int perf_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_perf_conf conf = { 0 };
+
+    if (!plane->conf.perf)
+        return 0;
+    plane->perf = haul_perf_open(&conf);
+    return plane->perf != NULL ? 0 : haul_fail(error, HAUL_E_SYSTEM, "no memory for rate tests");
 }
 
 static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
@@ -190,7 +214,7 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         grants_open(plane, error) < 0 || offers_open(plane, error) < 0 ||
         haul_blocks_open(&plane->parts.blocks, plane->parts.orders, plane->parts.catalog, error) <
             0 ||
-        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
+        perf_open(plane, error) < 0 || host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
@@ -267,6 +291,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         haul_offers_close(plane->parts.offers);
     if (plane->parts.grants != NULL)
         haul_grants_close(plane->parts.grants);
+    haul_perf_close(plane->perf);
     haul_catalog_close(plane->parts.catalog);
     haul_loop_unwatch(plane->signals);
     if (plane->signal_fd >= 0)

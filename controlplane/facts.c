@@ -1,5 +1,6 @@
 /* What `haul status` shows. Counters come from their tables, so that a new one shows by itself. */
 #include "common/counters.h"
+#include "controlplane/behaviours/perf.h"
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/xfer/usage.h"
 
@@ -70,6 +71,29 @@ static void own_facts(struct haul_controlplane *plane, const struct haul_facts *
     }
 }
 
+static void perf_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    const struct haul_perf_counters *counters;
+
+    if (plane->perf == NULL)
+        return;
+    counters = haul_perf_counters(plane->perf);
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "perf", #name, haul_counter_read(&counters->name), help);
+    HAUL_PERF_COUNTERS(X)
+#undef X
+}
+
+static void host_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    const struct haul_host_counters *counters = haul_host_counters(plane->parts.host);
+
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "host", #name, haul_counter_read(&counters->name), help);
+    HAUL_HOST_COUNTERS(X)
+#undef X
+}
+
 static void connection_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     uint64_t connection = 0;
@@ -111,5 +135,7 @@ void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_
     own_facts(plane, facts);
     plane->conf.plane_facts(plane->conf.plane_context, facts);
     connection_facts(plane, facts);
+    host_facts(plane, facts);
+    perf_facts(plane, facts);
     flow_facts(plane, facts);
 }

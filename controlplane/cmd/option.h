@@ -26,8 +26,12 @@
     X(SINK, "sink", CHOICE, "NAME", "discard|store", "where the verified bytes go")                \
     X(CIPHER, "cipher", CHOICE, "NAME", "auto|aes-128-gcm|chacha20-poly1305|none",                 \
       "cipher of the fast path")                                                                   \
+    X(UP, "up", SIZE, "SIZE", NULL, "bytes to send in a run")                                      \
+    X(DOWN, "down", SIZE, "SIZE", NULL, "bytes to ask for in a run")                               \
+    X(STREAMS, "streams", COUNT, "N", NULL, "streams at once, which share the bytes")              \
     X(SET, "set", LIST, "KEY=VALUE", NULL, "a configuration key for this run of the node")         \
-    X(PERF, "perf", FLAG, NULL, NULL, "allow synthetic datasets and no cipher: rate tests only")
+    X(PERF, "perf", FLAG, NULL, NULL,                                                              \
+      "allow synthetic datasets, no cipher and /perf/1.0.0: rate tests only")
 
 enum haul_option {
 #define X(constant, name, kind, value, choices, help) HAUL_OPTION_##constant,
