@@ -9,15 +9,22 @@
 
 /* --- the stream --- */
 
-static void writable(struct haul_stream *stream)
-{
-    haul_offer_ask_writable(stream, haul_stream_state(stream));
-}
-
 static void opened(struct haul_stream *stream, void *argument)
 {
     (void)argument;
-    writable(stream);
+    haul_offer_ask_begin(stream, haul_stream_state(stream));
+}
+
+static void writable(struct haul_stream *stream)
+{
+    struct haul_offer_outbox *outbox =
+        &((struct haul_offer_stream *)haul_stream_state(stream))->outbox;
+
+    if (outbox->bytes > 0 && !haul_stream_send(stream, outbox->message, outbox->bytes))
+        return; /* writable follows */
+    outbox->bytes = 0;
+    if (outbox->close)
+        haul_stream_close(stream);
 }
 
 static size_t input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
@@ -48,7 +55,7 @@ static size_t input(struct haul_stream *stream, const uint8_t *data, size_t byte
 
 static void ended(struct haul_stream *stream)
 {
-    haul_stream_close(stream);
+    haul_offer_close(stream);
 }
 
 static void closed(struct haul_stream *stream, enum haul_stream_end end)
@@ -255,11 +262,31 @@ void haul_offer_inbox_clear(struct haul_offer_inbox *inbox)
 
 bool haul_offer_send(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {
-    uint8_t message[2 + HAUL_OFFER_BYTES_MAX];
-    struct haul_out out = haul_out_to(message, sizeof message);
+    struct haul_offers *offers = haul_offers_of(stream);
+    struct haul_offer_outbox *outbox =
+        &((struct haul_offer_stream *)haul_stream_state(stream))->outbox;
+    struct haul_out out = haul_out_to(outbox->message, sizeof outbox->message);
 
+    if (outbox->bytes > 0)
+        return false;
     haul_out_uvarint(&out, bytes);
     haul_out_bytes(&out, data, bytes);
     haul_assert(!out.bad);
-    return haul_stream_send(stream, message, (size_t)(out.at - message));
+    outbox->bytes = (uint16_t)(out.at - outbox->message);
+    if (haul_stream_send(stream, outbox->message, outbox->bytes))
+        outbox->bytes = 0;
+    else
+        haul_counter_add(&offers->counters.waited, 1);
+    return true;
+}
+
+void haul_offer_close(struct haul_stream *stream)
+{
+    struct haul_offer_outbox *outbox =
+        &((struct haul_offer_stream *)haul_stream_state(stream))->outbox;
+
+    if (outbox->bytes > 0)
+        outbox->close = true;
+    else
+        haul_stream_close(stream);
 }

@@ -26,6 +26,7 @@
     X(malformed, "offers, answers and confirmations that could not be understood")                 \
     X(bad_signatures, "grants and confirmations whose signature did not hold")                     \
     X(candidates_dropped, "candidate addresses that were not allowed, or too many")                \
+    X(waited, "messages that waited for room on their connection")                                 \
     X(asked, "offers sent")                                                                        \
     X(ask_granted, "offers sent and granted")                                                      \
     X(ask_refused, "offers sent and refused")

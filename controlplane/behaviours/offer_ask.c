@@ -39,9 +39,7 @@ static bool ciphers_fill(const struct haul_offers *offers, const struct haul_off
 static void offer_fill(struct haul_offer_ask *ask, struct haul_host *host)
 {
     struct haul_offers *offers = ask->offers;
-    struct haul_out out;
-    uint8_t data[HAUL_OFFER_BYTES_MAX];
-    size_t bytes;
+    struct haul_out out = haul_out_to(ask->message, sizeof ask->message);
 
     haul_random(offers->conf.random, offers->conf.random_context, ask->secret_key,
                 sizeof ask->secret_key);
@@ -52,14 +50,8 @@ static void offer_fill(struct haul_offer_ask *ask, struct haul_host *host)
     haul_offer_side_fill(offers, host, &ask->facts, &ask->seat, ask->secret_key, &ask->offer.side);
     if (ask->wish.rate_max != 0)
         ask->offer.side.rate_max = ask->wish.rate_max;
-    out = haul_out_to(data, sizeof data);
     haul_offer_write(&out, &ask->offer);
     haul_assert(!out.bad);
-    bytes = (size_t)(out.at - data);
-    out = haul_out_to(ask->message, sizeof ask->message);
-    haul_out_uvarint(&out, bytes);
-    ask->prefix = (uint16_t)(out.at - ask->message);
-    haul_out_bytes(&out, data, bytes);
     ask->bytes = (uint16_t)(out.at - ask->message);
 }
 
@@ -129,12 +121,12 @@ void haul_offer_cancel(struct haul_offer_ask *ask)
     ask_free(ask);
 }
 
-void haul_offer_ask_writable(struct haul_stream *stream, struct haul_offer_stream *state)
+void haul_offer_ask_begin(struct haul_stream *stream, struct haul_offer_stream *state)
 {
     struct haul_offer_ask *ask = state->ask;
 
-    if (ask != NULL && !ask->sent)
-        ask->sent = haul_stream_send(stream, ask->message, ask->bytes);
+    if (ask != NULL && !haul_offer_send(stream, ask->message, ask->bytes))
+        haul_stream_reset(stream);
 }
 
 static bool was_offered(const struct haul_offer *offer, uint32_t cipher)
@@ -163,8 +155,8 @@ static void transcript_hash(const struct haul_offer_ask *ask,
 {
     haul_offer_transcript_hash(
         &(struct haul_offer_transcript){
-            .offer = ask->message + ask->prefix,
-            .offer_bytes = (size_t)(ask->bytes - ask->prefix),
+            .offer = ask->message,
+            .offer_bytes = ask->bytes,
             .grant = answer->grant,
             .grant_bytes = answer->grant_bytes,
             .asker = &ask->offers->conf.key->id,
@@ -255,7 +247,7 @@ bool haul_offer_ask_input(struct haul_stream *stream, struct haul_offer_stream *
     else if (result.code == HAUL_E_REFUSED)
         haul_counter_add(&ask->offers->counters.ask_refused, 1);
     if (result.code == HAUL_OK || result.code == HAUL_E_REFUSED)
-        haul_stream_close(stream);
+        haul_offer_close(stream);
     else
         haul_stream_reset(stream);
     ask_finish(ask, &result);

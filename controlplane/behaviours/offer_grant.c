@@ -37,7 +37,7 @@ static bool refuse(struct haul_stream *stream, enum haul_offer_reason reason, ui
     if (!haul_offer_send(stream, data, (size_t)(out.at - data)))
         return false;
     ((struct haul_offer_stream *)haul_stream_state(stream))->confirmed = true;
-    haul_stream_close(stream);
+    haul_offer_close(stream);
     return true;
 }
 
@@ -205,7 +205,7 @@ static bool confirm(struct haul_stream *stream, struct haul_offer_stream *state)
         haul_grants_confirm(offers->conf.grants, state->flow);
         state->holds = false;
     }
-    haul_stream_close(stream);
+    haul_offer_close(stream);
     return true;
 }
 

@@ -18,6 +18,14 @@ struct haul_offer_inbox {
     uint8_t bytes[2 + HAUL_OFFER_BYTES_MAX];
 };
 
+/* A message that waits for room on the connection, which the bulk of other streams may have filled.
+ */
+struct haul_offer_outbox {
+    bool close;     /* our half, behind the message */
+    uint16_t bytes; /* 0: nothing waits */
+    uint8_t message[2 + HAUL_OFFER_BYTES_MAX];
+};
+
 /* State of a stream, in either role; zeroed at first. */
 struct haul_offer_stream {
     struct haul_offer_ask *ask; /* asker: until it is done */
@@ -27,6 +35,7 @@ struct haul_offer_stream {
     uint32_t flow;
     uint8_t hash[32]; /* granter: of the transcript */
     struct haul_offer_inbox inbox;
+    struct haul_offer_outbox outbox;
 };
 
 struct haul_offer_ask {
@@ -37,10 +46,8 @@ struct haul_offer_ask {
     struct haul_grant_seat seat;
     struct haul_offer offer;
     uint8_t secret_key[HAUL_KEX_BYTES];
-    bool sent;
-    uint16_t bytes;  /* of the message below, its length in front */
-    uint16_t prefix; /* bytes of that length */
-    uint8_t message[2 + HAUL_OFFER_BYTES_MAX];
+    uint16_t bytes; /* of the offer below, which both sides hash */
+    uint8_t message[HAUL_OFFER_BYTES_MAX];
 };
 
 /* offer.c */
@@ -78,12 +85,15 @@ int haul_offer_inbox_take(struct haul_offer_inbox *inbox, const uint8_t *data, s
                           size_t *taken);
 void haul_offer_inbox_clear(struct haul_offer_inbox *inbox);
 
-/* Sends a message with its length in front; false when there is no room. */
+/* Sends a message with its length in front, as soon as there is room for it. One at a time: each
+ * side's next follows the other's answer, so a peer that makes one wait for another is at fault
+ * (false). */
 HAUL_MUST_USE bool haul_offer_send(struct haul_stream *stream, const uint8_t *data, size_t bytes);
+void haul_offer_close(struct haul_stream *stream); /* our half, behind what waits */
 
 /* offer_ask.c and offer_grant.c: a stream of that role. A message that was not understood, or has
  * no place now, makes input return false: the stream is reset. */
-void haul_offer_ask_writable(struct haul_stream *stream, struct haul_offer_stream *state);
+void haul_offer_ask_begin(struct haul_stream *stream, struct haul_offer_stream *state);
 bool haul_offer_ask_input(struct haul_stream *stream, struct haul_offer_stream *state);
 void haul_offer_ask_closed(struct haul_offer_stream *state, enum haul_stream_end end);
 bool haul_offer_grant_input(struct haul_stream *stream, struct haul_offer_stream *state);

@@ -19,7 +19,7 @@ struct node {
     struct haul_offers *offers;
     struct haul_key key;
     struct haul_multiaddr address;
-    const struct haul_behaviour *behaviours[4];
+    const struct haul_behaviour *behaviours[5];
     char directory[64];
     uint64_t connection;
     bool connected;
@@ -52,6 +52,45 @@ static void on_disconnected(void *context, uint64_t connection, const struct hau
     (void)why;
     haul_grants_disconnected(node->grants, connection, haul_host_find(node->host, peer));
 }
+
+/* --- bulk: a protocol of which both sides write whatever the connection takes --- */
+
+static void bulk_writable(struct haul_stream *stream)
+{
+    static const uint8_t zero[64 << 10];
+
+    while (haul_stream_write(stream, zero, sizeof zero) == sizeof zero)
+        ;
+}
+
+static void bulk_opened(struct haul_stream *stream, void *argument)
+{
+    (void)argument;
+    bulk_writable(stream);
+}
+
+static size_t bulk_input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
+{
+    (void)data;
+    bulk_writable(stream);
+    return bytes;
+}
+
+static void bulk_closed(struct haul_stream *stream, enum haul_stream_end end)
+{
+    (void)stream;
+    (void)end;
+}
+
+static const struct haul_behaviour bulk_behaviour = {
+    .protocol = "/test/bulk/1",
+    .inbound_per_peer_max = 8,
+    .window_bytes_max = 4u << 20,
+    .opened = bulk_opened,
+    .input = bulk_input,
+    .writable = bulk_writable,
+    .closed = bulk_closed,
+};
 
 static struct haul_offers_conf offers_conf(struct node *node)
 {
@@ -95,6 +134,7 @@ static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul
     haul_assert(haul_offers_open(&node->offers, &conf, NULL) == 0);
     node->behaviours[0] = &haul_identify_behaviour;
     node->behaviours[1] = haul_offers_behaviour(node->offers);
+    node->behaviours[2] = &bulk_behaviour;
     haul_assert(haul_host_open(&node->host,
                                &(struct haul_host_conf){ .loop = loop,
                                                          .key = &node->key,
@@ -420,6 +460,35 @@ static void an_ask_ends_with_its_connection(void)
     finish();
 }
 
+/* Both sides' messages and refusals find the connection full, again and again. */
+static void messages_wait_while_the_connection_is_full(void)
+{
+    haul_time limit;
+
+    start(NULL, NULL);
+    limit = haul_loop_now(loop) + 20 * HAUL_SECOND;
+    for (unsigned i = 0; i < 4; i++)
+        CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &bulk_behaviour, NULL));
+    do {
+        ask_and_wait(&root);
+        if (a.result.code == HAUL_OK) {
+            haul_grants_end(a.grants, a.result.flow);
+        } else {
+            CU_ASSERT_EQUAL(a.result.code, HAUL_E_REFUSED);
+            CU_ASSERT_EQUAL(a.result.reason, HAUL_OFFER_BUSY);
+        }
+    } while ((haul_offers_counters(a.offers)->waited < 2 ||
+              haul_offers_counters(b.offers)->waited < 2) &&
+             haul_loop_now(loop) < limit);
+    CU_ASSERT_TRUE(haul_offers_counters(a.offers)->waited >= 2);
+    CU_ASSERT_TRUE(haul_offers_counters(b.offers)->waited >= 2);
+    CU_ASSERT_TRUE(haul_offers_counters(b.offers)->given >= 2);
+    CU_ASSERT_TRUE(haul_offers_counters(b.offers)->refused_busy >= 1);
+    CU_ASSERT_EQUAL(haul_offers_counters(a.offers)->malformed, 0);
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->malformed, 0);
+    finish();
+}
+
 /* --- peers that break the protocol: a stream of the test's own --- */
 
 static struct {
@@ -606,6 +675,8 @@ int main(void)
         { "incompatible nodes are told so", incompatible_nodes_are_told_so },
         { "a cancelled ask leaves nothing behind", a_cancelled_ask_leaves_nothing_behind },
         { "an ask ends with its connection", an_ask_ends_with_its_connection },
+        { "messages wait while the connection is full, and none is lost",
+          messages_wait_while_the_connection_is_full },
         { "what cannot be understood is reset", what_cannot_be_understood_is_reset },
         { "a wrong or missing confirmation ends the grant",
           a_wrong_or_missing_confirmation_ends_the_grant },
