@@ -71,6 +71,21 @@
       "see the reason given")                                                                      \
     X(NOT_POSSIBLE, "not-possible", "this machine cannot do what was asked",                       \
       "see the reason given")                                                                      \
+    X(DPDK_ABSENT, "dpdk-absent", "this haul was built without DPDK",                              \
+      "build it where libdpdk-dev is installed, or leave dpdk.device empty")                       \
+    X(DPDK_MEMORY, "dpdk-memory", "there are not enough free huge pages for DPDK",                 \
+      "reserve some: echo 128 >/proc/sys/vm/nr_hugepages; or stop what holds them")                \
+    X(DPDK_PERMISSION, "dpdk-permission", "this user may not use the device with DPDK",            \
+      "see the reason given: run as root, or give the program the capability it names")            \
+    X(DPDK_DEVICE, "dpdk-device", "DPDK cannot find or start the device",                          \
+      "see the reason given; docs/DPDK.md lists devices and their drivers")                        \
+    X(DPDK_BOUND, "dpdk-bound", "the card belongs to a driver of the kernel",                      \
+      "bind it to vfio-pci (dpdk-devbind.py -b vfio-pci ADDRESS) unless you reach the machine by " \
+      "it")                                                                                        \
+    X(DPDK_IOMMU, "dpdk-iommu", "the card is bound to vfio-pci, and the machine has no IOMMU on",  \
+      "boot with intel_iommu=on or amd_iommu=on, and enable VT-d or AMD-Vi in the firmware")       \
+    X(DPDK_FAILED, "dpdk-failed", "DPDK refused to start",                                         \
+      "see the reason given; log.level debug shows what DPDK says itself")                         \
     X(INTERNAL, "internal", "haul contradicted itself", "report it, with the log of the node")
 
 enum haul_error_code {

@@ -37,7 +37,7 @@ static void train_input(struct haul_worker *worker, const struct haul_train *tra
         size_t left = train->bytes - at;
         uint32_t receiver;
 
-        if (haul_flow_receiver(train->data + at, left < train->segment ? left : train->segment,
+        if (haul_flow_receiver(haul_train_at(train, at), left < train->segment ? left : train->segment,
                                &receiver))
             flow = haul_flows_find(worker, receiver);
         if (flow == NULL) {

@@ -187,12 +187,13 @@ size_t haul_flow_input(struct haul_flow *flow, const struct haul_train *train, s
         size_t left = train->bytes - at;
         size_t bytes = train->segment > 0 && train->segment < left ? train->segment : left;
         struct haul_wire_head head;
-        bool valid = haul_wire_head_read(train->data + at, bytes, &head);
+        const uint8_t *data = haul_train_at(train, at);
+        bool valid = haul_wire_head_read(data, bytes, &head);
         bool ours = valid && head.receiver == flow->local_id;
 
         if (!ours && at > start)
             break;
-        in.data = train->data + at;
+        in.data = data;
         in.bytes = (uint32_t)bytes;
         at += bytes;
         if (flow->life == HAUL_FLOW_ENDED)

@@ -49,9 +49,9 @@ static void allow(const struct haul_flow *flow, uint32_t most, haul_time now,
     allowance->count = room < train ? (uint32_t)room : train;
 }
 
-/* Seals the datagrams of one chunk behind each other; returns the bytes written. */
-static uint32_t seal_chunk(struct haul_flow *flow, const struct haul_chunk *chunk, uint64_t number,
-                           uint8_t *to)
+/* Seals the datagrams of one chunk behind those that the train has. */
+static void seal_chunk(struct haul_flow *flow, const struct haul_chunk *chunk, uint64_t number,
+                       struct haul_train *train)
 {
     uint32_t full = chunk->class * HAUL_WIRE_UNIT;
     const uint8_t *from = chunk->serve->slot + (size_t)chunk->unit * HAUL_WIRE_UNIT;
@@ -60,18 +60,16 @@ static uint32_t seal_chunk(struct haul_flow *flow, const struct haul_chunk *chun
                                    .receiver = flow->remote_id,
                                    .handle = haul_serve_handle(&flow->serves, chunk->serve),
                                    .unit = chunk->unit };
-    uint8_t *at = to;
 
     for (uint32_t i = 0; i < chunk->count; i++) {
         uint32_t bytes = i + 1u == chunk->count ? chunk->last_bytes : full;
 
         head.number = number + i;
-        haul_seal_datagram(&flow->seal, &head, from, bytes, at);
+        haul_seal_datagram(&flow->seal, &head, from, bytes, haul_train_at(train, train->bytes));
         head.unit += chunk->class;
         from += full;
-        at += bytes + HAUL_WIRE_OVERHEAD;
+        train->bytes += bytes + HAUL_WIRE_OVERHEAD;
     }
-    return (uint32_t)(at - to);
 }
 
 static uint32_t payload_of(const struct haul_chunk *chunk)
@@ -95,7 +93,7 @@ static uint32_t fill_train(struct haul_flow *flow, struct haul_train *train, uin
             !haul_serve_next(&flow->serves, class, (uint16_t)(count - done), &chunk))
             break;
         haul_sent_chunk(&flow->sent, &chunk, app_limited, now);
-        train->bytes += seal_chunk(flow, &chunk, number, train->data + train->bytes);
+        seal_chunk(flow, &chunk, number, train);
         if (chunk.again)
             haul_flow_count(&flow->stats->tx_resent_bytes, payload_of(&chunk));
         done += chunk.count;

@@ -1,4 +1,4 @@
-/* Datagram backends. Seven operations, one contract, the same test for every backend:
+/* Datagram backends. Eight operations, one contract, the same test for every backend:
  *
  *  - one net has one owner thread; nothing here is called from two;
  *  - receive lends trains until release, in the order of arrival within one peer address;
@@ -16,25 +16,50 @@
 
 struct haul_net;
 
-enum haul_net_kind { HAUL_NET_AUTO, HAUL_NET_URING, HAUL_NET_MMSG, HAUL_NET_KINDS };
+enum haul_net_kind { HAUL_NET_AUTO, HAUL_NET_URING, HAUL_NET_MMSG, HAUL_NET_DPDK, HAUL_NET_KINDS };
+
+#define HAUL_NET_ADDRESSES_MAX 8u
+#define HAUL_NET_TRAINS_MAX    1024u
+
+/* Whether DPDK's memory lies in huge pages: the drivers of cards need them, virtual devices do not.
+ */
+enum haul_net_pages { HAUL_NET_PAGES_AUTO, HAUL_NET_PAGES_HUGE, HAUL_NET_PAGES_ORDINARY };
+
+/* A port of DPDK, which the kernel does not see: it has IP addresses of its own. */
+struct haul_net_port {
+    const char *device; /* a PCI address, or a virtual device with its arguments */
+    struct {
+        struct haul_addr ip; /* its port is not looked at */
+        uint8_t bits;        /* of its prefix */
+    } addresses[HAUL_NET_ADDRESSES_MAX];
+    size_t address_count;
+    struct haul_addr gateways[2]; /* one a family; family 0: none */
+    uint16_t mtu;                 /* the largest IP packet */
+    uint16_t vlan;                /* 1..4094; zero: untagged */
+    enum haul_net_pages pages;
+    uint32_t memory_mib;   /* for DPDK; zero: what the queues need */
+    const char *directory; /* private, for what DPDK may want to keep on disk while it runs */
+};
 
 struct haul_net_conf {
-    enum haul_net_kind kind;       /* AUTO: io_uring, and sendmmsg/recvmmsg where it is refused */
-    struct haul_addr bind;         /* family 6 and a zero address: both families; port 0: any */
-    uint32_t receive_trains;       /* buffers to receive into, 64 KiB each */
-    uint32_t send_trains;          /* buffers to send from, 64 KiB each */
-    uint32_t receive_buffer_bytes; /* socket buffer asked for; the kernel's limit is probed */
-    uint8_t *memory;               /* haul_net_bytes of it, 4096-aligned, borrowed until close */
+    enum haul_net_kind kind; /* AUTO: io_uring, and sendmmsg/recvmmsg where it is refused */
+    const struct haul_net_port *port; /* DPDK alone */
+    struct haul_addr bind;            /* family 6 and a zero address: both families; port 0: any */
+    uint32_t receive_trains;          /* buffers to receive into, 64 KiB each */
+    uint32_t send_trains;             /* buffers to send from, 64 KiB each */
+    uint32_t receive_buffer_bytes;    /* socket buffer asked for; the kernel's limit is probed */
+    uint8_t *memory;                  /* haul_net_bytes of it, 4096-aligned, borrowed until close */
 };
 
 size_t haul_net_bytes(const struct haul_net_conf *conf);
 
 /* What is in use, for status and tests. Stable while the net is open but for the counters. */
 struct haul_net_facts {
-    const char *backend;      /* "uring", "mmsg" */
+    const char *backend;      /* "uring", "mmsg", "dpdk" */
     bool multishot;           /* one receive request stays armed */
     bool gro;                 /* UDP_GRO is on */
     bool gso;                 /* UDP_SEGMENT is on for this socket (routes are learnt one by one) */
+    uint32_t datagram_max;    /* most bytes in one datagram */
     uint32_t segments_max;    /* most datagrams in one send train */
     uint32_t train_bytes_max; /* most bytes in one send train: n x segment never passes the device's
                                  gso_max_size with its headers */
@@ -77,6 +102,9 @@ void haul_net_send(struct haul_net *net, const struct haul_train *trains, size_t
  * zero only polls. A descriptor of `fds` stays open until the net is closed or was given other
  * `fds`. */
 void haul_net_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span);
+/* A descriptor that is readable when something arrived, to be waited for elsewhere; -1: there is
+ * none. */
+int haul_net_fd(const struct haul_net *net);
 void haul_net_close(struct haul_net *net); /* NULL is welcome */
 
 const struct haul_net_facts *haul_net_facts(const struct haul_net *net);

@@ -1,5 +1,5 @@
 /* Kernel UDP through recvmmsg and sendmmsg: where a kernel or a container refuses io_uring. */
-#include "dataplane/net/net_backend.h"
+#include "dataplane/net/net_kernel.h"
 
 #include "common/counters.h"
 
@@ -15,7 +15,7 @@ struct mmsg_state {
     uint16_t free[HAUL_NET_TRAINS_MAX]; /* receive buffers, the warmest on top */
 };
 
-static int mmsg_open(struct haul_net *net, struct haul_error *error)
+static int mmsg_open(struct haul_net_kernel *net, struct haul_error *error)
 {
     struct mmsg_state *state = calloc(1, sizeof *state);
 
@@ -28,13 +28,13 @@ static int mmsg_open(struct haul_net *net, struct haul_error *error)
     return 0;
 }
 
-static void mmsg_close(struct haul_net *net)
+static void mmsg_close(struct haul_net_kernel *net)
 {
     free(net->state);
 }
 
 /* Name and control data go to the front of the buffer, the train behind it. */
-static void message_prepare(struct haul_net *net, uint32_t number, struct msghdr *message,
+static void message_prepare(struct haul_net_kernel *net, uint32_t number, struct msghdr *message,
                             struct iovec *span)
 {
     uint8_t *buffer = haul_net_receive_buffer(net, number);
@@ -51,7 +51,7 @@ static void message_prepare(struct haul_net *net, uint32_t number, struct msghdr
     };
 }
 
-static size_t mmsg_receive(struct haul_net *net, struct haul_train *trains, size_t capacity)
+static size_t mmsg_receive(struct haul_net_kernel *net, struct haul_train *trains, size_t capacity)
 {
     struct mmsg_state *state = net->state;
     struct mmsghdr messages[BATCH];
@@ -61,7 +61,7 @@ static size_t mmsg_receive(struct haul_net *net, struct haul_train *trains, size
 
     if (asked > state->free_count) {
         asked = state->free_count;
-        haul_counter_add(&net->counters.rx_no_buffer, asked == 0);
+        haul_counter_add(&net->base.counters.rx_no_buffer, asked == 0);
     }
     if (asked == 0)
         return 0;
@@ -78,7 +78,7 @@ static size_t mmsg_receive(struct haul_net *net, struct haul_train *trains, size
         *train = (struct haul_train){ .data = spans[i].iov_base, .owner = number };
         /* What cannot be used changes places with the last good one: its buffer stays free. */
         if (haul_net_message_read(&net->socket, &messages[i].msg_hdr, messages[i].msg_len, train,
-                                  &net->counters)) {
+                                  &net->base.counters)) {
             state->free[state->free_count - 1 - (uint32_t)i] =
                 state->free[state->free_count - 1 - count];
             state->free[state->free_count - 1 - count] = number;
@@ -89,7 +89,7 @@ static size_t mmsg_receive(struct haul_net *net, struct haul_train *trains, size
     return count;
 }
 
-static void mmsg_release(struct haul_net *net, const struct haul_train *trains, size_t count)
+static void mmsg_release(struct haul_net_kernel *net, const struct haul_train *trains, size_t count)
 {
     struct mmsg_state *state = net->state;
 
@@ -99,8 +99,8 @@ static void mmsg_release(struct haul_net *net, const struct haul_train *trains, 
     }
 }
 
-static size_t mmsg_transmit(struct haul_net *net, struct haul_net_envelope *envelopes, size_t count,
-                            int *refusal)
+static size_t mmsg_transmit(struct haul_net_kernel *net, struct haul_net_envelope *envelopes,
+                            size_t count, int *refusal)
 {
     struct mmsghdr messages[BATCH];
     size_t done = 0;
@@ -122,7 +122,7 @@ static size_t mmsg_transmit(struct haul_net *net, struct haul_net_envelope *enve
     return done;
 }
 
-static void mmsg_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span,
+static void mmsg_wait(struct haul_net_kernel *net, const int *fds, size_t fd_count, haul_time span,
                       bool writable)
 {
     const struct mmsg_state *state = net->state;
@@ -137,11 +137,16 @@ static void mmsg_wait(struct haul_net *net, const int *fds, size_t fd_count, hau
     };
     for (size_t i = 0; i < fd_count; i++)
         polled[count++] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
-    haul_counter_add(&net->counters.waits, span != 0);
+    haul_counter_add(&net->base.counters.waits, span != 0);
     ppoll(polled, count, span == HAUL_TIME_NEVER ? NULL : &limit, NULL);
 }
 
-const struct haul_net_backend haul_net_mmsg = {
+static int mmsg_fd(const struct haul_net_kernel *net)
+{
+    return net->socket.fd;
+}
+
+const struct haul_net_way haul_net_mmsg = {
     .name = "mmsg",
     .open = mmsg_open,
     .close = mmsg_close,
@@ -149,4 +154,5 @@ const struct haul_net_backend haul_net_mmsg = {
     .release = mmsg_release,
     .transmit = mmsg_transmit,
     .wait = mmsg_wait,
+    .fd = mmsg_fd,
 };

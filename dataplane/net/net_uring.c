@@ -6,7 +6,7 @@
  * The ring is made disabled and enabled by the first call of its owner thread: with SINGLE_ISSUER
  * the kernel ties it to the thread that enables it. What the kernel offers is probed on a ring of
  * its own before, never assumed. */
-#include "dataplane/net/net_backend.h"
+#include "dataplane/net/net_kernel.h"
 
 #include "common/counters.h"
 
@@ -166,7 +166,7 @@ static const char *uring_probe(int *error)
 
 /* --- opening and closing --- */
 
-static void uring_close(struct haul_net *net)
+static void uring_close(struct haul_net_kernel *net)
 {
     struct uring_state *state = net->state;
 
@@ -179,7 +179,7 @@ static void uring_close(struct haul_net *net)
     net->state = NULL;
 }
 
-static int buffers_open(struct haul_net *net, struct uring_state *state)
+static int buffers_open(struct haul_net_kernel *net, struct uring_state *state)
 {
     struct io_uring_buf_reg group = { .bgid = GROUP };
     uint32_t entries = 1;
@@ -205,7 +205,7 @@ static int buffers_open(struct haul_net *net, struct uring_state *state)
     return io_uring_register_buf_ring(&state->ring, &group, 0);
 }
 
-static int uring_open(struct haul_net *net, struct haul_error *error)
+static int uring_open(struct haul_net_kernel *net, struct haul_error *error)
 {
     struct uring_state *state;
     int code = 0;
@@ -236,20 +236,20 @@ static int uring_open(struct haul_net *net, struct haul_error *error)
         uring_close(net);
         return haul_fail(error, HAUL_E_NOT_POSSIBLE, "io_uring is refused: %s", strerror(-code));
     }
-    net->facts.multishot = true;
+    net->base.facts.multishot = true;
     return 0;
 }
 
 /* --- completions --- */
 
-static void buffer_give(const struct haul_net *net, struct uring_state *state, uint32_t number,
-                        int at)
+static void buffer_give(const struct haul_net_kernel *net, struct uring_state *state,
+                        uint32_t number, int at)
 {
     io_uring_buf_ring_add(state->buffers, haul_net_receive_buffer(net, number),
                           HAUL_NET_RECEIVE_BYTES, (unsigned short)number, state->buffers_mask, at);
 }
 
-static void on_receive(struct haul_net *net, const struct io_uring_cqe *completion)
+static void on_receive(struct haul_net_kernel *net, const struct io_uring_cqe *completion)
 {
     struct uring_state *state = net->state;
     struct haul_train train = { 0 };
@@ -259,7 +259,7 @@ static void on_receive(struct haul_net *net, const struct io_uring_cqe *completi
     if ((completion->flags & IORING_CQE_F_MORE) == 0)
         state->receive_armed = false;
     if ((completion->flags & IORING_CQE_F_BUFFER) == 0) {
-        haul_counter_add(&net->counters.rx_no_buffer, completion->res == -ENOBUFS);
+        haul_counter_add(&net->base.counters.rx_no_buffer, completion->res == -ENOBUFS);
         return;
     }
     train.owner = completion->flags >> IORING_CQE_BUFFER_SHIFT;
@@ -278,7 +278,7 @@ static void on_receive(struct haul_net *net, const struct io_uring_cqe *completi
         if (haul_net_message_read(
                 &net->socket, &message,
                 io_uring_recvmsg_payload_length(out, completion->res, &state->receive), &train,
-                &net->counters)) {
+                &net->base.counters)) {
             haul_assert(state->ready_count < net->receive_trains);
             state->ready[(state->ready_first + state->ready_count) % net->receive_trains] = train;
             state->ready_count++;
@@ -298,7 +298,7 @@ static void on_poll(struct uring_state *state, uint64_t data)
 }
 
 /* Takes every completion that is there. */
-static void completions_take(struct haul_net *net)
+static void completions_take(struct haul_net_kernel *net)
 {
     struct uring_state *state = net->state;
     struct io_uring_cqe *batch[32];
@@ -325,7 +325,7 @@ static void completions_take(struct haul_net *net)
     }
 }
 
-static void receive_arm(struct haul_net *net)
+static void receive_arm(struct haul_net_kernel *net)
 {
     struct uring_state *state = net->state;
     struct io_uring_sqe *request;
@@ -342,7 +342,7 @@ static void receive_arm(struct haul_net *net)
 
 /* The first call by the owner thread. liburing 2.3 declares a function for it that its shared
  * library lacks. */
-static void uring_enable(struct haul_net *net)
+static void uring_enable(struct haul_net_kernel *net)
 {
     struct uring_state *state = net->state;
 
@@ -357,7 +357,7 @@ static void uring_enable(struct haul_net *net)
 
 /* --- the operations --- */
 
-static size_t uring_receive(struct haul_net *net, struct haul_train *trains, size_t capacity)
+static size_t uring_receive(struct haul_net_kernel *net, struct haul_train *trains, size_t capacity)
 {
     struct uring_state *state = net->state;
     size_t count = 0;
@@ -380,7 +380,8 @@ static size_t uring_receive(struct haul_net *net, struct haul_train *trains, siz
     return count;
 }
 
-static void uring_release(struct haul_net *net, const struct haul_train *trains, size_t count)
+static void uring_release(struct haul_net_kernel *net, const struct haul_train *trains,
+                          size_t count)
 {
     struct uring_state *state = net->state;
 
@@ -394,7 +395,7 @@ static void uring_release(struct haul_net *net, const struct haul_train *trains,
 
 /* A send with MSG_DONTWAIT has completed when its submission returns; the loop waits for it all the
  * same, because the buffer is the caller's again afterwards. */
-static int message_send(struct haul_net *net, const struct haul_net_envelope *envelope)
+static int message_send(struct haul_net_kernel *net, const struct haul_net_envelope *envelope)
 {
     struct uring_state *state = net->state;
     struct io_uring_sqe *request = request_get(&state->ring);
@@ -411,7 +412,7 @@ static int message_send(struct haul_net *net, const struct haul_net_envelope *en
     return state->send_result;
 }
 
-static size_t uring_transmit(struct haul_net *net, struct haul_net_envelope *envelopes,
+static size_t uring_transmit(struct haul_net_kernel *net, struct haul_net_envelope *envelopes,
                              size_t count, int *refusal)
 {
     uring_enable(net);
@@ -454,7 +455,7 @@ static void poll_set(struct uring_state *state, uint32_t index, int fd, unsigned
     request->user_data = (uint64_t)poll->generation << 32 | index << 8 | FOR_POLL;
 }
 
-static void uring_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span,
+static void uring_wait(struct haul_net_kernel *net, const int *fds, size_t fd_count, haul_time span,
                        bool writable)
 {
     struct uring_state *state = net->state;
@@ -473,14 +474,21 @@ static void uring_wait(struct haul_net *net, const int *fds, size_t fd_count, ha
     if (span == 0) {
         io_uring_submit_and_get_events(&state->ring);
     } else {
-        haul_counter_add(&net->counters.waits, 1);
+        haul_counter_add(&net->base.counters.waits, 1);
         io_uring_submit_and_wait_timeout(&state->ring, &completion, 1,
                                          span == HAUL_TIME_NEVER ? NULL : &limit, NULL);
     }
     completions_take(net);
 }
 
-const struct haul_net_backend haul_net_uring = {
+static int uring_fd(const struct haul_net_kernel *net)
+{
+    const struct uring_state *state = net->state;
+
+    return state->ring.ring_fd;
+}
+
+const struct haul_net_way haul_net_uring = {
     .name = "uring",
     .open = uring_open,
     .close = uring_close,
@@ -488,4 +496,5 @@ const struct haul_net_backend haul_net_uring = {
     .release = uring_release,
     .transmit = uring_transmit,
     .wait = uring_wait,
+    .fd = uring_fd,
 };
