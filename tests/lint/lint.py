@@ -19,9 +19,10 @@ BUILD = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build/release
 LAYERS = {
     "common": [],
     "hw": ["common"],
+    "dataplane/ethernet": ["common"],
     "dataplane/flow": ["common", "dataplane/aead/aead.h"],
     "dataplane/aead": ["common"],
-    "dataplane/net": ["common", "hw"],
+    "dataplane/net": ["common", "hw", "dataplane/ethernet"],
     "dataplane/store": ["common", "hw"],
     "dataplane": ["common", "hw", "dataplane"],
     "controlplane/p2p": ["common"],
@@ -56,6 +57,7 @@ BANNED = [
 # What the pure libraries may leave undefined (docs/STYLE.md, purity).
 PURE = {
     "dataplane/flow/libflow.a": r"haul_\w+|mem(cpy|set|cmp|move)|str(len|cmp|ncmp)",
+    "dataplane/ethernet/libethernet.a": r"haul_\w+|mem(cpy|set|cmp|move)|__cpu_model",
     "controlplane/p2p/libp2p.a": r"haul_\w+|mem(cpy|set|cmp|move|chr)|str(len|cmp|ncmp|chr|nlen)"
                                  r"|(EVP|OPENSSL|CRYPTO|OSSL|BN|ECDSA|EC|d2i|i2d|RAND)_\w+|protobuf_c_\w+",
 }
@@ -166,7 +168,7 @@ def purity():
 
 def integers():
     for name in tracked(".c", ".h"):
-        if name.startswith("dataplane/flow/"):
+        if name.startswith(("dataplane/flow/", "dataplane/ethernet/")):
             body = re.sub(r"/\*.*?\*/|\"(\\.|[^\"])*\"", "", text(name), flags=re.S)
             if re.search(r"\b(float|double)\b", body):
                 yield f"{name}: floating point: a seed must give one trace with any compiler"
