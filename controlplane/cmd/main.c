@@ -14,16 +14,20 @@ const struct haul_command haul_command_table[] = {
       0, 0, 0, haul_cmd_init },
     { "id", "", "print this node's peer id",
       "Prints the peer id in both text forms: base58btc and CIDv1.", 0, 0, 0, haul_cmd_id },
-    { "perf", "loop | peer MULTIADDR", "measure how fast two nodes or two peers are",
+    { "perf", "loop | peer MULTIADDR | ceiling [NAME]...",
+      "measure how fast two nodes, two peers or this machine are",
       "`haul perf loop` starts two nodes on this machine, moves generated data between them as in\n"
       "production, and prints one record a run and a table with medians and spread beside iperf3.\n"
       "Without --carrier, udp and stream take turns. The nodes and what they stored are gone\n"
       "afterwards.\n"
       "`haul perf peer MULTIADDR` sends --up bytes over libp2p streams to any peer that answers\n"
-      "/perf/1.0.0 and asks it for --down bytes; a haul node answers when started with --perf.",
+      "/perf/1.0.0 and asks it for --down bytes; a haul node answers when started with --perf.\n"
+      "`haul perf ceiling` measures what the machine itself can do: copies, ciphers, hashes, raw\n"
+      "UDP and TCP, and the sealed pipes, which carry with nothing above them; or only those that\n"
+      "are named. There --size is that of source and sink, and --runs counts the rounds.",
       BIT(CARRIER) | BIT(SIZE) | BIT(SOURCE) | BIT(SINK) | BIT(HASH) | BIT(CIPHER) | BIT(RUNS) |
-          BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(TIMEOUT),
-      1, 2, haul_cmd_perf },
+          BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(TIMEOUT) | BIT(SPAN),
+      1, HAUL_ARGUMENTS_MAX, haul_cmd_perf },
     { "config", "[KEY]", "show the configuration",
       "Prints every key with its value, where that came from, its range and its meaning. Values\n"
       "come from the defaults, HOME/config.yaml, the environment and --set, in this order.",

@@ -22,6 +22,7 @@
     X(OFF, "off", FLAG, NULL, NULL, "end the sharing")                                             \
     X(SIZE, "size", SIZE, "SIZE", NULL, "bytes to move in a run (64M, 2G; binary)")                \
     X(RUNS, "runs", COUNT, "N", NULL, "how many runs")                                             \
+    X(SPAN, "span", DURATION, "TIME", NULL, "how long each figure is measured (500ms, 1s)")        \
     X(SOURCE, "source", CHOICE, "NAME", "synthetic|store", "where the bytes come from")            \
     X(SINK, "sink", CHOICE, "NAME", "discard|store", "where the verified bytes go")                \
     X(CIPHER, "cipher", CHOICE, "NAME", "auto|aes-128-gcm|chacha20-poly1305|none",                 \

@@ -1,5 +1,5 @@
 #include "controlplane/cmd/perf_iperf.h"
-#include "controlplane/cmd/perf_loop.h"
+#include "controlplane/cmd/perf_watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

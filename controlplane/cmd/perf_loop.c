@@ -7,38 +7,18 @@
 #include "controlplane/cmd/perf_iperf.h"
 #include "controlplane/cmd/perf_nodes.h"
 #include "controlplane/cmd/perf_process.h"
+#include "controlplane/cmd/perf_watch.h"
 #include "controlplane/cmd/print.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE_DEFAULT   (UINT64_C(2) << 30)
-#define TOTAL_DEFAULT  (UINT64_C(8) << 30) /* of each carrier */
-#define REPEATS_MAX    8u                  /* of one run whose placement does not hold */
-#define PLACEMENT_MS   5u
-#define PLACEMENT_TIME 3u /* measurements, of which the quickest counts: load only adds */
-#define IPERF_SECONDS  2u
-#define LONG_SERIES    6u /* runs from which on iperf3 is measured in the middle too */
-#define CPU_FULL       0.9
-#define HELD_SHARE     0.3 /* of the time: that was the limit */
-
-volatile sig_atomic_t haul_perf_interrupted;
-
-static void on_interrupt(int number)
-{
-    (void)number;
-    haul_perf_interrupted = 1;
-}
-
-static void signals_watch(void)
-{
-    const struct sigaction on_signal = { .sa_handler = on_interrupt };
-
-    sigaction(SIGINT, &on_signal, NULL);
-    sigaction(SIGTERM, &on_signal, NULL);
-    sigaction(SIGHUP, &on_signal, NULL);
-    signal(SIGPIPE, SIG_IGN);
-}
+#define SIZE_DEFAULT  (UINT64_C(2) << 30)
+#define TOTAL_DEFAULT (UINT64_C(8) << 30) /* of each carrier */
+#define IPERF_SECONDS 2u
+#define LONG_SERIES   6u /* runs from which on iperf3 is measured in the middle too */
+#define CPU_FULL      0.9
+#define HELD_SHARE    0.3 /* of the time: that was the limit */
 
 static const char *text_of(const struct haul_options *options, enum haul_option option,
                            const char *otherwise)
@@ -51,18 +31,6 @@ static bool chosen(const struct haul_options *options, enum haul_option option, 
     return strcmp(text_of(options, option, ""), name) == 0;
 }
 
-static void placement_take(struct haul_placement *placement)
-{
-    struct haul_placement at;
-
-    haul_placement_measure(placement, PLACEMENT_MS, false);
-    for (unsigned i = 1; i < PLACEMENT_TIME; i++) {
-        haul_placement_measure(&at, PLACEMENT_MS, false);
-        if (at.round_trip_ns < placement->round_trip_ns)
-            *placement = at;
-    }
-}
-
 /* --- iperf3 --- */
 
 static int iperf_measure(struct haul_perf_series *series, struct haul_error *error)
@@ -72,8 +40,8 @@ static int iperf_measure(struct haul_perf_series *series, struct haul_error *err
 
     if (series->iperf_absent || series->iperf_count == HAUL_PERF_IPERF_MAX)
         return 0;
-    for (unsigned i = 0; i < REPEATS_MAX && !result.kept; i++) {
-        placement_take(&result.before);
+    for (unsigned i = 0; i < HAUL_PERF_REPEATS_MAX && !result.kept; i++) {
+        haul_perf_placement_take(&result.before);
         if (haul_perf_iperf(IPERF_SECONDS, &result.bytes_per_second, error) < 0) {
             if (error->code == HAUL_E_CANCELLED)
                 return -1;
@@ -81,7 +49,7 @@ static int iperf_measure(struct haul_perf_series *series, struct haul_error *err
             haul_print_note(series->options, "no comparison with iperf3: %s", error->text);
             return 0;
         }
-        placement_take(&after);
+        haul_perf_placement_take(&after);
         result.kept = haul_perf_placement_held(&result.before, &after);
     }
     series->iperf[series->iperf_count++] = result;
@@ -137,7 +105,7 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
 
     if (haul_perf_flows(&nodes->seeder, &flows[0], error) < 0)
         return -1;
-    placement_take(&run->before);
+    haul_perf_placement_take(&run->before);
     haul_perf_usage(nodes->getter.pid, &before[0]);
     haul_perf_usage(nodes->seeder.pid, &before[1]);
     busy = haul_perf_machine_busy();
@@ -148,7 +116,7 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
     haul_perf_usage(nodes->seeder.pid, &after[1]);
     run->getter_peak_bytes = haul_perf_peak_bytes(nodes->getter.pid);
     run->seeder_peak_bytes = haul_perf_peak_bytes(nodes->seeder.pid);
-    placement_take(&run->after);
+    haul_perf_placement_take(&run->after);
     if (haul_record_parse(run->json, &run->record, error) < 0 ||
         haul_perf_flows(&nodes->seeder, &flows[1], error) < 0)
         return -1;
@@ -173,7 +141,7 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
 static int run_make(struct haul_perf_series *series, struct haul_perf_nodes *nodes,
                     struct haul_perf_get *get, const char *carrier, struct haul_error *error)
 {
-    for (unsigned i = 0; i < REPEATS_MAX && series->run_count < HAUL_PERF_RUNS_MAX; i++) {
+    for (unsigned i = 0; i < HAUL_PERF_REPEATS_MAX && series->run_count < HAUL_PERF_RUNS_MAX; i++) {
         struct haul_perf_run *run = &series->runs[series->run_count];
 
         if (get->stored && series->run_count > 0 && haul_perf_getter_renew(nodes, error) < 0)
@@ -284,7 +252,7 @@ int haul_perf_loop(const struct haul_options *options)
         haul_fail(&error, HAUL_E_SYSTEM, "no memory for a series");
         return haul_print_error(options, &error);
     }
-    signals_watch();
+    haul_perf_signals_watch();
     series->options = options;
     failed = series_make(series, &error);
     if (series->run_count > 0)

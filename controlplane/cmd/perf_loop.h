@@ -5,13 +5,8 @@
 #include "controlplane/cmd/perf_stats.h"
 #include "controlplane/xfer/record.h"
 
-#include <signal.h>
-
 #define HAUL_PERF_RUNS_MAX  512u
 #define HAUL_PERF_IPERF_MAX 16u
-
-/* Set by SIGINT, SIGTERM and SIGHUP; everything that waits looks at it. */
-extern volatile sig_atomic_t haul_perf_interrupted;
 
 struct haul_perf_run {
     unsigned number;     /* from 1, in the order in which they were made */

@@ -2,7 +2,7 @@
 
 #include "common/synthetic.h"
 #include "controlplane/cmd/attach.h"
-#include "controlplane/cmd/perf_loop.h"
+#include "controlplane/cmd/perf_watch.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

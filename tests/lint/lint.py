@@ -29,9 +29,9 @@ LAYERS = {
     "controlplane/host": ["common", "hw", "controlplane/p2p"],
     "controlplane/content": ["common"],
     "controlplane/cmd": ["common", "hw", "dataplane/dataplane.h", "controlplane", "dataplane/net/net.h",
-                         "dataplane/store/store.h"],
+                         "dataplane/store/store.h", "perf"],
     "controlplane": ["common", "hw", "controlplane"],
-    "perf": ["common", "hw", "dataplane", "controlplane"],
+    "perf": ["common", "hw", "dataplane"],
     "tests": ["common", "hw", "dataplane", "controlplane", "tests", "perf"],
 }
 
