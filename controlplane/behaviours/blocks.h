@@ -60,7 +60,7 @@ typedef void haul_blocks_ended_fn(void *context, enum haul_error_code why);
 typedef void haul_blocks_done_fn(void *context, enum haul_blocks_status status,
                                  const struct haul_blocks_answer *answer);
 
-/* NULL when the connection is gone or at its limit of streams. */
+/* NULL when the connection is gone, or for now at a limit of streams. */
 struct haul_blocks_client *haul_blocks_client_open(struct haul_blocks *blocks,
                                                    struct haul_host *host, uint64_t connection,
                                                    haul_blocks_ended_fn *ended, void *context);

@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#define INBOUND_PER_PEER_MAX 4u
-#define IDLE_MAX             (10 * HAUL_SECOND)
+#define IDLE_MAX (10 * HAUL_SECOND)
 
 /* --- the stream --- */
 
@@ -83,8 +82,9 @@ int haul_offers_open(struct haul_offers **offers, const struct haul_offers_conf 
     made->behaviour = (struct haul_behaviour){
         .protocol = HAUL_OFFER_PROTOCOL,
         .state_bytes = sizeof(struct haul_offer_stream),
-        .inbound_per_peer_max = INBOUND_PER_PEER_MAX,
-        .idle_max = IDLE_MAX,
+        .inbound_per_peer_max = HAUL_OFFER_STREAMS_PER_PEER,
+        .outbound_per_peer_max = HAUL_OFFER_STREAMS_PER_PEER,
+        .idle_max = conf->idle_max != 0 ? conf->idle_max : IDLE_MAX,
         .opened = opened,
         .input = input,
         .ended = ended,

@@ -12,9 +12,10 @@
 #include "controlplane/xfer/grants.h"
 #include "controlplane/xfer/offer_message.h"
 
-#define HAUL_OFFER_PROTOCOL    "/haul/offer/1"
-#define HAUL_OFFER_PAYLOAD_MIN 1152u
-#define HAUL_OFFER_PAYLOAD_MAX 8192u
+#define HAUL_OFFER_PROTOCOL         "/haul/offer/1"
+#define HAUL_OFFER_STREAMS_PER_PEER 4u
+#define HAUL_OFFER_PAYLOAD_MIN      1152u
+#define HAUL_OFFER_PAYLOAD_MAX      8192u
 
 #define HAUL_OFFERS_COUNTERS(X)                                                                    \
     X(received, "offers received")                                                                 \
@@ -50,6 +51,7 @@ struct haul_offers_conf {
     uint16_t wants_max;   /* under one grant */
     uint64_t rate_max;    /* bytes a second a flow may send and is sent; 0: no ceiling */
 
+    haul_time idle_max;   /* a stream on which nothing is said; 0: 10 s */
     struct haul_addr udp; /* the fast path's bound address; port 0: there is none */
     struct haul_network networks[HAUL_NETWORKS_MAX]; /* fast.networks */
     size_t network_count;
@@ -95,8 +97,8 @@ struct haul_offer_wish {
 
 struct haul_offer_ask;
 
-/* Asks over a live connection. NULL with *error when that is not possible now (PEER_GONE, LIMIT,
- * CARRIER_FAILED without a fast path here); `done` is not called then. */
+/* Asks over a live connection. NULL with *error when that is not possible (PEER_GONE,
+ * CARRIER_FAILED without a fast path here) or not now (LIMIT); `done` is not called then. */
 struct haul_offer_ask *haul_offer_ask(struct haul_offers *offers, struct haul_host *host,
                                       uint64_t connection, const struct haul_offer_wish *wish,
                                       struct haul_error *error);

@@ -93,10 +93,14 @@ struct haul_offer_ask *haul_offer_ask(struct haul_offers *offers, struct haul_ho
         ask_free(ask);
         return NULL;
     }
-    if (haul_host_facts(host, connection, &ask->facts))
-        ask->stream = haul_host_stream(host, connection, &offers->behaviour, NULL);
+    if (!haul_host_facts(host, connection, &ask->facts)) {
+        haul_fail(error, HAUL_E_PEER_GONE, "the connection is gone");
+        ask_free(ask);
+        return NULL;
+    }
+    ask->stream = haul_host_stream(host, connection, &offers->behaviour, NULL);
     if (ask->stream == NULL) {
-        haul_fail(error, HAUL_E_PEER_GONE, "the connection is gone or has too many streams");
+        haul_fail(error, HAUL_E_LIMIT, "the connection has as many streams as there may be");
         ask_free(ask);
         return NULL;
     }

@@ -23,11 +23,12 @@ enum haul_stream_end {
 };
 
 struct haul_behaviour {
-    const char *protocol;          /* "/ipfs/ping/1.0.0" */
-    size_t state_bytes;            /* zeroed memory a stream, see haul_stream_state */
-    uint32_t inbound_per_peer_max; /* streams the peer may have open at once; more are reset */
-    haul_time idle_max;            /* a stream without a byte for so long is reset; 0: no limit */
-    uint32_t window_bytes_max;     /* how far the receive window may grow; 0: the initial one */
+    const char *protocol;           /* "/ipfs/ping/1.0.0" */
+    size_t state_bytes;             /* zeroed memory a stream, see haul_stream_state */
+    uint32_t inbound_per_peer_max;  /* streams the peer may have open at once; more are reset */
+    uint32_t outbound_per_peer_max; /* what peers take of us at once; 0: no limit of the protocol */
+    haul_time idle_max;             /* a stream without a byte for so long is reset; 0: no limit */
+    uint32_t window_bytes_max;      /* how far the receive window may grow; 0: the initial one */
 
     /* A connection has come up, in either direction; may be NULL. */
     void (*connected)(struct haul_host *host, uint64_t connection);

@@ -56,7 +56,7 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     haul_dial_fn *done, void *context);
 
 /* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed`
- * of the table follow. NULL when the connection is gone or at its limit. */
+ * of the table follow. NULL when the connection is gone, or for now at a limit. */
 struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection,
                                      const struct haul_behaviour *behaviour, void *argument);
 

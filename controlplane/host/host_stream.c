@@ -60,9 +60,9 @@ static void stream_bind(struct haul_stream *stream, struct haul_conn_stream *mux
     connection->stream_count++;
 }
 
-/* How many streams of a behaviour the peer has opened, on all its connections. */
-static uint32_t count_inbound(const struct haul_connection *connection,
-                              const struct haul_behaviour *behaviour)
+/* How many streams of a behaviour the peer, or we to it, have open, on all its connections. */
+static uint32_t count_streams(const struct haul_connection *connection,
+                              const struct haul_behaviour *behaviour, bool inbound)
 {
     const struct haul_connection *at;
     const struct haul_stream *stream;
@@ -74,7 +74,7 @@ static uint32_t count_inbound(const struct haul_connection *connection,
             !haul_peer_id_equal(&at->conn.noise.peer, &connection->conn.noise.peer))
             continue;
         LIST_FOREACH(stream, &at->streams, link)
-        count += stream->inbound && !stream->over && stream->behaviour == behaviour;
+        count += stream->inbound == inbound && !stream->over && stream->behaviour == behaviour;
     }
     return count;
 }
@@ -85,7 +85,7 @@ void haul_stream_accept(struct haul_connection *connection, const struct haul_co
     struct haul_host_counters *counters = &connection->host->counters;
     struct haul_stream *stream = NULL;
 
-    if (count_inbound(connection, behaviour) < behaviour->inbound_per_peer_max)
+    if (count_streams(connection, behaviour, true) < behaviour->inbound_per_peer_max)
         stream = stream_open(connection, behaviour);
     if (stream == NULL) {
         haul_counter_add(&counters->streams_over_limit, 1);
@@ -106,7 +106,9 @@ struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection
     struct haul_conn_stream *mux;
     struct haul_stream *stream;
 
-    if (found == NULL)
+    if (found == NULL ||
+        (behaviour->outbound_per_peer_max != 0 &&
+         count_streams(found, behaviour, false) >= behaviour->outbound_per_peer_max))
         return NULL;
     stream = stream_open(found, behaviour);
     if (stream == NULL)

@@ -59,8 +59,7 @@ bool haul_conn_flush(struct haul_conn *conn)
     return seal(conn, NULL, 0);
 }
 
-/* Control frames go in front of data, as long as they leave room for a small frame behind them. */
-static void collect_control(struct haul_conn *conn)
+void haul_conn_collect_control(struct haul_conn *conn)
 {
     size_t keep = HAUL_CONN_SMALL_BYTES + HAUL_YAMUX_HEADER_BYTES;
 
@@ -72,7 +71,7 @@ static void collect_control(struct haul_conn *conn)
 bool haul_conn_flush_control(struct haul_conn *conn)
 {
     while (conn->muxed && haul_yamux_control_waits(&conn->yamux)) {
-        collect_control(conn);
+        haul_conn_collect_control(conn);
         if (!haul_conn_flush(conn))
             return false;
     }
@@ -147,7 +146,7 @@ size_t haul_conn_write(struct haul_conn *conn, struct haul_conn_stream *stream, 
         size_t took;
         size_t room;
 
-        collect_control(conn);
+        haul_conn_collect_control(conn);
         if (conn->clear_bytes >
                 sizeof conn->clear - HAUL_CONN_SMALL_BYTES - HAUL_YAMUX_HEADER_BYTES &&
             !haul_conn_flush(conn))

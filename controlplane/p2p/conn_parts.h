@@ -21,6 +21,9 @@ bool haul_conn_out_empty(const struct haul_conn *conn);
 /* Seals what has been collected; false when the out buffer has no room for it. */
 bool haul_conn_flush(struct haul_conn *conn);
 
+/* Control frames go in front of data, as long as they leave room for a small frame behind them. */
+void haul_conn_collect_control(struct haul_conn *conn);
+
 /* Collects control frames, then seals everything. */
 bool haul_conn_flush_control(struct haul_conn *conn);
 

@@ -79,6 +79,8 @@ struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name
 
     if (!conn->muxed || conn->phase == HAUL_CONN_OVER || haul_conn_pressed(conn))
         return NULL;
+    /* The ends of earlier streams go first: the peer counts how many are open. */
+    haul_conn_collect_control(conn);
     mux = haul_yamux_open(&conn->yamux);
     if (mux == NULL)
         return NULL;

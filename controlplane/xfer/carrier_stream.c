@@ -3,7 +3,8 @@
 #include "controlplane/behaviours/blocks.h"
 #include "controlplane/xfer/transfer_parts.h"
 
-#define AT_ONCE HAUL_FETCH_SLOTS_MAX
+#define AT_ONCE      HAUL_FETCH_SLOTS_MAX
+#define STREAM_RETRY (50 * HAUL_MILLISECOND) /* other transfers have all streams to this peer */
 
 static void stream_ended(void *context, enum haul_error_code why)
 {
@@ -20,11 +21,21 @@ static void stream_ended(void *context, enum haul_error_code why)
     haul_transfer_settle(transfer);
 }
 
-static bool stream_open(struct haul_transfer *transfer)
+static bool stream_ready(struct haul_transfer *transfer)
 {
-    if (transfer->stream == NULL && transfer->state == HAUL_TRANSFER_MOVING)
-        transfer->stream = haul_blocks_client_open(transfer->parts.blocks, transfer->parts.host,
-                                                   transfer->connection, stream_ended, transfer);
+    struct haul_connection_facts facts;
+
+    transfer->carrier_at = HAUL_TIME_NEVER;
+    if (transfer->stream != NULL)
+        return true;
+    if (!haul_host_facts(transfer->parts.host, transfer->connection, &facts)) {
+        haul_transfer_lost(transfer, HAUL_E_PEER_GONE, "the connection ended");
+        return false;
+    }
+    transfer->stream = haul_blocks_client_open(transfer->parts.blocks, transfer->parts.host,
+                                               transfer->connection, stream_ended, transfer);
+    if (transfer->stream == NULL)
+        transfer->carrier_at = haul_time_add(haul_loop_now(transfer->parts.loop), STREAM_RETRY);
     return transfer->stream != NULL;
 }
 
@@ -97,7 +108,7 @@ static bool stream_fetch(struct haul_fetch *fetch)
     const struct haul_blocks_request request = { .root = transfer->target.root,
                                                  .hash = fetch->cid.hash };
 
-    if (transfer->asked >= AT_ONCE || !stream_open(transfer))
+    if (transfer->asked >= AT_ONCE || transfer->stream == NULL)
         return false;
     fetch->on_stream = haul_blocks_fetch(transfer->stream, &request,
                                          haul_orders_slot(transfer->parts.orders, fetch->slot),
@@ -125,6 +136,7 @@ static void stream_close(struct haul_transfer *transfer)
 const struct haul_carrier_ops haul_carrier_stream = {
     .carrier = HAUL_CARRIER_STREAM,
     .places = false,
+    .ready = stream_ready,
     .fetch = stream_fetch,
     .cancel = stream_cancel,
     .close = stream_close,

@@ -43,7 +43,8 @@ void haul_transfer_arm(struct haul_transfer *transfer)
     if (transfer->state == HAUL_TRANSFER_MEETING)
         at = haul_time_min(at, transfer->meet_at);
     if (transfer->state == HAUL_TRANSFER_MOVING)
-        at = haul_time_min(at, haul_transfer_retry_at(transfer));
+        at = haul_time_min(at,
+                           haul_time_min(transfer->carrier_at, haul_transfer_retry_at(transfer)));
     if (transfer->due)
         at = haul_loop_now(transfer->parts.loop);
     haul_loop_timer_set(transfer->timer, at);
@@ -347,6 +348,7 @@ int haul_transfer_open(struct haul_transfer **transfer, const struct haul_parts 
     made->context = context;
     made->began = haul_loop_now(parts->loop);
     made->deadline = ask->timeout == 0 ? HAUL_TIME_NEVER : haul_time_add(made->began, ask->timeout);
+    made->carrier_at = HAUL_TIME_NEVER;
     made->ordered_end = &made->ordered;
     for (size_t i = 0; i < HAUL_PLAN_FILES_MAX; i++)
         made->files[i].fd = -1;

@@ -584,6 +584,10 @@ void haul_transfer_pump(struct haul_transfer *transfer)
     }
     if (transfer->ask.sink == HAUL_SINK_STREAM)
         ordered_drain(transfer);
+    if (transfer->carrier->ready != NULL && !transfer->carrier->ready(transfer)) {
+        haul_transfer_arm(transfer);
+        return;
+    }
     if (retries_ask(transfer)) {
         while (transfer->state == HAUL_TRANSFER_MOVING && !transfer->plan_over &&
                plan_step(transfer))

@@ -11,6 +11,7 @@
 #define REDIAL_MAX   (5 * HAUL_SECOND)
 #define PROOF_WAIT   (1500 * HAUL_MILLISECOND) /* auto does not wait longer for the fast path */
 #define STREAM_WANTS 16u
+#define OFFER_RETRY  (50 * HAUL_MILLISECOND) /* a limit of ours: other transfers have the rest */
 
 static haul_time now_of(const struct haul_transfer *transfer)
 {
@@ -110,6 +111,14 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
     haul_transfer_arm(transfer);
 }
 
+static void offer_failed(struct haul_transfer *transfer, enum haul_error_code code, const char *why)
+{
+    if (code == HAUL_E_LIMIT && transfer->ask.carrier != HAUL_CHOOSE_AUTO)
+        transfer->meet_at = haul_time_add(now_of(transfer), OFFER_RETRY);
+    else
+        fast_path_failed(transfer, why);
+}
+
 static void on_offered(void *context, const struct haul_offer_result *result)
 {
     struct haul_transfer *transfer = context;
@@ -128,7 +137,7 @@ static void on_offered(void *context, const struct haul_offer_result *result)
     } else if (result->code == HAUL_E_PEER_GONE) {
         haul_transfer_fail_text(transfer, HAUL_E_PEER_GONE, "the peer went away during the offer");
     } else {
-        fast_path_failed(transfer, haul_error_meaning(result->code));
+        offer_failed(transfer, result->code, haul_error_meaning(result->code));
     }
     haul_transfer_settle(transfer);
 }
@@ -151,7 +160,7 @@ static void offer_begin(struct haul_transfer *transfer)
     transfer->offer = haul_offer_ask(transfer->parts.offers, transfer->parts.host,
                                      transfer->connection, &wish, &error);
     if (transfer->offer == NULL)
-        fast_path_failed(transfer, error.text);
+        offer_failed(transfer, error.code, error.text);
     haul_transfer_arm(transfer);
 }
 

@@ -46,7 +46,8 @@ struct haul_fetch {
 struct haul_carrier_ops {
     enum haul_carrier carrier;
     bool places; /* puts leaves to their place itself; otherwise they come into a slot */
-    bool (*fetch)(struct haul_fetch *fetch); /* false: no room now */
+    bool (*ready)(struct haul_transfer *transfer); /* may fetch; false: see carrier_at */
+    bool (*fetch)(struct haul_fetch *fetch);       /* false: no room now */
     void (*cancel)(struct haul_fetch *fetch);
     void (*close)(struct haul_transfer *transfer); /* nothing is outstanding */
 };
@@ -93,6 +94,7 @@ struct haul_transfer {
     uint64_t connection;
     haul_time deadline;           /* of --timeout */
     haul_time meet_at;            /* when to go on with meeting; NEVER */
+    haul_time carrier_at;         /* when to ask the carrier again whether it is ready; NEVER */
     bool due;                     /* settle at the end of the turn */
     struct haul_offer_ask *offer; /* until it is answered */
     bool dialling;

@@ -51,6 +51,20 @@ def many(bench):
         same(file, bench.path(f"got {n}"))
 
 
+@case("more gets at once than a peer takes offers and streams wait for their turn")
+def crowd(bench):
+    seeder, getter = bench.pair()
+    file = bench.file("file", 3 * MIB)
+    ticket = seeder.share(file)
+    gets = [bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path(f"got {n}"),
+                        "--carrier", ("udp", "stream")[n % 2])
+            for n in range(24)]
+    for n, get in enumerate(gets):
+        bench.finish(get).ok()
+        same(file, bench.path(f"got {n}"))
+    equal(seeder.status()["host"]["streams_over_limit"], 0)
+
+
 @case("with the default slots each node stays below 256 MiB while 1 GiB moves")
 def memory(bench):
     default = {key: None for key in ("slots.filling", "slots.serving", "slots.control")}

@@ -258,6 +258,11 @@ static bool is_done(void)
     return a.done > 0;
 }
 
+static bool four_are_done(void)
+{
+    return a.done == 4;
+}
+
 static struct haul_offer_ask *ask_for(const struct haul_cid *cid)
 {
     a.done = 0;
@@ -619,6 +624,53 @@ static bool b_closes_a_flow(void)
     return b_closed_flows > 0;
 }
 
+static void short_patience(struct haul_offers_conf *conf)
+{
+    conf->idle_max = 100 * HAUL_MILLISECOND;
+}
+
+static void a_stream_on_which_nothing_is_said_is_reset(void)
+{
+    start(NULL, short_patience);
+    rogue_says("\x05", 1);
+    CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
+    CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_idle, 1);
+    finish();
+}
+
+static void a_peer_has_few_streams_and_keeps_to_that(void)
+{
+    struct haul_offer_ask *asks[HAUL_OFFER_STREAMS_PER_PEER];
+    struct haul_error error;
+
+    start(NULL, NULL); /* nothing is done before the loop runs */
+    /* Ours: the fifth ask is told to wait, and may come when one of the others is over. */
+    for (size_t i = 0; i < HAUL_COUNT_OF(asks); i++) {
+        asks[i] = ask_for(&root);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(asks[i]);
+    }
+    CU_ASSERT_PTR_NULL(haul_offer_ask(a.offers, a.host, a.connection,
+                                      &(struct haul_offer_wish){ .root = root, .done = on_done },
+                                      &error));
+    CU_ASSERT_EQUAL(error.code, HAUL_E_LIMIT);
+    haul_offer_cancel(asks[0]);
+    CU_ASSERT_PTR_NOT_NULL(ask_for(&root));
+    CU_ASSERT_TRUE(run(four_are_done, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_over_limit, 0);
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->malformed, 0);
+    /* Of a peer that does not keep to it, the fifth is reset. */
+    for (size_t i = 0; i < HAUL_COUNT_OF(asks); i++)
+        rogue_says("\x05", 1);
+    run(NULL, 20 * HAUL_MILLISECOND);
+    CU_ASSERT_EQUAL(rogue.closed, 0);
+    rogue_says("\x05", 1);
+    CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
+    CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_over_limit, 1);
+    finish();
+}
+
 static void a_wrong_or_missing_confirmation_ends_the_grant(void)
 {
     uint8_t message[2 + HAUL_OFFER_BYTES_MAX], secret[32] = { 9 }, key[32], confirm[128];
@@ -678,6 +730,10 @@ int main(void)
         { "messages wait while the connection is full, and none is lost",
           messages_wait_while_the_connection_is_full },
         { "what cannot be understood is reset", what_cannot_be_understood_is_reset },
+        { "a stream on which nothing is said is reset",
+          a_stream_on_which_nothing_is_said_is_reset },
+        { "a peer has few streams at a time, and keeps to that",
+          a_peer_has_few_streams_and_keeps_to_that },
         { "a wrong or missing confirmation ends the grant",
           a_wrong_or_missing_confirmation_ends_the_grant },
         { "payload classes are cut to what both take", payload_classes_are_cut_to_what_both_take },
