@@ -208,3 +208,46 @@ void haul_multiaddr_strip_peer(struct haul_multiaddr *addr)
     addr->length = (uint16_t)(peer - addr->bytes);
     memset(addr->bytes + addr->length, 0, sizeof addr->bytes - addr->length);
 }
+
+bool haul_multiaddr_relayed(const struct haul_multiaddr *addr)
+{
+    struct haul_in in = haul_in_from(addr->bytes, addr->length);
+    struct component part;
+
+    while (next_component(&in, &part)) {
+        if (part.protocol->code == HAUL_MULTIADDR_CODE_P2P_CIRCUIT)
+            return true;
+    }
+    return false;
+}
+
+bool haul_multiaddr_ip(const struct haul_multiaddr *addr, struct haul_addr *ip)
+{
+    struct haul_in in = haul_in_from(addr->bytes, addr->length);
+    struct haul_addr found = { 0 };
+    struct component part;
+
+    if (!next_component(&in, &part) ||
+        (part.protocol->kind != HAUL_MULTIADDR_IP4 && part.protocol->kind != HAUL_MULTIADDR_IP6))
+        return false;
+    found.family = part.protocol->kind == HAUL_MULTIADDR_IP4 ? 4 : 6;
+    memcpy(found.ip, part.value, part.bytes);
+    *ip = found;
+    return true;
+}
+
+bool haul_multiaddr_name(const struct haul_multiaddr *addr, struct haul_multiaddr_name *name)
+{
+    struct haul_in in = haul_in_from(addr->bytes, addr->length);
+    struct component part;
+
+    if (!next_component(&in, &part) || part.protocol->code < HAUL_MULTIADDR_CODE_DNS ||
+        part.protocol->code > HAUL_MULTIADDR_CODE_DNSADDR)
+        return false;
+    *name = (struct haul_multiaddr_name){ .code = part.protocol->code,
+                                          .text = (const char *)part.value,
+                                          .bytes = part.bytes,
+                                          .rest = in.at,
+                                          .rest_bytes = haul_in_left(&in) };
+    return true;
+}

@@ -32,3 +32,21 @@ HAUL_MUST_USE bool haul_multiaddr_peer(const struct haul_multiaddr *addr, struct
 HAUL_MUST_USE bool haul_multiaddr_add_peer(struct haul_multiaddr *addr,
                                            const struct haul_peer_id *id);
 void haul_multiaddr_strip_peer(struct haul_multiaddr *addr);
+
+/* Does it lead through a relay (/p2p-circuit)? */
+bool haul_multiaddr_relayed(const struct haul_multiaddr *addr);
+
+/* The IP address that it begins with, port 0; false when it begins with something else. */
+HAUL_MUST_USE bool haul_multiaddr_ip(const struct haul_multiaddr *addr, struct haul_addr *ip);
+
+/* The name that it begins with (/dns, /dns4, /dns6, /dnsaddr) as a view into it, and the code of
+ * its protocol; the rest of it lies behind. False when it begins with something else. */
+struct haul_multiaddr_name {
+    uint32_t code;
+    const char *text;
+    size_t bytes;
+    const uint8_t *rest;
+    size_t rest_bytes;
+};
+HAUL_MUST_USE bool haul_multiaddr_name(const struct haul_multiaddr *addr,
+                                       struct haul_multiaddr_name *name);

@@ -33,6 +33,12 @@ struct haul_multiaddr_protocol {
 #define HAUL_MULTIADDR_CODE_UDP 273u
 #define HAUL_MULTIADDR_CODE_P2P 421u
 
+#define HAUL_MULTIADDR_CODE_DNS         53u /* and the next three: dns4, dns6, dnsaddr */
+#define HAUL_MULTIADDR_CODE_DNS4        54u
+#define HAUL_MULTIADDR_CODE_DNS6        55u
+#define HAUL_MULTIADDR_CODE_DNSADDR     56u
+#define HAUL_MULTIADDR_CODE_P2P_CIRCUIT 290u
+
 /* NULL when there is none. The older names "ipfs" and "https" are known on input. */
 const struct haul_multiaddr_protocol *haul_multiaddr_protocol_find(uint64_t code);
 const struct haul_multiaddr_protocol *haul_multiaddr_protocol_named(const char *name, size_t bytes);
