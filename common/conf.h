@@ -63,6 +63,8 @@
       "live fast-path grants to one peer")                                                         \
     X(LIMITS_GRANTS_PER_ADDRESS, "limits.grants-per-address", COUNT, "16", "1..64",                \
       "live fast-path grants to one IP address")                                                   \
+    X(SECURITY_ORDER, "security.order", CHOICE, "noise,tls", "noise,tls|tls,noise|noise|tls",      \
+      "which secure channel connections use: when dialling the first that the peer speaks")        \
     X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \
       "the least important lines that are still logged")                                           \
     X(CONTROL_GROUP, "control.group", TEXT, "", NULL,                                              \

@@ -26,7 +26,7 @@ const struct haul_command haul_command_table[] = {
       "UDP and TCP, and the sealed pipes, which carry with nothing above them; or only those that\n"
       "are named. There --size is that of source and sink, and --runs counts the rounds.",
       BIT(CARRIER) | BIT(SIZE) | BIT(SOURCE) | BIT(SINK) | BIT(HASH) | BIT(CIPHER) | BIT(RUNS) |
-          BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(TIMEOUT) | BIT(SPAN),
+          BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(SECURITY) | BIT(TIMEOUT) | BIT(SPAN),
       1, HAUL_ARGUMENTS_MAX, haul_cmd_perf },
     { "config", "[KEY]", "show the configuration",
       "Prints every key with its value, where that came from, its range and its meaning. Values\n"

@@ -30,6 +30,7 @@
     X(UP, "up", SIZE, "SIZE", NULL, "bytes to send in a run")                                      \
     X(DOWN, "down", SIZE, "SIZE", NULL, "bytes to ask for in a run")                               \
     X(STREAMS, "streams", COUNT, "N", NULL, "streams at once, which share the bytes")              \
+    X(SECURITY, "security", CHOICE, "NAME", "noise|tls", "the secure channel to dial with")        \
     X(SET, "set", LIST, "KEY=VALUE", NULL, "a configuration key for this run of the node")         \
     X(PERF, "perf", FLAG, NULL, NULL,                                                              \
       "allow synthetic datasets, no cipher and /perf/1.0.0: rate tests only")

@@ -24,6 +24,7 @@ struct test {
     struct haul_key key;
     struct haul_timer *patience;
     struct haul_peer_id peer;
+    enum haul_security security;
     uint64_t connection;
     uint64_t up, down; /* of a run, all streams together */
     uint32_t streams, runs, run;
@@ -34,12 +35,9 @@ struct test {
     struct haul_error error;
 };
 
-static const struct haul_protocol protocols[] = {
-    { .behaviour = &haul_identify_behaviour },
-    { .behaviour = &haul_identify_push_behaviour },
-    { .behaviour = &haul_ping_behaviour },
-    { 0 },
-};
+static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
+                                                           &haul_identify_push_behaviour,
+                                                           &haul_ping_behaviour, NULL };
 
 static void give_up(struct test *test)
 {
@@ -68,10 +66,10 @@ static void run_print(const struct test *test)
     if (!haul_options_has(test->options, HAUL_OPTION_JSON)) {
         printf(
             "run %u: up %.3f GB/s (%llu bytes in %.3f s), down %.3f GB/s (%llu bytes in %.3f s), "
-            "%u stream%s\n",
+            "%u stream%s over %s\n",
             test->run, rate(sum->up, up_s) / 1e9, (unsigned long long)sum->up, up_s,
             rate(sum->down, down_s) / 1e9, (unsigned long long)sum->down, down_s, test->streams,
-            test->streams == 1 ? "" : "s");
+            test->streams == 1 ? "" : "s", haul_security_name(test->security));
         fflush(stdout);
         return;
     }
@@ -79,6 +77,7 @@ static void run_print(const struct test *test)
     object = json_object();
     json_object_set_new(object, "event", json_string("perf"));
     json_object_set_new(object, "peer", json_string(peer));
+    json_object_set_new(object, "security", json_string(haul_security_name(test->security)));
     json_object_set_new(object, "run", json_integer(test->run));
     json_object_set_new(object, "streams", json_integer(test->streams));
     json_object_set_new(object, "up_bytes", json_integer((json_int_t)sum->up));
@@ -160,8 +159,10 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     }
     test->connection = connection;
     test->connected = haul_loop_now(test->loop);
-    if (haul_host_facts(test->host, connection, &facts))
+    if (haul_host_facts(test->host, connection, &facts)) {
         test->peer = facts.peer;
+        test->security = facts.security;
+    }
     run_begin(test);
 }
 
@@ -227,13 +228,20 @@ static int test_open(struct test *test, struct haul_error *error)
     struct haul_host_conf conf = {
         .key = &test->key,
         .agent = "haul/" HAUL_VERSION,
-        .protocols = protocols,
+        .behaviours = behaviours,
+        .securities = { HAUL_SECURITY_NOISE, HAUL_SECURITY_TLS },
+        .security_count = 2,
         .connections_max = 8,
         .half_open_max = 8,
         .streams_per_connection_max = 2 * STREAMS_MAX,
         .context = test,
     };
 
+    if (haul_options_has(test->options, HAUL_OPTION_SECURITY)) {
+        conf.security_count = 1;
+        if (strcmp(test->options->text[HAUL_OPTION_SECURITY], "tls") == 0)
+            conf.securities[0] = HAUL_SECURITY_TLS;
+    }
     if (test->streams > STREAMS_MAX)
         return haul_fail(error, HAUL_E_USAGE, "at most %u streams", STREAMS_MAX);
     if (identity(test, error) < 0 || haul_loop_open(&test->loop, error) < 0)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 /* Serves what was touched from outside its own events. */
 static void on_work(void *context)
@@ -26,20 +27,15 @@ static void on_work(void *context)
     }
 }
 
-static void protocols_take(struct haul_host *host, const struct haul_protocol *protocols)
+/* A certificate of its own for as long as this process lives. */
+static bool tls_open(struct haul_host *host)
 {
-    for (; protocols->behaviour != NULL; protocols++) {
-        size_t index = host->protocol_count++;
-
-        haul_assert(index < HAUL_HOST_PROTOCOLS_MAX);
-        haul_assert(haul_host_find_protocol(host, protocols->behaviour) == NULL);
-        host->protocols[index] = *protocols;
-        if (protocols->name == NULL)
-            host->protocols[index].name = protocols->behaviour->protocol;
-        host->names[index] = host->protocols[index].name;
+    for (size_t i = 0; i < host->conf.security_count; i++) {
+        if (host->conf.securities[i] == HAUL_SECURITY_TLS && host->tls.context == NULL &&
+            !haul_tls_identity_open(&host->tls, host->conf.key, (uint64_t)time(NULL)))
+            return false;
     }
-    haul_assert(host->protocol_count > 0);
-    host->conf.protocols = NULL; /* copied */
+    return true;
 }
 
 int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
@@ -53,14 +49,23 @@ int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
     if (made == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the host");
     made->conf = *conf;
-    protocols_take(made, conf->protocols);
+    for (; conf->behaviours[made->protocol_count] != NULL; made->protocol_count++) {
+        haul_assert(made->protocol_count < HAUL_HOST_BEHAVIOURS_MAX);
+        made->protocols[made->protocol_count] = conf->behaviours[made->protocol_count]->protocol;
+    }
+    haul_assert(made->protocol_count > 0);
     TAILQ_INIT(&made->connections);
     TAILQ_INIT(&made->work);
     LIST_INIT(&made->listeners);
     LIST_INIT(&made->dials);
     made->id_next = 1;
+    if (made->conf.security_count == 0) {
+        made->conf.securities[0] = HAUL_SECURITY_NOISE;
+        made->conf.security_count = 1;
+    }
     made->work_timer = haul_loop_timer(conf->loop, on_work, made);
-    if (made->work_timer == NULL) {
+    if (made->work_timer == NULL || !tls_open(made)) {
+        haul_loop_timer_free(made->work_timer);
         free(made);
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the host");
     }
@@ -108,6 +113,7 @@ void haul_host_close(struct haul_host *host)
     while ((connection = TAILQ_FIRST(&host->connections)) != NULL)
         haul_connection_free(connection);
     haul_loop_timer_free(host->work_timer);
+    haul_tls_identity_close(&host->tls);
     free(host);
 }
 
@@ -140,26 +146,7 @@ const char *haul_host_agent(const struct haul_host *host)
 
 const char *haul_host_protocol(const struct haul_host *host, size_t index)
 {
-    return index < host->protocol_count ? host->names[index] : NULL;
-}
-
-const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host,
-                                                    const struct haul_behaviour *behaviour)
-{
-    for (size_t i = 0; i < host->protocol_count; i++) {
-        if (host->protocols[i].behaviour == behaviour)
-            return &host->protocols[i];
-    }
-    return NULL;
-}
-
-uint32_t haul_host_protocol_bit(const struct haul_host *host, const char *name, size_t bytes)
-{
-    for (size_t i = 0; i < host->protocol_count; i++) {
-        if (strlen(host->names[i]) == bytes && memcmp(host->names[i], name, bytes) == 0)
-            return 1u << i;
-    }
-    return 0;
+    return index < host->protocol_count ? host->protocols[index] : NULL;
 }
 
 const struct haul_host_counters *haul_host_counters(const struct haul_host *host)
@@ -187,7 +174,7 @@ bool haul_host_facts(const struct haul_host *host, uint64_t connection,
     if (found == NULL)
         return false;
     *facts = (struct haul_connection_facts){
-        .peer = found->conn.noise.peer,
+        .peer = found->conn.peer,
         .remote = found->remote,
         .local = found->local,
         .inbound = found->inbound,
@@ -195,44 +182,27 @@ bool haul_host_facts(const struct haul_host *host, uint64_t connection,
         .rx_bytes = found->conn.rx_bytes,
         .tx_bytes = found->conn.tx_bytes,
         .streams = found->stream_count,
+        .security = found->conn.secure.security,
         .observed = found->observed,
     };
     memcpy(facts->agent, found->agent, sizeof facts->agent);
     return true;
 }
 
-void haul_host_identified(struct haul_host *host, uint64_t connection,
-                          const struct haul_identified *identified)
+void haul_host_identified(struct haul_host *host, uint64_t connection, const char *agent,
+                          size_t agent_bytes, const struct haul_addr *observed)
 {
     struct haul_connection *found = haul_host_connection(host, connection);
-    const char *agent = identified->agent;
 
     if (found == NULL)
         return;
     if (agent != NULL) {
         memset(found->agent, 0, sizeof found->agent);
-        for (size_t i = 0; i < identified->agent_bytes && i < sizeof found->agent - 1; i++)
+        for (size_t i = 0; i < agent_bytes && i < sizeof found->agent - 1; i++)
             found->agent[i] = agent[i] > ' ' && agent[i] <= '~' ? agent[i] : '?';
     }
-    if (identified->observed != NULL)
-        found->observed = *identified->observed;
-    found->speaks = identified->speaks;
-    for (size_t i = 0; i < host->protocol_count; i++) {
-        const struct haul_protocol *protocol = &host->protocols[i];
-
-        if (protocol->behaviour->identified != NULL)
-            protocol->behaviour->identified(host, protocol->service, connection, identified);
-    }
-}
-
-bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
-                      const struct haul_behaviour *behaviour)
-{
-    const struct haul_connection *found = haul_host_connection(host, connection);
-    const struct haul_protocol *protocol = haul_host_find_protocol(host, behaviour);
-
-    return found != NULL && protocol != NULL &&
-           (found->speaks >> (protocol - host->protocols) & 1) != 0;
+    if (observed != NULL)
+        found->observed = *observed;
 }
 
 uint64_t haul_host_next(const struct haul_host *host, uint64_t connection)
@@ -255,7 +225,7 @@ uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id 
     TAILQ_FOREACH(at, &host->connections, link)
     {
         if (at->state == HAUL_CONNECTION_UP && !at->conn.yamux.goaway_received &&
-            haul_peer_id_equal(&at->conn.noise.peer, peer))
+            haul_peer_id_equal(&at->conn.peer, peer))
             return at->id;
     }
     return HAUL_HOST_NO_CONNECTION;

@@ -8,17 +8,19 @@
 #include "controlplane/host/behaviour.h"
 #include "controlplane/p2p/key.h"
 #include "controlplane/p2p/multiaddr.h"
+#include "controlplane/p2p/secure.h"
 
 #define HAUL_HOST_NO_CONNECTION 0u
 #define HAUL_HOST_ADDRESSES_MAX 16u
-#define HAUL_HOST_PROTOCOLS_MAX 32u
 
 struct haul_host_conf {
     struct haul_loop *loop;
-    const struct haul_key *key; /* borrowed for the host's life */
-    const char *agent;          /* "haul/0.1.0" */
-    /* What it speaks, identify and ping included; the last one has no behaviour. Copied. */
-    const struct haul_protocol *protocols;
+    const struct haul_key *key;                     /* borrowed for the host's life */
+    const char *agent;                              /* "haul/0.1.0" */
+    const struct haul_behaviour *const *behaviours; /* NULL-ended; identify and ping included */
+    enum haul_security
+        securities[HAUL_SECURITY_COUNT]; /* best first; a dial offers one alone, so */
+    size_t security_count; /*   that it need not wait, and dials again with the next; 0: Noise */
     uint32_t connections_max;
     uint32_t half_open_max; /* not yet authenticated, either direction */
     uint32_t streams_per_connection_max;
@@ -58,8 +60,7 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     haul_dial_fn *done, void *context);
 
 /* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed`
- * of the table follow. NULL when the connection is gone, or for now at a limit. A table that is not
- * in the host's list may ask, and nobody can ask it. */
+ * of the table follow. NULL when the connection is gone, or for now at a limit. */
 struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection,
                                      const struct haul_behaviour *behaviour, void *argument);
 
@@ -72,6 +73,7 @@ struct haul_connection_facts {
     haul_time since;
     uint64_t rx_bytes, tx_bytes;
     uint32_t streams;
+    enum haul_security security;
     char agent[64];            /* from identify, escaped; empty until known */
     struct haul_addr observed; /* how the peer sees us, from identify; family 0 until known */
 };
@@ -89,16 +91,9 @@ void haul_host_public_key(const struct haul_host *host, uint8_t data[HAUL_KEY_PU
 const char *haul_host_agent(const struct haul_host *host);
 const char *haul_host_protocol(const struct haul_host *host, size_t index); /* NULL at the end */
 
-/* The bit of a protocol for haul_identified.speaks; 0 when we do not speak it ourselves. */
-uint32_t haul_host_protocol_bit(const struct haul_host *host, const char *name, size_t bytes);
-
-/* Keeps what a peer said of itself and of us, and tells every behaviour. */
-void haul_host_identified(struct haul_host *host, uint64_t connection,
-                          const struct haul_identified *identified);
-
-/* Whether the peer has said that it answers this protocol; false until it has said anything. */
-bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
-                      const struct haul_behaviour *behaviour);
+/* Keeps what a peer said of itself and of us: `agent` is escaped and cut here. */
+void haul_host_identified(struct haul_host *host, uint64_t connection, const char *agent,
+                          size_t agent_bytes, const struct haul_addr *observed);
 
 /* --- counters --- */
 

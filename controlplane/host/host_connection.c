@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define READS_A_TURN  4
@@ -70,22 +71,13 @@ static const char *why_text(const struct haul_connection *connection)
 /* Streams first, then the host, then whoever dialled: each hears of the end once. */
 static void tell_end(struct haul_connection *connection)
 {
-    struct haul_host *host = connection->host;
-    const struct haul_host_conf *conf = &host->conf;
+    const struct haul_host_conf *conf = &connection->host->conf;
 
     if (connection->end_told)
         return;
     connection->end_told = true;
-    for (size_t i = 0; i < host->protocol_count && connection->was_up; i++) {
-        const struct haul_protocol *protocol = &host->protocols[i];
-
-        if (protocol->behaviour->disconnected != NULL)
-            protocol->behaviour->disconnected(host, protocol->service, connection->id,
-                                              &connection->conn.noise.peer);
-    }
     if (connection->was_up && conf->disconnected != NULL)
-        conf->disconnected(conf->context, connection->id, &connection->conn.noise.peer,
-                           connection->why);
+        conf->disconnected(conf->context, connection->id, &connection->conn.peer, connection->why);
     if (connection->dial != NULL)
         haul_dial_failed(connection, connection->why, why_text(connection));
 }
@@ -128,8 +120,8 @@ static enum haul_error_code code_of(enum haul_conn_fault fault)
     case HAUL_CONN_SOUND:
     case HAUL_CONN_NOT_LIBP2P:
     case HAUL_CONN_NO_SECURITY:
-    case HAUL_CONN_NOISE_MALFORMED:
-    case HAUL_CONN_NOISE_FORGED:
+    case HAUL_CONN_MALFORMED:
+    case HAUL_CONN_FORGED:
     case HAUL_CONN_IDENTITY:
     case HAUL_CONN_NO_MUXER:
     case HAUL_CONN_MUXER_BROKEN:
@@ -148,13 +140,11 @@ static void on_opened(struct haul_connection *connection)
     connection->since = now_of(connection);
     haul_counter_add(&host->counters.connected, 1);
     if (conf->connected != NULL)
-        conf->connected(conf->context, connection->id, &connection->conn.noise.peer,
-                        &connection->remote, connection->inbound);
+        conf->connected(conf->context, connection->id, &connection->conn.peer, &connection->remote,
+                        connection->inbound);
     for (size_t i = 0; i < host->protocol_count; i++) {
-        const struct haul_protocol *protocol = &host->protocols[i];
-
-        if (protocol->behaviour->connected != NULL)
-            protocol->behaviour->connected(host, protocol->service, connection->id);
+        if (conf->behaviours[i]->connected != NULL)
+            conf->behaviours[i]->connected(host, connection->id);
     }
     if (connection->dial != NULL)
         haul_dial_connected(connection);
@@ -459,8 +449,13 @@ void haul_connection_start(struct haul_connection *connection)
     struct haul_conn_conf conf = {
         .dialer = !connection->inbound,
         .key = host->conf.key,
+        .securities = connection->inbound ? host->conf.securities
+                                          : &host->conf.securities[connection->security],
+        .security_count = connection->inbound ? host->conf.security_count : 1,
+        .tls = &host->tls,
+        .unix_seconds = (uint64_t)time(NULL),
         .expected = connection->expected.length > 0 ? &connection->expected : NULL,
-        .protocols = host->names,
+        .protocols = host->protocols,
         .protocol_count = host->protocol_count,
         .in = connection->in,
         .in_bytes = HAUL_HOST_BUFFER_BYTES,

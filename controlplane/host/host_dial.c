@@ -11,6 +11,7 @@ struct haul_dial {
     bool named;
     struct haul_peer_id peer;
     struct haul_addr addresses[HAUL_HOST_ADDRESSES_MAX];
+    uint8_t securities[HAUL_HOST_ADDRESSES_MAX]; /* which of the host's to offer there */
     size_t count, next;
     uint32_t under_way;
     haul_time deadline;
@@ -81,6 +82,7 @@ static bool attempt(struct haul_dial *dial)
     struct haul_host *host = dial->host;
 
     while (dial->next < dial->count) {
+        size_t security = dial->securities[dial->next];
         const struct haul_addr *address = &dial->addresses[dial->next++];
         struct haul_connection *connection;
         bool at_once;
@@ -102,6 +104,7 @@ static bool attempt(struct haul_dial *dial)
         }
         haul_counter_add(&host->counters.dialled, 1);
         connection->dial = dial;
+        connection->security = security;
         if (dial->named)
             connection->expected = dial->peer;
         dial->under_way++;
@@ -179,6 +182,19 @@ void haul_dial_connected(struct haul_connection *connection)
     dial_done(dial, connection->id);
 }
 
+/* True when the peer is there but refused the security that was offered, or hung up on it. Some
+ * hang up at once, since our handshake came before their answer. */
+static bool wants_another_security(const struct haul_connection *connection)
+{
+    const struct haul_conn *conn = &connection->conn;
+
+    if (!connection->machine || connection->security + 1 >= connection->host->conf.security_count)
+        return false;
+    return conn->fault == HAUL_CONN_NO_SECURITY ||
+           (conn->fault == HAUL_CONN_SOUND && conn->phase == HAUL_CONN_SELECTING &&
+            conn->select.met);
+}
+
 void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
                       const char *text)
 {
@@ -187,6 +203,11 @@ void haul_dial_failed(struct haul_connection *connection, enum haul_error_code w
     connection->dial = NULL;
     dial->under_way--;
     note_failure(dial, why, &connection->remote, text);
+    if (wants_another_security(connection)) {
+        dial->next--; /* that place has been used up */
+        dial->addresses[dial->next] = connection->remote;
+        dial->securities[dial->next] = (uint8_t)(connection->security + 1);
+    }
     haul_loop_timer_set(dial->timer, haul_loop_now(dial->host->conf.loop));
 }
 

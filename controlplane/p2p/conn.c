@@ -5,16 +5,32 @@
 
 #include <openssl/crypto.h>
 
-static const char *const securities[] = { HAUL_NOISE_PROTOCOL };
 static const char *const muxers[] = { "/yamux/1.0.0" };
+
+static void select_security(struct haul_conn *conn, const struct haul_conn_conf *conf)
+{
+    haul_assert(conf->security_count <= HAUL_SECURITY_COUNT);
+    conn->security_count = conf->security_count > 0 ? conf->security_count : 1;
+    for (size_t i = 0; i < conn->security_count; i++) {
+        conn->securities[i] = conf->security_count > 0 ? conf->securities[i] : HAUL_SECURITY_NOISE;
+        conn->security_names[i] = haul_security_protocol(conn->securities[i]);
+        haul_assert(conn->securities[i] != HAUL_SECURITY_TLS || conf->tls != NULL);
+    }
+    if (conn->dialer)
+        haul_select_dial(&conn->select, conn->security_names, conn->security_count);
+    else
+        haul_select_listen(&conn->select, conn->security_names, conn->security_count);
+}
 
 void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, haul_time now)
 {
-    struct haul_noise_conf noise = {
-        .initiator = conf->dialer,
-        .identity = conf->key,
+    struct haul_secure_conf secure = {
+        .dialer = conf->dialer,
+        .key = conf->key,
         .muxers = muxers,
         .muxer_count = conf->late_muxer ? 0 : HAUL_COUNT_OF(muxers),
+        .tls = conf->tls,
+        .unix_seconds = conf->unix_seconds,
         .static_private = conf->static_private,
         .ephemeral_private = conf->ephemeral_private,
     };
@@ -40,19 +56,16 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
     conn->streams_deadline = HAUL_TIME_NEVER;
     if (conf->expected != NULL) {
         conn->expected = *conf->expected;
-        noise.expected = &conn->expected;
+        secure.expected = &conn->expected;
     }
-    haul_noise_init(&conn->noise, &noise);
-    if (conn->dialer)
-        haul_select_dial(&conn->select, securities, HAUL_COUNT_OF(securities));
-    else
-        haul_select_listen(&conn->select, securities, HAUL_COUNT_OF(securities));
+    haul_secure_init(&conn->secure, &secure);
+    select_security(conn, conf);
     haul_conn_received(conn, 0, now); /* both sides speak at once */
 }
 
 void haul_conn_fini(struct haul_conn *conn)
 {
-    haul_noise_fini(&conn->noise);
+    haul_secure_fini(&conn->secure);
     OPENSSL_cleanse(conn->clear, sizeof conn->clear);
     conn->phase = HAUL_CONN_OVER;
 }
@@ -81,19 +94,22 @@ static enum haul_select_state select_step(struct haul_conn *conn, struct haul_in
     return state;
 }
 
-static enum haul_noise_state noise_step(struct haul_conn *conn, struct haul_in *in)
+static enum haul_secure_state secure_step(struct haul_conn *conn, struct haul_in *in)
 {
     size_t room = haul_conn_out_room(conn);
     struct haul_out out = haul_out_to(conn->out + conn->out_end, room);
-    enum haul_noise_state state;
+    enum haul_secure_state state;
 
-    haul_assert(room >= HAUL_NOISE_OUT_BYTES);
-    state = haul_noise_step(&conn->noise, in, &out);
+    haul_assert(room >= HAUL_SECURE_OUT_BYTES);
+    if (!conn->secure.begun)
+        haul_secure_begin(&conn->secure, conn->securities[conn->select.index]);
+    state = haul_secure_step(&conn->secure, in, &out);
     haul_conn_out_wrote(conn, (size_t)(out.at - (conn->out + conn->out_end)));
     return state;
 }
 
-/* True when the security protocol is agreed on. A dialer starts Noise behind its proposal. */
+/* True when the security protocol is agreed on. A dialer with one candidate left starts the
+ * handshake behind its proposal. */
 static bool step_selecting(struct haul_conn *conn, struct haul_in *in)
 {
     struct haul_in nothing = haul_in_from(conn->in, 0);
@@ -109,25 +125,23 @@ static bool step_selecting(struct haul_conn *conn, struct haul_in *in)
     case HAUL_SELECT_RUNNING:
         break;
     }
-    if (haul_select_early(&conn->select) && !conn->proving) {
-        conn->proving = true;
-        (void)noise_step(conn, &nothing);
-    }
+    if (haul_select_early(&conn->select) && !conn->secure.begun)
+        (void)secure_step(conn, &nothing);
     return false;
 }
 
-static bool noise_failed(struct haul_conn *conn)
+static bool secure_failed(struct haul_conn *conn)
 {
     static const enum haul_conn_fault faults[] = {
-        [HAUL_NOISE_FAULT_NONE] = HAUL_CONN_NOISE_MALFORMED,
-        [HAUL_NOISE_FAULT_MALFORMED] = HAUL_CONN_NOISE_MALFORMED,
-        [HAUL_NOISE_FAULT_FORGED] = HAUL_CONN_NOISE_FORGED,
-        [HAUL_NOISE_FAULT_IDENTITY] = HAUL_CONN_IDENTITY,
-        [HAUL_NOISE_FAULT_OTHER_PEER] = HAUL_CONN_OTHER_PEER,
-        [HAUL_NOISE_FAULT_MUXER] = HAUL_CONN_NO_MUXER,
+        [HAUL_SECURE_SOUND] = HAUL_CONN_MALFORMED,
+        [HAUL_SECURE_MALFORMED] = HAUL_CONN_MALFORMED,
+        [HAUL_SECURE_FORGED] = HAUL_CONN_FORGED,
+        [HAUL_SECURE_IDENTITY] = HAUL_CONN_IDENTITY,
+        [HAUL_SECURE_OTHER_PEER] = HAUL_CONN_OTHER_PEER,
+        [HAUL_SECURE_MUXER] = HAUL_CONN_NO_MUXER,
     };
 
-    return haul_conn_fail(conn, faults[conn->noise.fault]);
+    return haul_conn_fail(conn, faults[conn->secure.fault]);
 }
 
 static void mux_start(struct haul_conn *conn)
@@ -171,12 +185,13 @@ static void step_muxing(struct haul_conn *conn, struct haul_in *in)
 }
 
 /* The peer is proven: go on with the muxer of the handshake, or select one. */
-static void noise_done(struct haul_conn *conn)
+static void secure_done(struct haul_conn *conn)
 {
     struct haul_in nothing = haul_in_from(conn->in, 0);
 
     conn->proven_at = conn->now;
-    if (conn->noise.muxer != HAUL_NOISE_NO_MUXER) {
+    conn->peer = conn->secure.peer;
+    if (conn->secure.muxer != HAUL_SECURE_NO_MUXER) {
         conn->phase = HAUL_CONN_UP;
         mux_start(conn);
         return;
@@ -197,14 +212,14 @@ static void conn_handshake(struct haul_conn *conn)
     if (conn->phase == HAUL_CONN_SELECTING)
         (void)step_selecting(conn, &in);
     if (conn->phase == HAUL_CONN_PROVING) {
-        switch (noise_step(conn, &in)) {
-        case HAUL_NOISE_DONE:
-            noise_done(conn);
+        switch (secure_step(conn, &in)) {
+        case HAUL_SECURE_DONE:
+            secure_done(conn);
             break;
-        case HAUL_NOISE_FAILED:
-            (void)noise_failed(conn);
+        case HAUL_SECURE_FAILED:
+            (void)secure_failed(conn);
             break;
-        case HAUL_NOISE_RUNNING:
+        case HAUL_SECURE_RUNNING:
             break;
         }
     }
@@ -223,7 +238,7 @@ size_t haul_conn_room(struct haul_conn *conn, uint8_t **space)
     if (conn->in_at == conn->in_end) {
         conn->in_at = 0;
         conn->in_end = 0;
-    } else if (conn->in_bytes - conn->in_at < HAUL_NOISE_FRAME_BYTES + HAUL_NOISE_MESSAGE_MAX) {
+    } else if (conn->in_bytes - conn->in_at < HAUL_SECURE_WIRE_MAX) {
         /* The message in progress would not fit: to the front with what there is of it. */
         memmove(conn->in, conn->in + conn->in_at, conn->in_end - conn->in_at);
         conn->in_end -= conn->in_at;
@@ -246,21 +261,23 @@ void haul_conn_received(struct haul_conn *conn, size_t bytes, haul_time now)
 bool haul_conn_next_message(struct haul_conn *conn)
 {
     size_t left = conn->in_end - conn->in_at;
-    uint8_t *message = conn->in + conn->in_at + HAUL_NOISE_FRAME_BYTES;
+    uint8_t *message = conn->in + conn->in_at;
     struct haul_in in;
+    uint8_t *data;
     size_t bytes;
 
     if (conn->phase != HAUL_CONN_UP && conn->phase != HAUL_CONN_MUXING)
         return false;
-    if (left < HAUL_NOISE_FRAME_BYTES || haul_conn_pressed(conn))
+    if (haul_conn_pressed(conn))
         return false;
-    bytes = haul_noise_frame(conn->in + conn->in_at);
-    if (left - HAUL_NOISE_FRAME_BYTES < bytes)
+    if (!haul_secure_length(&conn->secure, message, left, &bytes))
+        return haul_conn_fail(conn, HAUL_CONN_MALFORMED);
+    if (bytes == 0 || left < bytes)
         return false;
-    conn->in_at += HAUL_NOISE_FRAME_BYTES + bytes;
-    if (!haul_noise_open(&conn->noise, message, bytes, message))
-        return haul_conn_fail(conn, HAUL_CONN_NOISE_FORGED);
-    in = haul_in_from(message, bytes - HAUL_NOISE_TAG_BYTES);
+    conn->in_at += bytes;
+    if (!haul_secure_open(&conn->secure, message, bytes, &data, &bytes))
+        return haul_conn_fail(conn, HAUL_CONN_FORGED);
+    in = haul_in_from(data, bytes);
     if (conn->phase == HAUL_CONN_MUXING)
         step_muxing(conn, &in);
     if (conn->phase == HAUL_CONN_UP)
@@ -317,8 +334,8 @@ const char *haul_conn_fault_name(enum haul_conn_fault fault)
         [HAUL_CONN_SOUND] = "sound",
         [HAUL_CONN_NOT_LIBP2P] = "not-libp2p",
         [HAUL_CONN_NO_SECURITY] = "no-security",
-        [HAUL_CONN_NOISE_MALFORMED] = "noise-malformed",
-        [HAUL_CONN_NOISE_FORGED] = "noise-forged",
+        [HAUL_CONN_MALFORMED] = "malformed",
+        [HAUL_CONN_FORGED] = "forged",
         [HAUL_CONN_IDENTITY] = "identity",
         [HAUL_CONN_OTHER_PEER] = "other-peer",
         [HAUL_CONN_NO_MUXER] = "no-muxer",

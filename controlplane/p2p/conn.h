@@ -1,9 +1,10 @@
-/* One libp2p connection over a reliable byte stream, as a pure machine: multistream-select, Noise,
- * the muxer (early in the handshake, or selected inside), yamux, and multistream-select on every
- * stream. Bytes of the peer are put into haul_conn_room's space and announced; events are pulled
- * until there are none; haul_conn_output lends what must be sent.
+/* One libp2p connection over a reliable byte stream, as a pure machine: multistream-select, Noise
+ * or TLS, the muxer (early in the handshake, or selected inside), yamux, and multistream-select on
+ * every stream. Bytes of the peer are put into haul_conn_room's space and announced; events are
+ * pulled until there are none; haul_conn_output lends what must be sent.
  *
  *   dialer    select+noise 1 ->         <- select, noise 2     noise 3 [select muxer] streams ->
+ *             select+hello ->           <- select, server's    client's [select muxer] streams ->
  *
  * The dialer never waits for an answer that can only be one (optimistic negotiation): its second
  * flight already carries streams. Payload on the way out is read once, by the cipher; on the way in
@@ -16,7 +17,7 @@
  * stream's negotiation, output that does not move. One thread. */
 #pragma once
 
-#include "controlplane/p2p/noise.h"
+#include "controlplane/p2p/secure.h"
 #include "controlplane/p2p/select.h"
 #include "controlplane/p2p/yamux.h"
 
@@ -24,7 +25,7 @@
 #define HAUL_CONN_NEGOTIATE_MAX    (10 * HAUL_SECOND) /* of the muxer, of a stream */
 #define HAUL_CONN_STALL_MAX        (15 * HAUL_SECOND) /* output of which the peer takes nothing */
 
-#define HAUL_CONN_IN_BYTES_MIN  (80u << 10)  /* holds a whole Noise message */
+#define HAUL_CONN_IN_BYTES_MIN  (80u << 10)  /* holds a whole sealed message */
 #define HAUL_CONN_OUT_BYTES_MIN (160u << 10) /* holds one while another is being sent */
 #define HAUL_CONN_RESERVE_BYTES (16u << 10)  /* of the out buffer, not for data */
 #define HAUL_CONN_CLEAR_BYTES   4096u
@@ -32,8 +33,8 @@
 
 enum haul_conn_phase {
     HAUL_CONN_SELECTING, /* the security protocol */
-    HAUL_CONN_PROVING,   /* Noise */
-    HAUL_CONN_MUXING,    /* selecting the muxer inside Noise */
+    HAUL_CONN_PROVING,   /* Noise or TLS */
+    HAUL_CONN_MUXING,    /* selecting the muxer inside it */
     HAUL_CONN_UP,
     HAUL_CONN_OVER,
 };
@@ -41,10 +42,10 @@ enum haul_conn_phase {
 enum haul_conn_fault {
     HAUL_CONN_SOUND = 0,
     HAUL_CONN_NOT_LIBP2P,  /* no multistream-select, or out of its rules */
-    HAUL_CONN_NO_SECURITY, /* the peer does not speak Noise */
-    HAUL_CONN_NOISE_MALFORMED,
-    HAUL_CONN_NOISE_FORGED,
-    HAUL_CONN_IDENTITY,     /* identity key or signature not good */
+    HAUL_CONN_NO_SECURITY, /* the peer speaks none of the security protocols offered */
+    HAUL_CONN_MALFORMED,   /* a handshake out of its rules */
+    HAUL_CONN_FORGED,
+    HAUL_CONN_IDENTITY,     /* identity key, signature or certificate not good */
     HAUL_CONN_OTHER_PEER,   /* proven, but not who was asked for */
     HAUL_CONN_NO_MUXER,     /* the peer does not speak yamux */
     HAUL_CONN_MUXER_BROKEN, /* see yamux.fault */
@@ -66,7 +67,7 @@ struct haul_conn_stream {
 };
 
 enum haul_conn_event_kind {
-    HAUL_CONN_OPENED,   /* the connection: noise.peer is proven, streams may be opened */
+    HAUL_CONN_OPENED,   /* the connection: `peer` is proven, streams may be opened */
     HAUL_CONN_ACCEPTED, /* the peer opened `stream` and both agreed on protocols[index] */
     HAUL_CONN_DATA,     /* `bytes` at `data`, on loan until the next haul_conn_room */
     HAUL_CONN_ENDED,    /* the peer closed its half of `stream` */
@@ -89,7 +90,12 @@ struct haul_conn_event {
 struct haul_conn_conf {
     bool dialer;
     bool late_muxer; /* no muxers in the handshake, as rust-libp2p does: select it inside */
-    const struct haul_key *key;          /* borrowed for the machine's life */
+    const struct haul_key *key; /* borrowed for the machine's life */
+    const enum haul_security
+        *securities;                     /* best first; copied. None: Noise. A dialer that offers */
+    size_t security_count;               /*   one alone does not wait for the answer */
+    const struct haul_tls_identity *tls; /* borrowed likewise; needed where TLS is offered */
+    uint64_t unix_seconds;               /* now, for certificates */
     const struct haul_peer_id *expected; /* copied; NULL: whoever it is */
     const char *const *protocols;        /* borrowed; what an inbound stream may ask for */
     size_t protocol_count;
@@ -106,19 +112,23 @@ struct haul_conn_conf {
 struct haul_conn {
     enum haul_conn_phase phase;
     enum haul_conn_fault fault;
-    struct haul_noise noise;
+    struct haul_peer_id peer; /* once OPENED */
+    struct haul_secure secure;
     struct haul_yamux yamux;
     uint64_t rx_bytes, tx_bytes; /* on the wire */
 
     /* The rest is the machine's. */
     struct haul_select select;
+    enum haul_security securities[HAUL_SECURITY_COUNT];
+    const char *security_names[HAUL_SECURITY_COUNT];
+    size_t security_count;
     struct haul_peer_id expected;
     struct haul_conn_stream *streams;
     struct haul_yamux_stream *muxes;
     const char *const *protocols;
     size_t stream_count, protocol_count;
     uint64_t window_spare;
-    bool dialer, proving, muxed; /* noise has begun; streams may be written */
+    bool dialer, muxed; /* streams may be written */
     bool opened_told, failed_told;
     haul_time now, born, proven_at, moved_at, streams_deadline;
     uint16_t negotiating, telling, expiring, tell_at; /* expiring: of those that are told of */

@@ -40,8 +40,8 @@ bool haul_conn_pressed(struct haul_conn *conn)
 
 static bool seal(struct haul_conn *conn, const uint8_t *body, size_t bytes)
 {
-    size_t wrote = haul_noise_seal(&conn->noise, conn->clear, conn->clear_bytes, body, bytes,
-                                   conn->out + conn->out_end);
+    size_t wrote = haul_secure_seal(&conn->secure, conn->clear, conn->clear_bytes, body, bytes,
+                                    conn->out + conn->out_end);
 
     conn->clear_bytes = 0;
     if (wrote == 0) /* 2^64 messages: it will not be seen, but must not wrap */
@@ -54,7 +54,7 @@ bool haul_conn_flush(struct haul_conn *conn)
 {
     if (conn->clear_bytes == 0)
         return true;
-    if (haul_conn_out_room(conn) < conn->clear_bytes + HAUL_NOISE_OVERHEAD)
+    if (haul_conn_out_room(conn) < conn->clear_bytes + HAUL_SECURE_OVERHEAD_MAX)
         return false;
     return seal(conn, NULL, 0);
 }
@@ -110,8 +110,8 @@ bool haul_conn_put(struct haul_conn *conn, struct haul_conn_stream *stream, cons
 /* Room for data now, beyond the reserve and what has been collected. */
 static size_t data_room(struct haul_conn *conn)
 {
-    size_t used =
-        HAUL_CONN_RESERVE_BYTES + conn->clear_bytes + HAUL_YAMUX_HEADER_BYTES + HAUL_NOISE_OVERHEAD;
+    size_t used = HAUL_CONN_RESERVE_BYTES + conn->clear_bytes + HAUL_YAMUX_HEADER_BYTES +
+                  HAUL_SECURE_OVERHEAD_MAX;
     size_t room = haul_conn_out_room(conn);
 
     return room > used ? room - used : 0;
@@ -121,7 +121,7 @@ static size_t data_room(struct haul_conn *conn)
 static size_t seal_bulk(struct haul_conn *conn, struct haul_conn_stream *stream,
                         const uint8_t *data, size_t bytes, size_t room)
 {
-    size_t fits = HAUL_NOISE_CLEAR_MAX - HAUL_YAMUX_HEADER_BYTES - conn->clear_bytes;
+    size_t fits = HAUL_SECURE_CLEAR_MAX - HAUL_YAMUX_HEADER_BYTES - conn->clear_bytes;
     uint32_t body;
 
     if (bytes > fits)
@@ -174,7 +174,7 @@ bool haul_conn_send(struct haul_conn *conn, struct haul_conn_stream *stream, con
     if (conn->phase == HAUL_CONN_OVER || !haul_yamux_sendable(stream->mux, bytes))
         return false;
     /* Collected frames and control may need a message of their own before it. */
-    if (data_room(conn) < bytes + sizeof conn->clear) {
+    if (data_room(conn) < bytes + sizeof conn->clear + HAUL_SECURE_OVERHEAD_MAX) {
         haul_conn_tell(conn, stream, TELL_WRITABLE);
         return false;
     }
@@ -186,7 +186,7 @@ bool haul_conn_send(struct haul_conn *conn, struct haul_conn_stream *stream, con
 
 size_t haul_conn_output(struct haul_conn *conn, const uint8_t **data)
 {
-    if (conn->noise.state == HAUL_NOISE_DONE)
+    if (conn->secure.state == HAUL_SECURE_DONE)
         haul_conn_flush_control(conn);
     *data = conn->out + conn->out_at;
     return (conn->out_wrap != 0 ? conn->out_wrap : conn->out_end) - conn->out_at;

@@ -1,7 +1,7 @@
 /* Keys of peers: the four kinds of libp2p, parsed strictly and by hand so that no general decoder
  * of certificates meets what a stranger sent. Sizes are checked before any arithmetic is done: a
  * huge RSA modulus costs nothing. */
-#include "common/bytes.h"
+#include "controlplane/p2p/der.h"
 #include "controlplane/p2p/key.h"
 
 #include <openssl/core_names.h>
@@ -76,33 +76,10 @@ static bool ed25519_is_weak(const uint8_t *key)
     return false;
 }
 
-/* One DER element with the given tag: a cursor over its content. Lengths are minimal (X.690, 10.1)
- * and at most 65535. */
-static struct haul_in read_der(struct haul_in *in, uint8_t tag)
-{
-    size_t bytes;
-    const uint8_t *at;
-
-    if (haul_in_be(in, 1) != tag)
-        in->bad = true;
-    bytes = haul_in_be(in, 1);
-    if (bytes == 0x81) {
-        bytes = haul_in_be(in, 1);
-        in->bad |= bytes < 0x80;
-    } else if (bytes == 0x82) {
-        bytes = haul_in_be(in, 2);
-        in->bad |= bytes < 0x100;
-    } else if (bytes >= 0x80) {
-        in->bad = true;
-    }
-    at = haul_in_bytes(in, bytes);
-    return at == NULL ? (struct haul_in){ .bad = true } : haul_in_from(at, bytes);
-}
-
 /* A positive INTEGER, without the zero byte that keeps it positive. */
 static const uint8_t *read_der_number(struct haul_in *in, size_t *bytes)
 {
-    struct haul_in number = read_der(in, 0x02);
+    struct haul_in number = haul_der_read(in, HAUL_DER_INTEGER);
     const uint8_t *at = number.at;
     size_t count = haul_in_left(&number);
 
@@ -125,11 +102,11 @@ static const uint8_t *read_der_number(struct haul_in *in, size_t *bytes)
 static bool read_rsa(struct public_key *key)
 {
     struct haul_in in = haul_in_from(key->data, key->bytes);
-    struct haul_in spki = read_der(&in, 0x30);
+    struct haul_in spki = haul_der_read(&in, HAUL_DER_SEQUENCE);
     const uint8_t *algorithm = haul_in_bytes(&spki, sizeof rsa_algorithm);
-    struct haul_in bits = read_der(&spki, 0x03);
+    struct haul_in bits = haul_der_read(&spki, HAUL_DER_BITS);
     uint64_t unused = haul_in_be(&bits, 1);
-    struct haul_in rsa = read_der(&bits, 0x30);
+    struct haul_in rsa = haul_der_read(&bits, HAUL_DER_SEQUENCE);
     size_t modulus_bits;
 
     key->modulus = read_der_number(&rsa, &key->modulus_bytes);

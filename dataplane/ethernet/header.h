@@ -19,8 +19,7 @@ struct haul_ether_header {
     uint8_t family; /* 4 or 6 */
     uint16_t payload_max;
     uint64_t ip_sum;  /* of the IPv4 header without length and ECN */
-    uint64_t udp_sum; /* of the pseudo header without the length */
-    uint64_t port_sum;
+    uint64_t udp_sum; /* of pseudo header and ports, without lengths */
 };
 
 struct haul_ether_ends {
@@ -83,8 +82,7 @@ static inline void haul_ether_header_write(const struct haul_ether_header *heade
     if ((sums & HAUL_ETHER_SUM_UDP_CARD) != 0) {
         check = haul_checksum_fold((sums & HAUL_ETHER_SUM_SEGMENT) != 0 ? sum : sum + length);
     } else {
-        sum += header->port_sum + length + length;
-        sum = haul_checksum_add(sum, udp + 8, payload_bytes);
+        sum = haul_checksum_add(sum + length + length, udp + 8, payload_bytes);
         check = (uint16_t)~haul_checksum_fold(sum);
         check = check == 0 ? 0xffff : check; /* zero would say "none" */
     }

@@ -121,7 +121,7 @@ static void end_output(struct end *end, struct end *to)
 
 static void script(struct haul_in *in)
 {
-    uint8_t sealed[256 + HAUL_NOISE_OVERHEAD];
+    uint8_t sealed[256 + HAUL_SECURE_OVERHEAD_MAX];
 
     while (haul_in_left(in) > 0) {
         uint8_t step = (uint8_t)haul_in_be(in, 1);
@@ -140,7 +140,7 @@ static void script(struct haul_in *in)
         data = haul_in_bytes(in, step < haul_in_left(in) ? step : haul_in_left(in));
         end_give(
             &listener, sealed,
-            haul_noise_seal(&dialler.conn.noise, data, (size_t)(in->at - data), NULL, 0, sealed));
+            haul_secure_seal(&dialler.conn.secure, data, (size_t)(in->at - data), NULL, 0, sealed));
     }
 }
 

@@ -28,12 +28,9 @@ struct peer {
     bool identified, failed, input_ended;
 };
 
-static const struct haul_protocol protocols[] = {
-    { .behaviour = &haul_identify_behaviour },
-    { .behaviour = &haul_identify_push_behaviour },
-    { .behaviour = &haul_ping_behaviour },
-    { 0 },
-};
+static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
+                                                           &haul_identify_push_behaviour,
+                                                           &haul_ping_behaviour, NULL };
 
 static void fail(struct peer *peer, const char *what, const char *why)
 {
@@ -172,7 +169,7 @@ int main(int count, char **arguments)
     struct haul_host_conf conf = {
         .key = &peer.key,
         .agent = "haul-interop/0.1.0",
-        .protocols = protocols,
+        .behaviours = behaviours,
         .connections_max = 16,
         .half_open_max = 8,
         .streams_per_connection_max = 64,

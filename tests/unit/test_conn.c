@@ -1,5 +1,6 @@
 /* The connection machine: two of them over pipes, and one against peers that misbehave. */
 #include "controlplane/p2p/conn.h"
+#include "controlplane/p2p/secure.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -31,6 +32,21 @@ struct side {
 
 static struct side *left, *right; /* dialer and listener */
 static haul_time now;
+static struct haul_tls_identity identities[2];
+
+/* What each side offers, dialer first. */
+static struct {
+    enum haul_security list[2];
+    size_t count;
+} offers[2] = { { .count = 1 }, { .count = 1 } };
+
+static void offer(enum haul_security security)
+{
+    for (size_t i = 0; i < 2; i++) {
+        offers[i].list[0] = security;
+        offers[i].count = 1;
+    }
+}
 
 static void side_start(struct side *side, bool dialer, const struct haul_peer_id *expected,
                        bool late_muxer)
@@ -40,6 +56,10 @@ static void side_start(struct side *side, bool dialer, const struct haul_peer_id
         .dialer = dialer,
         .late_muxer = late_muxer,
         .key = &side->key,
+        .securities = offers[!dialer].list,
+        .security_count = offers[!dialer].count,
+        .tls = &identities[!dialer],
+        .unix_seconds = 1800000000,
         .expected = expected,
         .protocols = protocols,
         .protocol_count = HAUL_COUNT_OF(protocols),
@@ -59,6 +79,8 @@ static void side_start(struct side *side, bool dialer, const struct haul_peer_id
     for (size_t i = 0; i < sizeof secrets; i++)
         secrets[i / 32][i % 32] = (uint8_t)(i * 7 + (dialer ? 1 : 100));
     haul_key_from_seed(&side->key, secrets[0]);
+    if (identities[!dialer].context == NULL)
+        CU_ASSERT_TRUE_FATAL(haul_tls_identity_open(&identities[!dialer], &side->key, 1800000000));
     haul_conn_init(&side->conn, &conf, now);
 }
 
@@ -178,23 +200,61 @@ static void both_sides_are_proven_however_the_bytes_are_cut(void)
 {
     static const size_t cuts[] = { 1, 7, 100, WIRE_MAX };
 
-    for (size_t i = 0; i < 4 * HAUL_COUNT_OF(cuts); i++) {
+    for (size_t i = 0; i < 8 * HAUL_COUNT_OF(cuts); i++) {
+        offer(i & 4 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE);
         start(i & 1, i & 2);
-        settle(cuts[i / 4]);
+        settle(cuts[i / 8]);
         CU_ASSERT_EQUAL(left->conn.phase, HAUL_CONN_UP);
         CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_UP);
         CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED], 1);
         CU_ASSERT_EQUAL(right->seen[HAUL_CONN_OPENED], 1);
-        CU_ASSERT_TRUE(haul_peer_id_equal(&left->conn.noise.peer, &right->key.id));
-        CU_ASSERT_TRUE(haul_peer_id_equal(&right->conn.noise.peer, &left->key.id));
+        CU_ASSERT_TRUE(haul_peer_id_equal(&left->conn.peer, &right->key.id));
+        CU_ASSERT_TRUE(haul_peer_id_equal(&right->conn.peer, &left->key.id));
+        CU_ASSERT_EQUAL(left->conn.secure.security, right->conn.secure.security);
+        CU_ASSERT_EQUAL(left->conn.secure.security,
+                        i & 4 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE);
     }
+    offer(HAUL_SECURITY_NOISE);
 }
 
+/* Two in order: the second is taken where the first is not spoken, on the same connection. */
+static void the_first_security_that_both_speak_is_taken(void)
+{
+    for (size_t i = 0; i < 8; i++) {
+        offers[0].count = 2;
+        offers[0].list[0] = i & 1 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE;
+        offers[0].list[1] = i & 1 ? HAUL_SECURITY_NOISE : HAUL_SECURITY_TLS;
+        offers[1].count = i & 2 ? 2 : 1;
+        offers[1].list[0] = i & 4 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE;
+        offers[1].list[1] = i & 4 ? HAUL_SECURITY_NOISE : HAUL_SECURITY_TLS;
+        start(false, false);
+        settle(WIRE_MAX);
+        CU_ASSERT_EQUAL(left->conn.phase, HAUL_CONN_UP);
+        CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_UP);
+        CU_ASSERT_EQUAL(left->conn.secure.security,
+                        offers[1].count == 2 ? offers[0].list[0] : offers[1].list[0]);
+    }
+    offer(HAUL_SECURITY_NOISE);
+}
+
+static void a_security_that_the_peer_does_not_speak_is_told_as_that(void)
+{
+    offers[0].list[0] = HAUL_SECURITY_TLS;
+    start(false, false);
+    settle(WIRE_MAX);
+    CU_ASSERT_EQUAL(left->conn.fault, HAUL_CONN_NO_SECURITY);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED] + right->seen[HAUL_CONN_OPENED], 0);
+    offer(HAUL_SECURITY_NOISE);
+}
+
+/* With TCP's own round trip: connected, proven and the first byte of an answer after three. */
 static void streams_ride_in_the_second_flight(void)
 {
-    for (int late = 0; late < 2; late++) {
+    for (int i = 0; i < 4; i++) {
         struct haul_conn_stream *stream;
+        bool late = i & 1;
 
+        offer(i & 2 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE);
         start(late, late);
         carry(left, right, WIRE_MAX);
         carry(right, left, WIRE_MAX);
@@ -208,6 +268,7 @@ static void streams_ride_in_the_second_flight(void)
         CU_ASSERT_EQUAL(left->bytes, 5);
         CU_ASSERT_EQUAL(memcmp(left->last, "hello", 5), 0);
     }
+    offer(HAUL_SECURITY_NOISE);
 }
 
 static void an_answer_comes_even_when_the_opener_has_ended(void)
@@ -252,7 +313,7 @@ static void a_stream_that_is_not_negotiated_in_time_is_given_up(void)
     CU_ASSERT_EQUAL(left->conn.negotiating, 0);
 }
 
-static void another_peer_than_expected_is_refused(void)
+static void another_peer_is_refused(void)
 {
     struct haul_peer_id wrong;
 
@@ -266,13 +327,24 @@ static void another_peer_than_expected_is_refused(void)
     CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED] + right->seen[HAUL_CONN_OPENED], 0);
 }
 
+static void another_peer_than_expected_is_refused(void)
+{
+    another_peer_is_refused();
+    offer(HAUL_SECURITY_TLS);
+    another_peer_is_refused();
+    offer(HAUL_SECURITY_NOISE);
+}
+
 static void garbage_ends_the_connection_in_every_phase(void)
 {
     uint8_t garbage[3000];
 
     for (size_t i = 0; i < sizeof garbage; i++)
         garbage[i] = (uint8_t)(i * i * 31 + 17);
-    for (int flights = 0; flights < 6; flights++) {
+    for (int round = 0; round < 12; round++) {
+        int flights = round % 6;
+
+        offer(round < 6 ? HAUL_SECURITY_NOISE : HAUL_SECURITY_TLS);
         start(flights & 1, false);
         for (int i = 0; i < flights; i++)
             carry(i % 2 == 0 ? left : right, i % 2 == 0 ? right : left, WIRE_MAX);
@@ -282,13 +354,16 @@ static void garbage_ends_the_connection_in_every_phase(void)
         CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_OVER);
         CU_ASSERT_EQUAL(right->seen[HAUL_CONN_FAILED], 1);
     }
+    offer(HAUL_SECURITY_NOISE);
 }
 
 static void a_peer_that_stalls_in_mid_handshake_is_given_up(void)
 {
-    for (int flights = 0; flights < 3; flights++) {
+    for (int round = 0; round < 6; round++) {
+        int flights = round % 3;
         struct side *side = flights == 2 ? right : left;
 
+        offer(round < 3 ? HAUL_SECURITY_NOISE : HAUL_SECURITY_TLS);
         start(false, false);
         side = flights % 2 == 0 ? right : left;
         for (int i = 0; i < flights; i++)
@@ -305,6 +380,7 @@ static void a_peer_that_stalls_in_mid_handshake_is_given_up(void)
         haul_conn_expire(&side->conn, now);
         CU_ASSERT_EQUAL(side->conn.fault, HAUL_CONN_LATE);
     }
+    offer(HAUL_SECURITY_NOISE);
 }
 
 static void a_peer_that_never_selects_a_muxer_is_given_up(void)
@@ -390,7 +466,7 @@ static void goaway_is_told_and_ends_opening(void)
     CU_ASSERT_PTR_NULL(haul_conn_open(&right->conn, protocols[ECHO], NULL));
 }
 
-static void bulk_flows_and_costs_little_beside_the_cipher(void)
+static void bulk(const char *name)
 {
     static uint8_t data[1u << 20];
     uint64_t total = 64u << 20;
@@ -417,7 +493,16 @@ static void bulk_flows_and_costs_little_beside_the_cipher(void)
     }
     CU_ASSERT_EQUAL(right->bytes, total);
     seconds = (double)(clock() - began) / CLOCKS_PER_SEC;
-    printf("\n  bulk, both ends on one core: %.2f GB/s", (double)total / 1e9 / seconds);
+    printf("\n  bulk over %s, both ends on one core: %.2f GB/s", name,
+           (double)total / 1e9 / seconds);
+}
+
+static void bulk_flows_and_costs_little_beside_the_cipher(void)
+{
+    bulk("noise");
+    offer(HAUL_SECURITY_TLS);
+    bulk("tls");
+    offer(HAUL_SECURITY_NOISE);
 }
 
 int main(void)
@@ -428,6 +513,8 @@ int main(void)
     }
     static const struct unit_test tests[] = {
         T(both_sides_are_proven_however_the_bytes_are_cut),
+        T(the_first_security_that_both_speak_is_taken),
+        T(a_security_that_the_peer_does_not_speak_is_told_as_that),
         T(streams_ride_in_the_second_flight),
         T(an_answer_comes_even_when_the_opener_has_ended),
         T(an_unknown_protocol_is_refused_and_forgotten),
