@@ -8,8 +8,10 @@
  * of refused opens; a peer that overflows a ring, by not reading what it makes us answer, is cut.
  *
  * Peers' strictness is kept in both directions. What rust-yamux and js-libp2p end a connection for
- * we never do and do not accept: a body above 1 MiB, data beyond the window, an open of a live id
- * or of the wrong parity, an unasked or wrong pong, a window that overflows 32 bits. */
+ * we never do and do not accept: data beyond the window, an open of a live id or of the wrong
+ * parity, an unasked or wrong pong, a window that overflows 32 bits. Bodies are another matter:
+ * ours stay far below the 1 MiB that rust-yamux takes, but js-libp2p sends all that the window
+ * allows in one, so the window is their limit here. */
 #pragma once
 
 #include "common/base.h"
@@ -18,7 +20,7 @@
 #define HAUL_YAMUX_HEADER_BYTES  12u
 #define HAUL_YAMUX_BODY_MAX      65507u     /* header and body fill one Noise message, 65519 */
 #define HAUL_YAMUX_WINDOW_BYTES  262144u    /* both ways, of every new stream, by specification */
-#define HAUL_YAMUX_PEER_BODY_MAX (1u << 20) /* a longer one ends the connection */
+#define HAUL_YAMUX_PEER_BODY_MAX (1u << 26) /* discarded of a stream that is no more */
 #define HAUL_YAMUX_STREAMS_MAX   512u       /* rust-yamux ends a connection that has more */
 #define HAUL_YAMUX_OPENS_MAX     256u       /* opened by us at once */
 #define HAUL_YAMUX_BACKLOG_MAX   256u       /* opened by us and not yet acknowledged */
@@ -39,7 +41,7 @@ enum haul_yamux_code {
 enum haul_yamux_fault {
     HAUL_YAMUX_SOUND = 0,
     HAUL_YAMUX_BAD_HEADER,    /* version, type, or a stream id where none or one belongs */
-    HAUL_YAMUX_BODY_TOO_LONG, /* above 1 MiB, or above 256 KiB with an open */
+    HAUL_YAMUX_BODY_TOO_LONG, /* above 64 MiB, or above 256 KiB with an open */
     HAUL_YAMUX_WINDOW_EXCEEDED,
     HAUL_YAMUX_WINDOW_OVERFLOW,
     HAUL_YAMUX_OPEN_INVALID, /* a live id or the wrong parity */

@@ -371,6 +371,22 @@ static void too_long_bodies_are_fatal_before_any_state(void)
     expect_fault(HAUL_YAMUX_BODY_TOO_LONG);
 }
 
+/* js-libp2p puts all that it may send into one frame. */
+static void a_body_may_be_as_long_as_the_window(void)
+{
+    start(0);
+    right->hold = true;
+    frame(right, 1, 1, 1, 0);
+    (void)haul_yamux_control(&right->yamux, right->out, PIPE_BYTES);
+    right->last->recv_left = 3u << 20;
+    frame(right, 0, 0, 1, 3u << 20);
+    body(right, 3u << 20);
+    CU_ASSERT_EQUAL(right->fault, HAUL_YAMUX_SOUND);
+    CU_ASSERT_EQUAL(right->last->recv_left, 0);
+    frame(right, 0, 0, 1, 1);
+    expect_fault(HAUL_YAMUX_WINDOW_EXCEEDED);
+}
+
 static void data_beyond_the_window_is_fatal(void)
 {
     start(0);
@@ -558,6 +574,7 @@ int main(void)
         T(pongs_go_first_and_in_order),
         T(malformed_headers_are_fatal),
         T(too_long_bodies_are_fatal_before_any_state),
+        T(a_body_may_be_as_long_as_the_window),
         T(data_beyond_the_window_is_fatal),
         T(a_window_that_overflows_is_fatal),
         T(an_open_of_a_live_id_or_the_wrong_parity_is_fatal),
