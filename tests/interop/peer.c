@@ -1,131 +1,90 @@
 /* A bare libp2p peer on haul's host, for the interoperability runs: what the `haul` program cannot
- * be asked for by itself.
- *
- *   peer listen         prints its address, serves identify and ping until standard input ends
- *   peer dial ADDRESS   dials, identifies, pings three times; one JSON line a result
- *
- * Exit status 0 when everything asked for was done. */
-#include "controlplane/behaviours/identify.h"
-#include "controlplane/behaviours/ping.h"
-#include "controlplane/host/host.h"
-#include "controlplane/host/loop.h"
+ * be asked for by itself. It takes the commands of README.md on its standard input, one at a time,
+ * and ends with it. */
+#include "tests/interop/peer.h"
 
-#include <inttypes.h>
+#include "controlplane/behaviours/identify.h"
+#include "controlplane/behaviours/perf.h"
+#include "controlplane/behaviours/ping.h"
+
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#define PINGS    3
-#define PATIENCE (20 * HAUL_SECOND)
+/* A protocol whose name changes, so that a push has something to tell. */
+static char pushed_protocol[] = "/interop/pushed/0";
 
-struct peer {
-    struct haul_loop *loop;
-    struct haul_host *host;
-    struct haul_key key;
-    uint64_t connection;
-    int pings;
-    bool identified, failed, input_ended;
+static void pushed_closed(struct haul_stream *stream, enum haul_stream_end end)
+{
+    (void)stream;
+    (void)end;
+}
+
+static const struct haul_behaviour pushed_behaviour = {
+    .protocol = pushed_protocol,
+    .inbound_per_peer_max = 1,
+    .idle_max = HAUL_SECOND,
+    .closed = pushed_closed,
 };
 
-static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
-                                                           &haul_identify_push_behaviour,
-                                                           &haul_ping_behaviour, NULL };
-
-static void fail(struct peer *peer, const char *what, const char *why)
+void peer_push(struct peer *peer)
 {
-    printf("{\"case\":\"%s\",\"ok\":false,\"why\":\"%s\"}\n", what, why);
-    fflush(stdout);
-    peer->failed = true;
-    haul_loop_stop(peer->loop);
+    pushed_protocol[sizeof pushed_protocol - 2] = '1';
+    haul_identify_push(peer->host);
 }
 
-static void on_connected(void *context, uint64_t connection, const struct haul_peer_id *id,
-                         const struct haul_addr *address, bool inbound)
-{
-    char text[HAUL_PEER_ID_TEXT_BYTES];
-
-    (void)context;
-    (void)connection;
-    (void)address;
-    haul_peer_id_print(id, text);
-    printf("{\"event\":\"connected\",\"peer\":\"%s\",\"inbound\":%s}\n", text,
-           inbound ? "true" : "false");
-    fflush(stdout);
-}
-
+/* Why a connection ended, for whoever looks into a failure. */
 static void on_disconnected(void *context, uint64_t connection, const struct haul_peer_id *id,
                             enum haul_error_code why)
 {
-    struct peer *peer = context;
-
+    (void)context;
+    (void)connection;
     (void)id;
-    printf("{\"event\":\"disconnected\",\"why\":\"%s\"}\n", haul_error_name(why));
-    fflush(stdout);
-    if (connection == peer->connection)
-        fail(peer, "connection", haul_error_name(why));
+    fprintf(stderr, "a connection ended: %s\n", haul_error_name(why));
 }
 
-static void on_pinged(void *context, haul_time round_trip)
+static void take_lines(struct peer *peer)
 {
-    struct peer *peer = context;
+    char line[PEER_LINE_BYTES];
+    char *end;
 
-    if (round_trip == HAUL_TIME_NEVER) {
-        fail(peer, "ping", "no right answer");
-        return;
+    while (peer->verb[0] == 0 && (end = memchr(peer->input, '\n', peer->input_bytes)) != NULL) {
+        size_t bytes = (size_t)(end - peer->input);
+
+        memcpy(line, peer->input, bytes);
+        line[bytes] = 0;
+        peer->input_bytes -= bytes + 1;
+        memmove(peer->input, end + 1, peer->input_bytes);
+        peer_obey(peer, line);
     }
-    printf("{\"case\":\"ping\",\"ok\":true,\"round_trip_us\":%" PRIu64 "}\n",
-           round_trip / HAUL_MICROSECOND);
-    fflush(stdout);
-    if (++peer->pings < PINGS && !haul_ping(peer->host, peer->connection, on_pinged, peer))
-        fail(peer, "ping", "no stream");
-}
-
-static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
-{
-    struct peer *peer = context;
-
-    if (error != NULL) {
-        fail(peer, "dial", error->text);
-        return;
-    }
-    peer->connection = connection;
-    if (!haul_ping(peer->host, connection, on_pinged, peer))
-        fail(peer, "ping", "no stream");
-}
-
-static void on_turn(void *context)
-{
-    struct peer *peer = context;
-    struct haul_connection_facts facts;
-
-    if (peer->connection != HAUL_HOST_NO_CONNECTION && !peer->identified &&
-        haul_host_facts(peer->host, peer->connection, &facts) && facts.agent[0] != 0) {
-        char observed[HAUL_ADDR_TEXT_BYTES];
-
-        haul_addr_print(&facts.observed, observed);
-        printf("{\"case\":\"identify\",\"ok\":true,\"agent\":\"%s\",\"observed\":\"%s\"}\n",
-               facts.agent, observed);
-        fflush(stdout);
-        peer->identified = true;
-    }
-    if (peer->input_ended || (peer->identified && peer->pings >= PINGS))
+    if (peer->verb[0] == 0 && peer->input_ended)
         haul_loop_stop(peer->loop);
-}
-
-static void on_patience_over(void *context)
-{
-    fail(context, "peer", "took too long");
 }
 
 static void on_input(void *context, unsigned ready)
 {
     struct peer *peer = context;
-    char scrap[256];
+    size_t room = sizeof peer->input - peer->input_bytes;
+    ssize_t bytes = room > 0 ? read(STDIN_FILENO, peer->input + peer->input_bytes, room) : 0;
 
     (void)ready;
-    if (read(STDIN_FILENO, scrap, sizeof scrap) <= 0)
-        peer->input_ended = true;
+    if (bytes > 0) {
+        peer->input_bytes += (size_t)bytes;
+        return;
+    }
+    peer->input_ended = true;
+    haul_loop_unwatch(peer->input_watch);
+    peer->input_watch = NULL;
+}
+
+static void on_turn(void *context)
+{
+    struct peer *peer = context;
+
+    peer_poll(peer);
+    take_lines(peer);
 }
 
 static int listen_start(struct peer *peer, struct haul_error *error)
@@ -142,41 +101,47 @@ static int listen_start(struct peer *peer, struct haul_error *error)
     haul_multiaddr_print(&multiaddr, text);
     printf("{\"event\":\"listening\",\"address\":\"%s\"}\n", text);
     fflush(stdout);
-    if (haul_loop_watch(peer->loop, STDIN_FILENO, HAUL_LOOP_READ, on_input, peer) == NULL)
+    peer->input_watch = haul_loop_watch(peer->loop, STDIN_FILENO, HAUL_LOOP_READ, on_input, peer);
+    peer->clock = haul_loop_timer(peer->loop, peer_tick, peer);
+    if (peer->input_watch == NULL || peer->clock == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "cannot watch standard input");
     return 0;
 }
 
-static int dial_start(struct peer *peer, const char *text, struct haul_error *error)
+static int start(struct peer *peer, int count, char **arguments, struct haul_error *error)
 {
-    struct haul_timer *patience = haul_loop_timer(peer->loop, on_patience_over, peer);
-    struct haul_multiaddr address;
-    struct haul_peer_id id;
-    bool named;
+    const struct haul_perf_conf perf = { 0 };
+    struct haul_host_conf conf = {
+        .loop = peer->loop,
+        .key = &peer->key,
+        .agent = "haul-interop/0.1.0",
+        .behaviours = peer->behaviours,
+        .connections_max = 128,
+        .half_open_max = 32,
+        .streams_per_connection_max = 256,
+        .context = peer,
+        .disconnected = on_disconnected,
+    };
 
-    if (patience == NULL || !haul_multiaddr_parse(text, &address))
-        return haul_fail(error, HAUL_E_ADDRESS_MALFORMED, "%s", text);
-    named = haul_multiaddr_peer(&address, &id);
-    haul_loop_timer_set(patience, haul_loop_now(peer->loop) + PATIENCE);
-    haul_host_dial(peer->host, named ? &id : NULL, &address, 1, HAUL_TIME_NEVER, on_dialled, peer);
-    return 0;
+    if (count != 1 && !(count == 3 && strcmp(arguments[1], "--security") == 0 &&
+                        strcmp(arguments[2], "noise") == 0))
+        return haul_fail(error, HAUL_E_USAGE, "usage: peer [--security noise]");
+    peer->perf = haul_perf_open(&perf);
+    if (peer->perf == NULL)
+        return haul_fail(error, HAUL_E_INTERNAL, "rate tests");
+    peer->behaviours[4] = haul_perf_behaviour(peer->perf);
+    if (haul_host_open(&peer->host, &conf, error) < 0)
+        return -1;
+    return listen_start(peer, error);
 }
 
 int main(int count, char **arguments)
 {
-    struct peer peer = { .connection = HAUL_HOST_NO_CONNECTION };
-    struct haul_error error = { 0 };
-    struct haul_host_conf conf = {
-        .key = &peer.key,
-        .agent = "haul-interop/0.1.0",
-        .behaviours = behaviours,
-        .connections_max = 16,
-        .half_open_max = 8,
-        .streams_per_connection_max = 64,
-        .context = &peer,
-        .connected = on_connected,
-        .disconnected = on_disconnected,
+    static struct peer peer = {
+        .behaviours = { &haul_identify_behaviour, &haul_identify_push_behaviour,
+                        &haul_ping_behaviour, &pushed_behaviour },
     };
+    struct haul_error error = { 0 };
     uint8_t seed[32];
     int status;
 
@@ -185,21 +150,15 @@ int main(int count, char **arguments)
     haul_key_from_seed(&peer.key, seed);
     if (haul_loop_open(&peer.loop, &error) < 0)
         return 1;
-    conf.loop = peer.loop;
-    if (haul_host_open(&peer.host, &conf, &error) < 0)
-        return 1;
-    if (count == 2 && strcmp(arguments[1], "listen") == 0)
-        status = listen_start(&peer, &error);
-    else if (count == 3 && strcmp(arguments[1], "dial") == 0)
-        status = dial_start(&peer, arguments[2], &error);
-    else
-        status = haul_fail(&error, HAUL_E_USAGE, "usage: peer listen | peer dial ADDRESS");
+    status = start(&peer, count, arguments, &error);
     if (status == 0)
         haul_loop_run(peer.loop, on_turn, &peer);
     else
         fprintf(stderr, "peer: %s\n", error.text);
-    peer.connection = HAUL_HOST_NO_CONNECTION;
+    haul_loop_unwatch(peer.input_watch);
+    haul_loop_timer_free(peer.clock);
     haul_host_close(peer.host);
+    haul_perf_close(peer.perf);
     haul_loop_close(peer.loop);
-    return status == 0 && !peer.failed ? 0 : 1;
+    return status == 0 ? 0 : 1;
 }

@@ -69,8 +69,8 @@ export async function fetchBlock (connection, root, block, total, part = BLOCK_M
   return bytes
 }
 
-// Answers for one raw block; `served` is called with the count of bytes of each answer.
-export function blockServer (bytes, served) {
+// Answers for one raw block until the asker closes its half.
+export function blockServer (bytes) {
   const root = rawCid(bytes)
   return async (stream) => {
     const read = reader(stream)
@@ -88,7 +88,6 @@ export function blockServer (bytes, served) {
         answer.writeUInt32LE(end - offset, 12)
       }
       await write(stream, known ? Buffer.concat([answer, bytes.subarray(offset, end)]) : answer)
-      served(known ? end - offset : 0)
     }
     await stream.close()
   }

@@ -1,95 +1,141 @@
-// A js-libp2p peer, as its documentation sets one up: TCP, Noise, yamux, identify, ping.
-//
-//   node peer.mjs listen [FILE]                    serves ping, identify and FILE as one raw block
-//   node peer.mjs dial ADDRESS [ROOT LENGTH PART]  pings, identifies, fetches a raw block (hex CID)
-//
-// One JSON line an event or result; a listener ends when its standard input does.
+// A js-libp2p peer, as its documentation sets one up, that takes commands on its standard input and
+// prints one JSON line a result: see ../README.md.
 import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { parseArgs } from 'node:util'
 import { identify, identifyPush } from '@libp2p/identify'
 import { noise } from '@libp2p/noise'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
+import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
-import { blockServer, fetchBlock, PROTOCOL, rawCid } from './blocks.mjs'
+import { blockServer, fetchBlock, PROTOCOL as BLOCKS, rawCid } from './blocks.mjs'
+import { perfServer, perfStream, PROTOCOL as PERF } from './perf.mjs'
 
-const [verb, ...given] = process.argv.slice(2)
-const print = (line) => process.stdout.write(JSON.stringify(line) + '\n')
+const PATIENCE = 60000
+const MANY = { maxInboundStreams: 1024, maxOutboundStreams: 1024, runOnLimitedConnection: true }
 
-// Runs a case and prints how it went; the process fails with it.
-async function check (name, run) {
-  try {
-    print({ case: name, ok: true, ...await run() })
-  } catch (error) {
-    print({ case: name, ok: false, why: String(error.message ?? error) })
-    process.exitCode = 1
+const { values: option } = parseArgs({
+  options: {
+    security: { type: 'string', default: 'noise,tls' },
+    listen: { type: 'string', default: '/ip4/127.0.0.1/tcp/0' },
+    file: { type: 'string' }
   }
-}
-
-const within = (promise, ms, what) => Promise.race([
-  promise,
-  new Promise((resolve, reject) => setTimeout(() => reject(new Error(`${what} took too long`)), ms).unref())
-])
+})
+const print = (line) => process.stdout.write(JSON.stringify(line) + '\n')
+const seconds = (since) => (performance.now() - since) / 1000
 
 const node = await createLibp2p({
-  addresses: { listen: verb === 'listen' ? ['/ip4/127.0.0.1/tcp/0'] : [] },
+  addresses: { listen: [option.listen] },
   transports: [tcp()],
-  connectionEncrypters: [noise()],
+  connectionEncrypters: option.security.split(',').map((name) => name === 'noise' ? noise() : tls()),
   streamMuxers: [yamux()],
   connectionGater: { denyDialMultiaddr: () => false },
   services: { identify: identify(), push: identifyPush(), ping: ping() }
 })
 
-const identified = new Promise((resolve) => {
-  node.addEventListener('peer:identify', (event) => {
-    const { agentVersion, protocols, listenAddrs, observedAddr } = event.detail
-    const told = {
-      agent: agentVersion,
-      protocols,
-      listen: listenAddrs.map(String),
-      observed: String(observedAddr)
-    }
-    if (verb === 'listen') print({ event: 'identified', ...told })
-    resolve(told)
+// What every peer has told of itself, and those who wait for it.
+const identified = new Map()
+let waiting = []
+node.addEventListener('peer:identify', ({ detail }) => {
+  const { peerId, agentVersion, protocols, listenAddrs, observedAddr } = detail
+  identified.set(peerId.toString(), {
+    agent: agentVersion,
+    protocols,
+    listen: listenAddrs.map(String),
+    observed: String(observedAddr)
   })
+  waiting.forEach((resolve) => resolve())
+  waiting = []
 })
 
-if (verb === 'listen') {
-  if (given.length > 0) {
-    const bytes = readFileSync(given[0])
-    print({ event: 'serving', root: rawCid(bytes).toString('hex'), bytes: bytes.length })
-    await node.handle(PROTOCOL, blockServer(bytes, (count) => print({ event: 'served', count })))
+const connectionTo = (id) => {
+  const [connection] = node.getConnections(id)
+  if (connection === undefined) throw new Error('not connected')
+  return connection
+}
+
+async function perf (connection, up, down, streams) {
+  const since = performance.now()
+  await Promise.all(Array.from({ length: streams }, () => perfStream(connection, up, down)))
+  return { seconds: seconds(since), bytes: (up + down) * streams }
+}
+
+const commands = {
+  async dial (address) {
+    const since = performance.now()
+    const connection = await node.dial(multiaddr(address))
+    return {
+      peer: connection.remotePeer,
+      security: connection.encryption,
+      muxer: connection.multiplexer,
+      seconds: seconds(since)
+    }
+  },
+  async close (id) {
+    await node.hangUp(peerIdFromString(id))
+  },
+  async ping (id, count) {
+    const trips = []
+    while (trips.length < Number(count)) trips.push(1000 * await node.services.ping.ping(peerIdFromString(id)))
+    return { round_trips_us: trips }
+  },
+  async identify (id) {
+    while (!identified.has(id)) await new Promise((resolve) => waiting.push(resolve))
+    return identified.get(id)
+  },
+  async knows (id, protocol) {
+    while (!(await node.peerStore.get(peerIdFromString(id))).protocols.includes(protocol)) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  },
+  async push () {
+    await node.handle('/interop/pushed/1', (stream) => stream.abort(new Error('nothing is here')))
+  },
+  async block (id, root, total, part) {
+    const cid = Buffer.from(root, 'hex')
+    const bytes = await fetchBlock(connectionTo(peerIdFromString(id)), cid, cid.subarray(2), Number(total), Number(part))
+    return { bytes: bytes.length }
+  },
+  perf: (id, up, down, streams) =>
+    perf(connectionTo(peerIdFromString(id)), Number(up), Number(down), Number(streams)),
+  async first (address) {
+    const since = performance.now()
+    const connection = await node.dial(multiaddr(address))
+    await perfStream(connection, 1, 1)
+    const taken = seconds(since)
+    await connection.close()
+    return { seconds: taken }
   }
-  print({ event: 'listening', address: String(node.getMultiaddrs()[0]) })
-  process.stdin.resume()
-  await new Promise((resolve) => process.stdin.on('end', resolve))
-} else {
-  let connection
-  await check('dial', async () => {
-    connection = await node.dial(multiaddr(given[0]))
-    return { multiplexer: connection.multiplexer, encryption: connection.encryption }
+}
+
+// Runs a command and prints how it went.
+async function obey ([verb, ...words]) {
+  let timer
+  const late = new Promise((resolve, reject) => {
+    timer = setTimeout(() => reject(new Error('took too long')), PATIENCE)
   })
-  if (connection !== undefined) {
-    for (let i = 0; i < 3; i++) {
-      await check('ping', async () => ({ ms: await within(node.services.ping.ping(connection.remotePeer), 5000, 'ping') }))
-    }
-    await check('identify', () => within(identified, 5000, 'identify'))
-    if (given.length > 1) {
-      const root = Buffer.from(given[1], 'hex')
-      await check('block', async () => {
-        const bytes = await within(
-          fetchBlock(connection, root, root.subarray(2), Number(given[2]), Number(given[3])), 10000, 'block')
-        return { bytes: bytes.length }
-      })
-      await check('unknown-block', async () => {
-        const other = rawCid(Buffer.from('not shared'))
-        const refused = await fetchBlock(connection, other, other.subarray(2), 1).then(() => 'served', (e) => e.message)
-        if (refused !== 'status 1') throw new Error(refused)
-        return {}
-      })
-    }
+  try {
+    if (!Object.hasOwn(commands, verb)) throw new Error('no such command')
+    print({ ...await Promise.race([commands[verb](...words), late]), case: verb, ok: true })
+  } catch (error) {
+    print({ case: verb, ok: false, why: String(error.message ?? error) })
   }
+  clearTimeout(timer)
+}
+
+await node.handle(PERF, perfServer, MANY)
+if (option.file !== undefined) {
+  const bytes = readFileSync(option.file)
+  await node.handle(BLOCKS, blockServer(bytes), MANY)
+  print({ event: 'serving', root: rawCid(bytes).toString('hex'), bytes: bytes.length })
+}
+print({ event: 'listening', address: String(node.getMultiaddrs()[0]) })
+for await (const line of createInterface({ input: process.stdin })) {
+  if (line.trim() !== '') await obey(line.trim().split(/\s+/))
 }
 await node.stop()
 process.exit()
