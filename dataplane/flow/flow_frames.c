@@ -142,7 +142,7 @@ void haul_flow_frame(struct haul_flow *flow, const struct haul_frame *frame,
             on_end(flow, frame->end.handle, frame->end.how);
         break;
     case HAUL_FRAME_CHALLENGE:
-        haul_path_challenged(&flow->path, from, frame->token, now);
+        haul_path_challenged(&flow->path, from, frame->token, flow->newest, now);
         break;
     case HAUL_FRAME_RESPONSE:
         haul_flow_path_news(flow, haul_path_answered(&flow->path, frame->token, now), now);

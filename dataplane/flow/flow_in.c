@@ -29,6 +29,7 @@ static void accepted(struct haul_flow *flow, struct arrival *in, uint64_t number
                   haul_seen_add(&flow->seen, number, control);
     uint8_t ecn = in->train->ecn & 3u;
 
+    flow->newest = newest;
     in->datagrams++;
     in->all_bytes += in->bytes;
     flow->ect += ecn == ECN_ECT0 || ecn == ECN_ECT1;

@@ -77,6 +77,7 @@ struct haul_flow {
     bool down_told;
     bool ping_due;
     bool from_peer;     /* of the train being read: it came from the proven address */
+    bool newest;        /* of the datagram being read: its number is above all earlier ones */
     uint16_t wants_max; /* our own */
     haul_time opened;
     haul_time held_at;

@@ -113,12 +113,14 @@ haul_time haul_path_due(const struct haul_path *path)
 }
 
 void haul_path_challenged(struct haul_path *path, const struct haul_addr *from, uint64_t token,
-                          haul_time now)
+                          bool newest, haul_time now)
 {
     struct haul_reply *reply;
 
     if (!path->proven)
         add_candidate(path, from, now);
+    else if (!newest && !haul_addr_equal(from, &path->peer))
+        return;
     if (path->reply_count == HAUL_PATH_REPLIES)
         return;
     reply = &path->replies[(path->reply_first + path->reply_count) % HAUL_PATH_REPLIES];

@@ -69,9 +69,11 @@ struct haul_path_send {
 bool haul_path_next(struct haul_path *path, haul_time now, struct haul_path_send *send);
 haul_time haul_path_due(const struct haul_path *path);
 
-/* A fresh challenge arrived: it will be answered to where it came from. */
+/* A challenge arrived, `newest` in a datagram numbered above every earlier one: it will be answered
+ * to where it came from. Once the peer's address is proven an older one is answered only there:
+ * what was never opened (it came before our end was open, say) may be a copy in anybody's hands. */
 void haul_path_challenged(struct haul_path *path, const struct haul_addr *from, uint64_t token,
-                          haul_time now);
+                          bool newest, haul_time now);
 
 enum haul_path_news { HAUL_PATH_SAME, HAUL_PATH_PROVEN, HAUL_PATH_MOVED };
 

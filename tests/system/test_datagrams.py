@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Strangers at the UDP port, and genuine datagrams that come again: silence, counters, and the
 transfer completes. Genuine datagrams are read off the loopback device, which needs CAP_NET_RAW."""
+import ctypes
 import socket
 import struct
 import threading
@@ -21,16 +22,40 @@ class Tap:
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
         except PermissionError:
             raise Skip("reading the loopback device needs CAP_NET_RAW") from None
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * MIB)
+        force = getattr(socket, "SO_RCVBUFFORCE", 33)  # beyond what others may have
+        try:
+            self.socket.setsockopt(socket.SOL_SOCKET, force, 64 * MIB)
+        except PermissionError:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 * MIB)
+        self.filter(ports)
         self.socket.bind(("lo", ETH_P_IP))
         self.socket.settimeout(0.05)
         self.ports = ports
+        self.quiet = False  # nothing came within the time
+
+    def filter(self, ports):
+        """In the kernel, so that the traffic of others does not fill the buffer: a classic filter."""
+        ports = sorted(ports)
+        program = [(0x20, 0, 0, 0xfffff004),                    # what kind of packet
+                   (0x15, len(ports) + 4, 0, socket.PACKET_OUTGOING),
+                   (0x30, 0, 0, 9),                             # the protocol
+                   (0x15, 0, len(ports) + 2, socket.IPPROTO_UDP),
+                   (0xb1, 0, 0, 0),                             # behind the IP header:
+                   (0x48, 0, 0, 2)]                             # the destination port
+        program += [(0x15, len(ports) - number, 0, port) for number, port in enumerate(ports)]
+        program += [(0x06, 0, 0, 0), (0x06, 0, 0, 0x40000)]
+        code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *it) for it in program))
+        SO_ATTACH_FILTER = 26
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER,
+                               struct.pack("HL", len(program), ctypes.addressof(code)))
 
     def datagrams(self):
         """(source, destination, payload) of one packet, cut into the datagrams of its train."""
         try:
             packet, where = self.socket.recvfrom(65536)
+            self.quiet = False
         except TimeoutError:
+            self.quiet = True
             return
         if where[2] == socket.PACKET_OUTGOING or packet[9] != socket.IPPROTO_UDP:
             return
@@ -59,9 +84,9 @@ def udp_packet(source, destination, payload):
 
 def under_fire(bench, mangle, spoof=False, genuine=False):
     """A get over udp while every genuine datagram is followed by what `mangle` makes of it, from
-    another address, or from the sender's own when spoofed. Nothing may come back; only where a copy is
-    genuine and its original was never opened (data that overtook its accept), a stranger looks like
-    the peer behind a new address, and gets what a path allows: a challenge of 100 bytes a second."""
+    another address, or from the sender's own when spoofed. Nothing may come back; only a genuine copy
+    may overtake its original, and then looks like the peer behind a new address: that brings what a
+    path allows, a challenge of 100 bytes a second."""
     seeder, getter = bench.node("seeder", settings={"flow.rate": "64Mbit"}), bench.node("getter")
     began = time.monotonic()
     ports = {seeder.udp_port, getter.udp_port}
@@ -179,6 +204,66 @@ def elsewhere(bench):
     for node in (seeder, getter):
         equal(flows(node, "path_moves"), 0, "moves of a path after copies")
     assert flows(getter, "rx_replayed") + flows(getter, "rx_duplicate_bytes") > 0, getter.status()
+
+
+def copies(tap, taken):
+    """Adds what the tap has, as (destination, payload)."""
+    tap.quiet = False
+    while not tap.quiet:
+        taken += [(destination, payload) for _, destination, payload in tap.datagrams()]
+
+
+@case("a copy of a datagram that was opened brings no answer, no challenge and no state")
+def opened(bench):
+    seeder, getter = bench.pair(settings={"flow.rate": "64Mbit"})
+    nodes = {node.udp_port: node for node in (seeder, getter)}
+    tap = Tap(set(nodes))
+    file = bench.file("file", 24 * MIB)
+    ticket = seeder.share(file)
+    get = bench.start("get", "--home", getter.home, ticket, "-o", "-", "--carrier", "udp")
+    taken = []
+
+    held = [0]
+
+    def all_are_opened():
+        """The flow rests, as nobody reads what was got: every byte seen has been received, and none
+        has been placed since this was asked last."""
+        copies(tap, taken)
+        before, held[0] = held[0], flows(getter, "rx_block_bytes")
+        return held[0] == before >= 4 * MIB and all(
+            node.status()["net"]["rx_bytes"] == sum(len(it) for to, it in taken if to == port)
+            for port, node in nodes.items())
+
+    wait_for(all_are_opened, "the flow to rest")
+    tap.close()
+    before = {node: (flows(node, "path_challenges"), len(node.status())) for node in nodes.values()}
+    forgers = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for number in range(0, len(taken), 50):
+        forger = forgers[number // 50 % 2]
+        unknown = {node: node.status()["worker"]["rx_unknown"] for node in nodes.values()}
+        for destination, payload in taken[number:number + 50]:
+            forger.sendto(payload, ("127.0.0.1", destination))
+        for port, node in nodes.items():  # a marker: behind it, all copies have been looked at
+            forger.sendto(b"\x28" + bytes(99), ("127.0.0.1", port))
+            wait_for(lambda: node.status()["worker"]["rx_unknown"] > unknown[node], "the copies")
+    for node, (challenges, groups) in before.items():
+        equal(flows(node, "path_challenges"), challenges, f"challenges of {node}")
+        equal(flows(node, "path_moves"), 0, f"moves of {node}")
+        equal(len(node.status()), groups, f"groups in the status of {node}: a flow more is one more")
+    assert flows(getter, "rx_duplicate_bytes") + flows(getter, "rx_unplaced") > 0, getter.status()
+    assert flows(seeder, "rx_replayed") > 0, seeder.status()
+    done = bench.finish(get)
+    equal(done.status, 0, str(done.err))
+    with open(file, "rb") as content:
+        assert done.out == content.read(), "other bytes"
+    for forger in forgers:
+        forger.setblocking(False)
+        try:
+            answer = forger.recv(65536)
+        except BlockingIOError:
+            answer = None
+        equal(answer, None, "an answer to a copy")
+        forger.close()
 
 
 @case("copies from the sender's own address change nothing: every one is a duplicate or a replay")

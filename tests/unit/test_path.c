@@ -70,7 +70,7 @@ static void a_challenge_is_answered_to_its_source_which_becomes_a_candidate(void
 
     open_path(0);
     CU_ASSERT_FALSE(haul_path_next(&path, HAUL_SECOND, &out));
-    haul_path_challenged(&path, &stranger, 55, HAUL_SECOND);
+    haul_path_challenged(&path, &stranger, 55, false, HAUL_SECOND);
     CU_ASSERT_TRUE(haul_path_next(&path, HAUL_SECOND, &out));
     CU_ASSERT_TRUE(out.challenge && out.response);
     CU_ASSERT_EQUAL(out.response_token, 55);
@@ -78,7 +78,7 @@ static void a_challenge_is_answered_to_its_source_which_becomes_a_candidate(void
     for (uint8_t i = 0; i < 100; i++) {
         struct haul_addr other = address(i);
 
-        haul_path_challenged(&path, &other, i, HAUL_SECOND);
+        haul_path_challenged(&path, &other, i, true, HAUL_SECOND);
         CU_ASSERT_PTR_NULL(haul_path_broken(&path));
     }
     CU_ASSERT_EQUAL(path.count, HAUL_PATH_ADDRESSES);
@@ -86,6 +86,24 @@ static void a_challenge_is_answered_to_its_source_which_becomes_a_candidate(void
 }
 
 /* Starts a change to `to` and collects the two challenges. */
+static void an_old_challenge_from_elsewhere_is_not_answered_once_the_address_is_proven(void)
+{
+    struct haul_addr peer = address(1), elsewhere = address(9);
+
+    prove();
+    haul_path_challenged(&path, &elsewhere, 1, false, HAUL_SECOND);
+    CU_ASSERT_FALSE(haul_path_next(&path, HAUL_SECOND, &out));
+    CU_ASSERT_EQUAL(haul_path_due(&path), HAUL_TIME_NEVER);
+    haul_path_challenged(&path, &elsewhere, 2, true, HAUL_SECOND);
+    CU_ASSERT_TRUE(haul_path_next(&path, HAUL_SECOND, &out));
+    CU_ASSERT_TRUE(out.response && out.response_token == 2 &&
+                   haul_addr_equal(&out.addr, &elsewhere));
+    haul_path_challenged(&path, &peer, 3, false, HAUL_SECOND);
+    CU_ASSERT_TRUE(haul_path_next(&path, HAUL_SECOND, &out));
+    CU_ASSERT_TRUE(out.response && out.response_token == 3 && haul_addr_equal(&out.addr, &peer));
+    CU_ASSERT_FALSE(haul_path_next(&path, HAUL_SECOND, &out));
+}
+
 static void start_move(struct haul_addr to, haul_time now, uint64_t *fresh, uint64_t *old)
 {
     haul_path_heard(&path, &to, 100 * HAUL_MILLISECOND, now);
@@ -206,6 +224,8 @@ int main(void)
           the_candidate_that_answers_first_is_the_peer },
         { "a challenge is answered to its source, which becomes a candidate",
           a_challenge_is_answered_to_its_source_which_becomes_a_candidate },
+        { "an old challenge from elsewhere is not answered once the address is proven",
+          an_old_challenge_from_elsewhere_is_not_answered_once_the_address_is_proven },
         { "a move needs the new address to answer and the old to be silent",
           a_move_needs_the_new_address_to_answer_and_the_old_to_be_silent },
         { "the old address is kept when it answers", the_old_address_is_kept_when_it_answers },
