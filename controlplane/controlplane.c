@@ -166,23 +166,23 @@ static void security_order(const struct haul_conf *conf, struct haul_host_conf *
     host->security_count = both ? 2 : 1;
 }
 
-static void speak(struct haul_controlplane *plane, const struct haul_behaviour *behaviour)
-{
-    size_t count = 0;
-
-    while (plane->behaviours[count] != NULL)
-        count++;
-    haul_assert(count + 1 < HAUL_COUNT_OF(plane->behaviours));
-    plane->behaviours[count] = behaviour;
-}
-
+/* What this node speaks: a line a protocol. */
 static int host_open(struct haul_controlplane *plane, struct haul_error *error)
 {
+    const struct haul_protocol protocols[] = {
+        { .behaviour = &haul_identify_behaviour },
+        { .behaviour = &haul_identify_push_behaviour },
+        { .behaviour = &haul_ping_behaviour },
+        { .behaviour = &haul_offer_behaviour, .service = plane->parts.offers },
+        { .behaviour = &haul_blocks_behaviour, .service = plane->parts.blocks },
+        { .behaviour = plane->perf != NULL ? &haul_perf_behaviour : NULL, .service = plane->perf },
+        { 0 },
+    };
     struct haul_host_conf conf = {
         .loop = plane->parts.loop,
         .key = plane->conf.key,
         .agent = "haul/" HAUL_VERSION,
-        .behaviours = plane->behaviours,
+        .protocols = protocols,
         .connections_max =
             (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_CONNECTIONS),
         .half_open_max = HALF_OPEN_MAX,
@@ -193,13 +193,6 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
     };
 
     security_order(plane->conf.conf, &conf);
-    speak(plane, &haul_identify_behaviour);
-    speak(plane, &haul_identify_push_behaviour);
-    speak(plane, &haul_ping_behaviour);
-    speak(plane, haul_offers_behaviour(plane->parts.offers));
-    speak(plane, haul_blocks_behaviour(plane->parts.blocks));
-    if (plane->perf != NULL)
-        speak(plane, haul_perf_behaviour(plane->perf));
     return haul_host_open(&plane->parts.host, &conf, error);
 }
 

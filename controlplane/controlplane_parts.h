@@ -9,7 +9,6 @@ struct haul_controlplane {
     struct haul_controlplane_conf conf;
     struct haul_parts parts;
     struct haul_ctl *ctl;
-    const struct haul_behaviour *behaviours[32]; /* NULL at the end */
     struct haul_perf *perf; /* NULL unless the node was started for rate tests */
     struct haul_watch *signals;
     int signal_fd;

@@ -15,7 +15,7 @@ static void serve(struct haul_blocks *blocks, struct blocks_stream *line);
 static struct haul_blocks *service_of(const struct haul_stream *stream)
 {
     /* The table is the service's first member, and the service is not const. */
-    return (struct haul_blocks *)(uintptr_t)haul_stream_behaviour(stream);
+    return haul_stream_service(stream);
 }
 
 /* --- slots --- */
@@ -354,6 +354,20 @@ static void on_closed(struct haul_stream *stream, enum haul_stream_end end)
         answerer_closed(service_of(stream), haul_stream_state(stream));
 }
 
+const struct haul_behaviour haul_blocks_behaviour = {
+    .protocol = HAUL_BLOCKS_PROTOCOL,
+    .state_bytes = sizeof(struct blocks_stream),
+    .inbound_per_peer_max = HAUL_BLOCKS_STREAMS_PER_PEER,
+    .outbound_per_peer_max = HAUL_BLOCKS_STREAMS_PER_PEER,
+    .idle_max = 60 * HAUL_SECOND,
+    .window_bytes_max = HAUL_BLOCKS_WINDOW_BYTES,
+    .opened = on_opened,
+    .input = on_input,
+    .ended = on_ended,
+    .writable = on_writable,
+    .closed = on_closed,
+};
+
 int haul_blocks_open(struct haul_blocks **out, struct haul_orders *orders,
                      const struct haul_catalog *catalog, struct haul_error *error)
 {
@@ -361,19 +375,6 @@ int haul_blocks_open(struct haul_blocks **out, struct haul_orders *orders,
 
     if (blocks == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for %s", HAUL_BLOCKS_PROTOCOL);
-    blocks->behaviour = (struct haul_behaviour){
-        .protocol = HAUL_BLOCKS_PROTOCOL,
-        .state_bytes = sizeof(struct blocks_stream),
-        .inbound_per_peer_max = HAUL_BLOCKS_STREAMS_PER_PEER,
-        .outbound_per_peer_max = HAUL_BLOCKS_STREAMS_PER_PEER,
-        .idle_max = 60 * HAUL_SECOND,
-        .window_bytes_max = HAUL_BLOCKS_WINDOW_BYTES,
-        .opened = on_opened,
-        .input = on_input,
-        .ended = on_ended,
-        .writable = on_writable,
-        .closed = on_closed,
-    };
     blocks->orders = orders;
     blocks->patience = HAUL_BLOCKS_PATIENCE;
     blocks->catalog = catalog;
@@ -391,11 +392,6 @@ void haul_blocks_close(struct haul_blocks *blocks)
         return;
     haul_orders_forget(blocks->orders, blocks);
     free(blocks);
-}
-
-const struct haul_behaviour *haul_blocks_behaviour(const struct haul_blocks *blocks)
-{
-    return &blocks->behaviour;
 }
 
 const struct haul_blocks_counters *haul_blocks_counters(const struct haul_blocks *blocks)

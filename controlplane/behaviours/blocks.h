@@ -2,9 +2,8 @@
  * stream"). One service a node answers peers and is what clients are opened from. Control thread
  * only.
  *
- * The table of the protocol belongs to the service: put haul_blocks_behaviour into the host's list.
- * Open the service before the host and close it after the host and after the data plane's last
- * order has come back. */
+ * The service stands beside haul_blocks_behaviour in the host's list: open it before the host and
+ * close it after the host and after the data plane's last order has come back. */
 #pragma once
 
 #include "controlplane/behaviours/blocks_wire.h"
@@ -40,10 +39,11 @@ struct haul_blocks_counters {
 
 struct haul_blocks;
 
+extern const struct haul_behaviour haul_blocks_behaviour;
+
 HAUL_MUST_USE int haul_blocks_open(struct haul_blocks **blocks, struct haul_orders *orders,
                                    const struct haul_catalog *catalog, struct haul_error *error);
 void haul_blocks_close(struct haul_blocks *blocks);
-const struct haul_behaviour *haul_blocks_behaviour(const struct haul_blocks *blocks);
 const struct haul_blocks_counters *haul_blocks_counters(const struct haul_blocks *blocks);
 
 /* --- asking: one client a stream --- */

@@ -46,7 +46,6 @@ struct blocks_stream {
 };
 
 struct haul_blocks {
-    struct haul_behaviour behaviour; /* first: a stream finds its service by it */
     struct haul_orders *orders;
     const struct haul_catalog *catalog;
     uint32_t slots_held;

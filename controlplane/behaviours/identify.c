@@ -24,35 +24,48 @@ struct reading {
     uint8_t message[HAUL_IDENTIFY_MESSAGE_MAX];
 };
 
-bool haul_identify_decode(const uint8_t *data, size_t bytes, struct haul_identify *identify)
+static void listen_add(struct haul_identify *found, const struct haul_field *field)
+{
+    if (found->address_count < HAUL_IDENTIFY_ADDRESSES_MAX)
+        found->address_count += haul_multiaddr_decode(field->data, field->bytes,
+                                                      &found->addresses[found->address_count]);
+}
+
+static void protocol_add(struct haul_identify *found, const struct haul_field *field)
+{
+    if (found->protocol_count == HAUL_IDENTIFY_PROTOCOLS_MAX)
+        return;
+    found->protocols[found->protocol_count].name = (const char *)field->data;
+    found->protocols[found->protocol_count++].bytes = field->bytes;
+}
+
+bool haul_identify_decode(const uint8_t *data, size_t bytes, struct haul_identify *found)
 {
     struct haul_in in = haul_in_from(data, bytes);
-    struct haul_identify found = { 0 };
     struct haul_multiaddr address;
     struct haul_field field;
+
+    memset(found, 0, sizeof *found);
 
     while (haul_field_next(&in, &field)) {
         if (!field.is_bytes)
             continue;
         if (field.number == FIELD_PUBLIC_KEY) {
-            found.public_key = field.data;
-            found.public_key_bytes = field.bytes;
+            found->public_key = field.data;
+            found->public_key_bytes = field.bytes;
         } else if (field.number == FIELD_AGENT) {
-            found.agent = (const char *)field.data;
-            found.agent_bytes = field.bytes;
+            found->agent = (const char *)field.data;
+            found->agent_bytes = field.bytes;
         } else if (field.number == FIELD_OBSERVED) {
-            found.observed_known = haul_multiaddr_decode(field.data, field.bytes, &address) &&
-                                   haul_multiaddr_tcp(&address, &found.observed);
+            found->observed_known = haul_multiaddr_decode(field.data, field.bytes, &address) &&
+                                    haul_multiaddr_tcp(&address, &found->observed);
         } else if (field.number == FIELD_LISTEN) {
-            found.addresses++;
+            listen_add(found, &field);
         } else if (field.number == FIELD_PROTOCOL) {
-            found.protocols++;
+            protocol_add(found, &field);
         }
     }
-    if (in.bad)
-        return false;
-    *identify = found;
-    return true;
+    return !in.bad;
 }
 
 /* --- telling --- */
@@ -109,6 +122,8 @@ static void tell(struct haul_stream *stream)
 /* Takes one message over; false when it is malformed or speaks for somebody else. */
 static bool learn(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {
+    struct haul_host *host = haul_stream_host(stream);
+    struct haul_identified told = { 0 };
     struct haul_identify identify;
     struct haul_peer_id claimed;
 
@@ -118,8 +133,15 @@ static bool learn(struct haul_stream *stream, const uint8_t *data, size_t bytes)
         (!haul_key_peer_id(identify.public_key, identify.public_key_bytes, &claimed) ||
          !haul_peer_id_equal(&claimed, haul_stream_peer(stream))))
         return false;
-    haul_host_identified(haul_stream_host(stream), haul_stream_connection(stream), identify.agent,
-                         identify.agent_bytes, identify.observed_known ? &identify.observed : NULL);
+    told.agent = identify.agent;
+    told.agent_bytes = identify.agent_bytes;
+    told.observed = identify.observed_known ? &identify.observed : NULL;
+    told.addresses = identify.addresses;
+    told.address_count = identify.address_count;
+    for (size_t i = 0; i < identify.protocol_count; i++)
+        told.speaks |=
+            haul_host_protocol_bit(host, identify.protocols[i].name, identify.protocols[i].bytes);
+    haul_host_identified(host, haul_stream_connection(stream), &told);
     return true;
 }
 
@@ -175,8 +197,9 @@ static size_t identify_input(struct haul_stream *stream, const uint8_t *data, si
 
 /* --- the two protocols --- */
 
-static void identify_connected(struct haul_host *host, uint64_t connection)
+static void identify_connected(struct haul_host *host, void *service, uint64_t connection)
 {
+    (void)service;
     (void)haul_host_stream(host, connection, &haul_identify_behaviour, NULL);
 }
 

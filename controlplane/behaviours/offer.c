@@ -10,7 +10,11 @@
 
 static void opened(struct haul_stream *stream, void *argument)
 {
+    haul_time idle_max = haul_offers_of(stream)->conf.idle_max;
+
     (void)argument;
+    if (idle_max != 0)
+        haul_stream_idle_after(stream, idle_max);
     haul_offer_ask_begin(stream, haul_stream_state(stream));
 }
 
@@ -67,6 +71,19 @@ static void closed(struct haul_stream *stream, enum haul_stream_end end)
         haul_offer_ask_closed(state, end);
 }
 
+const struct haul_behaviour haul_offer_behaviour = {
+    .protocol = HAUL_OFFER_PROTOCOL,
+    .state_bytes = sizeof(struct haul_offer_stream),
+    .inbound_per_peer_max = HAUL_OFFER_STREAMS_PER_PEER,
+    .outbound_per_peer_max = HAUL_OFFER_STREAMS_PER_PEER,
+    .idle_max = IDLE_MAX,
+    .opened = opened,
+    .input = input,
+    .ended = ended,
+    .writable = writable,
+    .closed = closed,
+};
+
 /* --- the service --- */
 
 int haul_offers_open(struct haul_offers **offers, const struct haul_offers_conf *conf,
@@ -79,18 +96,6 @@ int haul_offers_open(struct haul_offers **offers, const struct haul_offers_conf 
     haul_assert(conf->cipher_count <= HAUL_OFFER_LIST_MAX &&
                 conf->network_count <= HAUL_NETWORKS_MAX && conf->wants_max > 0);
     made->conf = *conf;
-    made->behaviour = (struct haul_behaviour){
-        .protocol = HAUL_OFFER_PROTOCOL,
-        .state_bytes = sizeof(struct haul_offer_stream),
-        .inbound_per_peer_max = HAUL_OFFER_STREAMS_PER_PEER,
-        .outbound_per_peer_max = HAUL_OFFER_STREAMS_PER_PEER,
-        .idle_max = conf->idle_max != 0 ? conf->idle_max : IDLE_MAX,
-        .opened = opened,
-        .input = input,
-        .ended = ended,
-        .writable = writable,
-        .closed = closed,
-    };
     *offers = made;
     return 0;
 }
@@ -98,11 +103,6 @@ int haul_offers_open(struct haul_offers **offers, const struct haul_offers_conf 
 void haul_offers_close(struct haul_offers *offers)
 {
     free(offers);
-}
-
-const struct haul_behaviour *haul_offers_behaviour(const struct haul_offers *offers)
-{
-    return &offers->behaviour;
 }
 
 const struct haul_offers_counters *haul_offers_counters(const struct haul_offers *offers)

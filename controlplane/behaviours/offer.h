@@ -3,8 +3,8 @@
  * and answers with a grant or a refusal; the asker verifies, confirms with its signature and opens
  * its own end. Control thread only.
  *
- * The table of the protocol belongs to the service: put haul_offers_behaviour into the host's list.
- * Open the service before the host and close it after the host. */
+ * The service stands beside haul_offer_behaviour in the host's list: open it before the host and
+ * close it after the host. */
 #pragma once
 
 #include "controlplane/host/host.h"
@@ -61,10 +61,11 @@ struct haul_offers_conf {
 
 struct haul_offers;
 
+extern const struct haul_behaviour haul_offer_behaviour;
+
 HAUL_MUST_USE int haul_offers_open(struct haul_offers **offers, const struct haul_offers_conf *conf,
                                    struct haul_error *error);
 void haul_offers_close(struct haul_offers *offers);
-const struct haul_behaviour *haul_offers_behaviour(const struct haul_offers *offers);
 const struct haul_offers_counters *haul_offers_counters(const struct haul_offers *offers);
 
 /* How an ask ended. OK: the flow was ordered open; its `up` and `ended` follow. REFUSED: with the

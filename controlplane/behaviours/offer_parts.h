@@ -5,7 +5,6 @@
 #include "controlplane/xfer/offer_keys.h"
 
 struct haul_offers {
-    struct haul_behaviour behaviour; /* first: a stream's table leads here */
     struct haul_offers_conf conf;
     struct haul_offers_counters counters;
 };
@@ -53,7 +52,7 @@ struct haul_offer_ask {
 /* offer.c */
 static inline struct haul_offers *haul_offers_of(const struct haul_stream *stream)
 {
-    return (struct haul_offers *)(uintptr_t)haul_stream_behaviour(stream);
+    return haul_stream_service(stream);
 }
 
 /* What this node says about itself in an offer or a grant: key, receiver id, limits, addresses. */

@@ -36,7 +36,6 @@ static uint64_t pour(struct haul_stream *stream, uint64_t left)
 /* --- answering --- */
 
 struct haul_perf {
-    struct haul_behaviour table; /* first: a stream finds its service by it */
     struct haul_perf_conf conf;
     struct haul_perf_counters counters;
 };
@@ -52,7 +51,7 @@ struct answering {
 
 static struct haul_perf *perf_of(struct haul_stream *stream)
 {
-    return (struct haul_perf *)haul_stream_behaviour(stream);
+    return haul_stream_service(stream);
 }
 
 static void answer_opened(struct haul_stream *stream, void *argument)
@@ -135,6 +134,19 @@ static void answer_closed(struct haul_stream *stream, enum haul_stream_end end)
     (void)end;
 }
 
+const struct haul_behaviour haul_perf_behaviour = {
+    .protocol = PROTOCOL,
+    .state_bytes = sizeof(struct answering),
+    .inbound_per_peer_max = HAUL_PERF_STREAMS_MAX,
+    .idle_max = HAUL_PERF_IDLE_MAX,
+    .window_bytes_max = HAUL_PERF_WINDOW_MAX,
+    .opened = answer_opened,
+    .input = answer_input,
+    .ended = answer_ended,
+    .writable = answer_pour,
+    .closed = answer_closed,
+};
+
 struct haul_perf *haul_perf_open(const struct haul_perf_conf *conf)
 {
     struct haul_perf *perf = calloc(1, sizeof *perf);
@@ -146,29 +158,12 @@ struct haul_perf *haul_perf_open(const struct haul_perf_conf *conf)
         perf->conf.bytes_max = HAUL_PERF_BYTES_MAX;
     if (perf->conf.time_max == 0)
         perf->conf.time_max = HAUL_PERF_TIME_MAX;
-    perf->table = (struct haul_behaviour){
-        .protocol = PROTOCOL,
-        .state_bytes = sizeof(struct answering),
-        .inbound_per_peer_max = HAUL_PERF_STREAMS_MAX,
-        .idle_max = HAUL_PERF_IDLE_MAX,
-        .window_bytes_max = HAUL_PERF_WINDOW_MAX,
-        .opened = answer_opened,
-        .input = answer_input,
-        .ended = answer_ended,
-        .writable = answer_pour,
-        .closed = answer_closed,
-    };
     return perf;
 }
 
 void haul_perf_close(struct haul_perf *perf)
 {
     free(perf);
-}
-
-const struct haul_behaviour *haul_perf_behaviour(const struct haul_perf *perf)
-{
-    return &perf->table;
 }
 
 const struct haul_perf_counters *haul_perf_counters(const struct haul_perf *perf)

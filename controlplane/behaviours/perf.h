@@ -40,10 +40,11 @@ struct haul_perf_counters {
 
 struct haul_perf;
 
+extern const struct haul_behaviour haul_perf_behaviour; /* with its service: who answers */
+
 /* NULL without memory. Outlives the host that speaks its behaviour. */
 struct haul_perf *haul_perf_open(const struct haul_perf_conf *conf);
 void haul_perf_close(struct haul_perf *perf);
-const struct haul_behaviour *haul_perf_behaviour(const struct haul_perf *perf);
 const struct haul_perf_counters *haul_perf_counters(const struct haul_perf *perf);
 
 /* --- asking --- */

@@ -35,9 +35,12 @@ struct test {
     struct haul_error error;
 };
 
-static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
-                                                           &haul_identify_push_behaviour,
-                                                           &haul_ping_behaviour, NULL };
+static const struct haul_protocol protocols[] = {
+    { .behaviour = &haul_identify_behaviour },
+    { .behaviour = &haul_identify_push_behaviour },
+    { .behaviour = &haul_ping_behaviour },
+    { 0 },
+};
 
 static void give_up(struct test *test)
 {
@@ -228,7 +231,7 @@ static int test_open(struct test *test, struct haul_error *error)
     struct haul_host_conf conf = {
         .key = &test->key,
         .agent = "haul/" HAUL_VERSION,
-        .behaviours = behaviours,
+        .protocols = protocols,
         .securities = { HAUL_SECURITY_NOISE, HAUL_SECURITY_TLS },
         .security_count = 2,
         .connections_max = 8,

@@ -27,6 +27,22 @@ static void on_work(void *context)
     }
 }
 
+static void protocols_take(struct haul_host *host, const struct haul_protocol *protocols)
+{
+    for (; protocols->behaviour != NULL; protocols++) {
+        size_t index = host->protocol_count++;
+
+        haul_assert(index < HAUL_HOST_PROTOCOLS_MAX);
+        haul_assert(haul_host_find_protocol(host, protocols->behaviour) == NULL);
+        host->protocols[index] = *protocols;
+        if (protocols->name == NULL)
+            host->protocols[index].name = protocols->behaviour->protocol;
+        host->names[index] = host->protocols[index].name;
+    }
+    haul_assert(host->protocol_count > 0);
+    host->conf.protocols = NULL; /* copied */
+}
+
 /* A certificate of its own for as long as this process lives. */
 static bool tls_open(struct haul_host *host)
 {
@@ -49,11 +65,7 @@ int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
     if (made == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the host");
     made->conf = *conf;
-    for (; conf->behaviours[made->protocol_count] != NULL; made->protocol_count++) {
-        haul_assert(made->protocol_count < HAUL_HOST_BEHAVIOURS_MAX);
-        made->protocols[made->protocol_count] = conf->behaviours[made->protocol_count]->protocol;
-    }
-    haul_assert(made->protocol_count > 0);
+    protocols_take(made, conf->protocols);
     TAILQ_INIT(&made->connections);
     TAILQ_INIT(&made->work);
     LIST_INIT(&made->listeners);
@@ -146,7 +158,26 @@ const char *haul_host_agent(const struct haul_host *host)
 
 const char *haul_host_protocol(const struct haul_host *host, size_t index)
 {
-    return index < host->protocol_count ? host->protocols[index] : NULL;
+    return index < host->protocol_count ? host->names[index] : NULL;
+}
+
+const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host,
+                                                    const struct haul_behaviour *behaviour)
+{
+    for (size_t i = 0; i < host->protocol_count; i++) {
+        if (host->protocols[i].behaviour == behaviour)
+            return &host->protocols[i];
+    }
+    return NULL;
+}
+
+uint32_t haul_host_protocol_bit(const struct haul_host *host, const char *name, size_t bytes)
+{
+    for (size_t i = 0; i < host->protocol_count; i++) {
+        if (strlen(host->names[i]) == bytes && memcmp(host->names[i], name, bytes) == 0)
+            return 1u << i;
+    }
+    return 0;
 }
 
 const struct haul_host_counters *haul_host_counters(const struct haul_host *host)
@@ -189,20 +220,38 @@ bool haul_host_facts(const struct haul_host *host, uint64_t connection,
     return true;
 }
 
-void haul_host_identified(struct haul_host *host, uint64_t connection, const char *agent,
-                          size_t agent_bytes, const struct haul_addr *observed)
+void haul_host_identified(struct haul_host *host, uint64_t connection,
+                          const struct haul_identified *identified)
 {
     struct haul_connection *found = haul_host_connection(host, connection);
+    const char *agent = identified->agent;
 
     if (found == NULL)
         return;
     if (agent != NULL) {
         memset(found->agent, 0, sizeof found->agent);
-        for (size_t i = 0; i < agent_bytes && i < sizeof found->agent - 1; i++)
+        for (size_t i = 0; i < identified->agent_bytes && i < sizeof found->agent - 1; i++)
             found->agent[i] = agent[i] > ' ' && agent[i] <= '~' ? agent[i] : '?';
     }
-    if (observed != NULL)
-        found->observed = *observed;
+    if (identified->observed != NULL)
+        found->observed = *identified->observed;
+    found->speaks = identified->speaks;
+    for (size_t i = 0; i < host->protocol_count; i++) {
+        const struct haul_protocol *protocol = &host->protocols[i];
+
+        if (protocol->behaviour->identified != NULL)
+            protocol->behaviour->identified(host, protocol->service, connection, identified);
+    }
+}
+
+bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
+                      const struct haul_behaviour *behaviour)
+{
+    const struct haul_connection *found = haul_host_connection(host, connection);
+    const struct haul_protocol *protocol = haul_host_find_protocol(host, behaviour);
+
+    return found != NULL && protocol != NULL &&
+           (found->speaks >> (protocol - host->protocols) & 1) != 0;
 }
 
 uint64_t haul_host_next(const struct haul_host *host, uint64_t connection)

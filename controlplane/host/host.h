@@ -12,12 +12,14 @@
 
 #define HAUL_HOST_NO_CONNECTION 0u
 #define HAUL_HOST_ADDRESSES_MAX 16u
+#define HAUL_HOST_PROTOCOLS_MAX 32u
 
 struct haul_host_conf {
     struct haul_loop *loop;
-    const struct haul_key *key;                     /* borrowed for the host's life */
-    const char *agent;                              /* "haul/0.1.0" */
-    const struct haul_behaviour *const *behaviours; /* NULL-ended; identify and ping included */
+    const struct haul_key *key; /* borrowed for the host's life */
+    const char *agent;          /* "haul/0.1.0" */
+    /* What it speaks, identify and ping included; the last one has no behaviour. Copied. */
+    const struct haul_protocol *protocols;
     enum haul_security
         securities[HAUL_SECURITY_COUNT]; /* best first; a dial offers one alone, so */
     size_t security_count; /*   that it need not wait, and dials again with the next; 0: Noise */
@@ -60,7 +62,8 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     haul_dial_fn *done, void *context);
 
 /* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed`
- * of the table follow. NULL when the connection is gone, or for now at a limit. */
+ * of the table follow. NULL when the connection is gone, or for now at a limit. A table that is not
+ * in the host's list may ask, and nobody can ask it. */
 struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection,
                                      const struct haul_behaviour *behaviour, void *argument);
 
@@ -91,9 +94,16 @@ void haul_host_public_key(const struct haul_host *host, uint8_t data[HAUL_KEY_PU
 const char *haul_host_agent(const struct haul_host *host);
 const char *haul_host_protocol(const struct haul_host *host, size_t index); /* NULL at the end */
 
-/* Keeps what a peer said of itself and of us: `agent` is escaped and cut here. */
-void haul_host_identified(struct haul_host *host, uint64_t connection, const char *agent,
-                          size_t agent_bytes, const struct haul_addr *observed);
+/* The bit of a protocol for haul_identified.speaks; 0 when we do not speak it ourselves. */
+uint32_t haul_host_protocol_bit(const struct haul_host *host, const char *name, size_t bytes);
+
+/* Keeps what a peer said of itself and of us, and tells every behaviour. */
+void haul_host_identified(struct haul_host *host, uint64_t connection,
+                          const struct haul_identified *identified);
+
+/* Whether the peer has said that it answers this protocol; false until it has said anything. */
+bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
+                      const struct haul_behaviour *behaviour);
 
 /* --- counters --- */
 

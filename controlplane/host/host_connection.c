@@ -71,11 +71,19 @@ static const char *why_text(const struct haul_connection *connection)
 /* Streams first, then the host, then whoever dialled: each hears of the end once. */
 static void tell_end(struct haul_connection *connection)
 {
-    const struct haul_host_conf *conf = &connection->host->conf;
+    struct haul_host *host = connection->host;
+    const struct haul_host_conf *conf = &host->conf;
 
     if (connection->end_told)
         return;
     connection->end_told = true;
+    for (size_t i = 0; i < host->protocol_count && connection->was_up; i++) {
+        const struct haul_protocol *protocol = &host->protocols[i];
+
+        if (protocol->behaviour->disconnected != NULL)
+            protocol->behaviour->disconnected(host, protocol->service, connection->id,
+                                              &connection->conn.peer);
+    }
     if (connection->was_up && conf->disconnected != NULL)
         conf->disconnected(conf->context, connection->id, &connection->conn.peer, connection->why);
     if (connection->dial != NULL)
@@ -143,8 +151,10 @@ static void on_opened(struct haul_connection *connection)
         conf->connected(conf->context, connection->id, &connection->conn.peer, &connection->remote,
                         connection->inbound);
     for (size_t i = 0; i < host->protocol_count; i++) {
-        if (conf->behaviours[i]->connected != NULL)
-            conf->behaviours[i]->connected(host, connection->id);
+        const struct haul_protocol *protocol = &host->protocols[i];
+
+        if (protocol->behaviour->connected != NULL)
+            protocol->behaviour->connected(host, protocol->service, connection->id);
     }
     if (connection->dial != NULL)
         haul_dial_connected(connection);
@@ -455,7 +465,7 @@ void haul_connection_start(struct haul_connection *connection)
         .tls = &host->tls,
         .unix_seconds = (uint64_t)time(NULL),
         .expected = connection->expected.length > 0 ? &connection->expected : NULL,
-        .protocols = host->protocols,
+        .protocols = host->names,
         .protocol_count = host->protocol_count,
         .in = connection->in,
         .in_bytes = HAUL_HOST_BUFFER_BYTES,

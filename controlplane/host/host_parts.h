@@ -14,17 +14,17 @@
 
 #include <sys/queue.h>
 
-#define HAUL_HOST_BUFFER_BYTES   (256u << 10)          /* in and out, of each connection */
-#define HAUL_HOST_WINDOW_SPARE   (uint64_t)(64u << 20) /* growth of windows, of each connection */
-#define HAUL_HOST_BEHAVIOURS_MAX 32u
-#define HAUL_HOST_CONNECT_MAX    (10 * HAUL_SECOND)
-#define HAUL_HOST_LINGER_MAX     (500 * HAUL_MILLISECOND) /* for the peer to read our last bytes */
-#define HAUL_HOST_GOAWAY_MAX     (2 * HAUL_SECOND)        /* a connection whose peer says goodbye */
-#define HAUL_HOST_STAGGER        (250 * HAUL_MILLISECOND)
+#define HAUL_HOST_BUFFER_BYTES (256u << 10)          /* in and out, of each connection */
+#define HAUL_HOST_WINDOW_SPARE (uint64_t)(64u << 20) /* growth of windows, of each connection */
+#define HAUL_HOST_CONNECT_MAX  (10 * HAUL_SECOND)
+#define HAUL_HOST_LINGER_MAX   (500 * HAUL_MILLISECOND) /* for the peer to read our last bytes */
+#define HAUL_HOST_GOAWAY_MAX   (2 * HAUL_SECOND)        /* a connection whose peer says goodbye */
+#define HAUL_HOST_STAGGER      (250 * HAUL_MILLISECOND)
 
 struct haul_stream {
     struct haul_connection *connection;
     const struct haul_behaviour *behaviour;
+    void *service;
     struct haul_conn_stream *mux; /* NULL once released */
     void *argument;
     bool inbound;
@@ -33,7 +33,7 @@ struct haul_stream {
     bool ended, ended_told, finished;
     bool over; /* `closed` is due, with `end` */
     enum haul_stream_end end;
-    haul_time active_at;
+    haul_time active_at, idle_max;
     uint8_t *rest; /* what the behaviour has not taken: rest_bytes from rest_at */
     size_t rest_at, rest_bytes, rest_capacity;
     LIST_ENTRY(haul_stream) link;
@@ -73,6 +73,7 @@ struct haul_connection {
     bool stream_work; /* some stream has something due */
     char agent[64];
     struct haul_addr observed;
+    uint32_t speaks;                   /* haul_identified.speaks */
     TAILQ_ENTRY(haul_connection) link; /* by age */
     TAILQ_ENTRY(haul_connection) work;
     struct haul_conn conn;
@@ -94,8 +95,9 @@ TAILQ_HEAD(haul_connections, haul_connection);
 
 struct haul_host {
     struct haul_host_conf conf;
-    struct haul_tls_identity tls; /* absent where TLS is not spoken */
-    const char *protocols[HAUL_HOST_BEHAVIOURS_MAX + 1];
+    struct haul_protocol protocols[HAUL_HOST_PROTOCOLS_MAX]; /* with their names */
+    const char *names[HAUL_HOST_PROTOCOLS_MAX + 1];          /* the same, for the machines */
+    struct haul_tls_identity tls;                            /* absent where TLS is not spoken */
     size_t protocol_count;
     struct haul_connections connections;
     struct haul_connections work;
@@ -111,6 +113,10 @@ struct haul_host {
 /* --- host.c --- */
 
 struct haul_connection *haul_host_connection(const struct haul_host *host, uint64_t id);
+
+/* The entry of a table, or NULL. */
+const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host,
+                                                    const struct haul_behaviour *behaviour);
 
 /* --- host_connection.c --- */
 

@@ -33,7 +33,7 @@ static void stream_check_done(struct haul_stream *stream)
 /* --- birth --- */
 
 static struct haul_stream *stream_open(struct haul_connection *connection,
-                                       const struct haul_behaviour *behaviour)
+                                       const struct haul_behaviour *behaviour, void *service)
 {
     struct haul_stream *stream = calloc(1, sizeof *stream + behaviour->state_bytes);
 
@@ -41,10 +41,9 @@ static struct haul_stream *stream_open(struct haul_connection *connection,
         return NULL;
     stream->connection = connection;
     stream->behaviour = behaviour;
+    stream->service = service;
     stream->active_at = haul_loop_now(connection->host->conf.loop);
-    if (behaviour->idle_max != 0)
-        connection->idle_next =
-            haul_time_min(connection->idle_next, stream->active_at + behaviour->idle_max);
+    haul_stream_idle_after(stream, behaviour->idle_max);
     return stream;
 }
 
@@ -81,12 +80,13 @@ static uint32_t count_streams(const struct haul_connection *connection,
 
 void haul_stream_accept(struct haul_connection *connection, const struct haul_conn_event *event)
 {
-    const struct haul_behaviour *behaviour = connection->host->conf.behaviours[event->index];
+    const struct haul_protocol *protocol = &connection->host->protocols[event->index];
+    const struct haul_behaviour *behaviour = protocol->behaviour;
     struct haul_host_counters *counters = &connection->host->counters;
     struct haul_stream *stream = NULL;
 
     if (count_streams(connection, behaviour, true) < behaviour->inbound_per_peer_max)
-        stream = stream_open(connection, behaviour);
+        stream = stream_open(connection, behaviour, protocol->service);
     if (stream == NULL) {
         haul_counter_add(&counters->streams_over_limit, 1);
         haul_conn_release(&connection->conn, event->stream);
@@ -103,6 +103,7 @@ struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection
                                      const struct haul_behaviour *behaviour, void *argument)
 {
     struct haul_connection *found = haul_host_connection(host, connection);
+    const struct haul_protocol *protocol = haul_host_find_protocol(host, behaviour);
     struct haul_conn_stream *mux;
     struct haul_stream *stream;
 
@@ -110,10 +111,11 @@ struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection
         (behaviour->outbound_per_peer_max != 0 &&
          count_streams(found, behaviour, false) >= behaviour->outbound_per_peer_max))
         return NULL;
-    stream = stream_open(found, behaviour);
+    stream = stream_open(found, behaviour, protocol != NULL ? protocol->service : NULL);
     if (stream == NULL)
         return NULL;
-    mux = haul_conn_open(&found->conn, behaviour->protocol, stream);
+    mux = haul_conn_open(&found->conn, protocol != NULL ? protocol->name : behaviour->protocol,
+                         stream);
     if (mux == NULL) {
         free(stream);
         return NULL;
@@ -305,7 +307,7 @@ void haul_streams_idle(struct haul_connection *connection)
     connection->idle_next = HAUL_TIME_NEVER;
     LIST_FOREACH(stream, &connection->streams, link)
     {
-        haul_time limit = stream->behaviour->idle_max;
+        haul_time limit = stream->idle_max;
 
         if (limit == 0 || stream->over)
             continue;
@@ -330,9 +332,9 @@ void *haul_stream_argument(struct haul_stream *stream)
     return stream->argument;
 }
 
-const struct haul_behaviour *haul_stream_behaviour(const struct haul_stream *stream)
+void *haul_stream_service(const struct haul_stream *stream)
 {
-    return stream->behaviour;
+    return stream->service;
 }
 
 struct haul_host *haul_stream_host(struct haul_stream *stream)
@@ -395,6 +397,15 @@ void haul_stream_close(struct haul_stream *stream)
 void haul_stream_reset(struct haul_stream *stream)
 {
     stream_end(stream, HAUL_STREAM_LIMIT);
+}
+
+void haul_stream_idle_after(struct haul_stream *stream, haul_time idle_max)
+{
+    struct haul_connection *connection = stream->connection;
+
+    stream->idle_max = idle_max;
+    if (idle_max != 0)
+        connection->idle_next = haul_time_min(connection->idle_next, stream->active_at + idle_max);
 }
 
 void haul_stream_resume(struct haul_stream *stream)

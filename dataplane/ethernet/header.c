@@ -64,6 +64,6 @@ void haul_ether_header_init(struct haul_ether_header *header, const struct haul_
     if (ends->family == 4)
         header->ip_sum = haul_checksum_add(0, at, 20);
     header->udp_sum =
-        haul_checksum_pseudo(ends->source_ip, ends->target_ip, address_bytes, HAUL_IP_UDP, 0) +
-        haul_checksum_add(0, udp, 4);
+        haul_checksum_pseudo(ends->source_ip, ends->target_ip, address_bytes, HAUL_IP_UDP, 0);
+    header->port_sum = haul_checksum_add(0, udp, 4);
 }

@@ -19,7 +19,8 @@ struct haul_ether_header {
     uint8_t family; /* 4 or 6 */
     uint16_t payload_max;
     uint64_t ip_sum;  /* of the IPv4 header without length and ECN */
-    uint64_t udp_sum; /* of pseudo header and ports, without lengths */
+    uint64_t udp_sum; /* of the pseudo header without the length */
+    uint64_t port_sum;
 };
 
 struct haul_ether_ends {
@@ -82,7 +83,8 @@ static inline void haul_ether_header_write(const struct haul_ether_header *heade
     if ((sums & HAUL_ETHER_SUM_UDP_CARD) != 0) {
         check = haul_checksum_fold((sums & HAUL_ETHER_SUM_SEGMENT) != 0 ? sum : sum + length);
     } else {
-        sum = haul_checksum_add(sum + length + length, udp + 8, payload_bytes);
+        sum += header->port_sum + length + length;
+        sum = haul_checksum_add(sum, udp + 8, payload_bytes);
         check = (uint16_t)~haul_checksum_fold(sum);
         check = check == 0 ? 0xffff : check; /* zero would say "none" */
     }

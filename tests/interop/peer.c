@@ -111,11 +111,16 @@ static int listen_start(struct peer *peer, struct haul_error *error)
 static int start(struct peer *peer, int count, char **arguments, struct haul_error *error)
 {
     const struct haul_perf_conf perf = { 0 };
+    struct haul_protocol protocols[] = {
+        { .behaviour = &haul_identify_behaviour }, { .behaviour = &haul_identify_push_behaviour },
+        { .behaviour = &haul_ping_behaviour },     { .behaviour = &pushed_behaviour },
+        { .behaviour = &haul_perf_behaviour },     { 0 },
+    };
     struct haul_host_conf conf = {
         .loop = peer->loop,
         .key = &peer->key,
         .agent = "haul-interop/0.1.0",
-        .behaviours = peer->behaviours,
+        .protocols = protocols,
         .connections_max = 128,
         .half_open_max = 32,
         .streams_per_connection_max = 256,
@@ -129,7 +134,7 @@ static int start(struct peer *peer, int count, char **arguments, struct haul_err
     peer->perf = haul_perf_open(&perf);
     if (peer->perf == NULL)
         return haul_fail(error, HAUL_E_INTERNAL, "rate tests");
-    peer->behaviours[4] = haul_perf_behaviour(peer->perf);
+    protocols[4].service = peer->perf;
     if (haul_host_open(&peer->host, &conf, error) < 0)
         return -1;
     return listen_start(peer, error);
@@ -137,10 +142,7 @@ static int start(struct peer *peer, int count, char **arguments, struct haul_err
 
 int main(int count, char **arguments)
 {
-    static struct peer peer = {
-        .behaviours = { &haul_identify_behaviour, &haul_identify_push_behaviour,
-                        &haul_ping_behaviour, &pushed_behaviour },
-    };
+    static struct peer peer;
     struct haul_error error = { 0 };
     uint8_t seed[32];
     int status;

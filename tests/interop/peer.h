@@ -12,7 +12,6 @@ struct peer {
     struct haul_loop *loop;
     struct haul_host *host;
     struct haul_key key;
-    const struct haul_behaviour *behaviours[8]; /* NULL-ended */
     struct haul_watch *input_watch;
     struct haul_timer *clock; /* ticks while a command waits for something that no call tells */
     char input[PEER_LINE_BYTES];

@@ -125,9 +125,12 @@ static const struct haul_behaviour blocks = {
     .closed = on_closed,
 };
 
-static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
-                                                           &haul_identify_push_behaviour, &blocks,
-                                                           NULL };
+static const struct haul_protocol protocols[] = {
+    { .behaviour = &haul_identify_behaviour },
+    { .behaviour = &haul_identify_push_behaviour },
+    { .behaviour = &blocks },
+    { 0 },
+};
 
 static void input_ready(void *context, unsigned ready)
 {
@@ -143,7 +146,7 @@ static int serve(const struct haul_cid *root, struct haul_error *error)
     struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
     struct haul_ticket ticket = { .root = *root, .address_count = 1 };
     struct haul_host_conf conf = { .agent = "liar",
-                                   .behaviours = behaviours,
+                                   .protocols = protocols,
                                    .connections_max = 16,
                                    .half_open_max = 16,
                                    .streams_per_connection_max = 64 };

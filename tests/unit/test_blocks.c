@@ -29,7 +29,7 @@ struct node {
     struct haul_multiaddr address;
     struct haul_blocks *blocks;
     struct haul_behaviour liar;
-    const struct haul_behaviour *table[4];
+    struct haul_protocol protocols[3];
 };
 
 static struct haul_loop *loop;
@@ -123,7 +123,6 @@ static void node_open(struct node *node, uint8_t seed)
     struct haul_host_conf conf = { .loop = loop,
                                    .key = &node->key,
                                    .agent = "test/1",
-                                   .behaviours = node->table,
                                    .connections_max = 8,
                                    .half_open_max = 8,
                                    .streams_per_connection_max = 32 };
@@ -138,10 +137,11 @@ static void node_open(struct node *node, uint8_t seed)
                                           .input = liar_input,
                                           .ended = liar_ended,
                                           .closed = liar_closed };
-    node->table[0] = &haul_identify_behaviour;
-    node->table[1] = lie == LIE_NONE ? haul_blocks_behaviour(node->blocks) : &node->liar;
+    node->protocols[0].behaviour = &haul_identify_behaviour;
+    node->protocols[1].behaviour = lie == LIE_NONE ? &haul_blocks_behaviour : &node->liar;
+    node->protocols[1].service = node->blocks;
     conf.key = &node->key;
-    conf.behaviours = node->table;
+    conf.protocols = node->protocols;
     CU_ASSERT_EQUAL_FATAL(haul_host_open(&node->host, &conf, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(haul_host_listen(node->host, &address, &node->bound, NULL), 0);
     haul_multiaddr_from_tcp(&node->address, &node->bound);

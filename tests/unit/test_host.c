@@ -167,13 +167,15 @@ static const struct haul_behaviour liar = {
     .closed = test_closed,
 };
 
-static const struct haul_behaviour *const lying_behaviours[] = { &liar, NULL };
-static const struct haul_behaviour *const behaviours[] = { &haul_identify_behaviour,
-                                                           &haul_identify_push_behaviour,
-                                                           &haul_ping_behaviour,
-                                                           &sink,
-                                                           &idle,
-                                                           NULL };
+static const struct haul_protocol lying_protocols[] = { { .behaviour = &liar }, { 0 } };
+static const struct haul_protocol protocols[] = {
+    { .behaviour = &haul_identify_behaviour },
+    { .behaviour = &haul_identify_push_behaviour },
+    { .behaviour = &haul_ping_behaviour },
+    { .behaviour = &sink },
+    { .behaviour = &idle },
+    { 0 },
+};
 
 /* --- nodes --- */
 
@@ -209,14 +211,13 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     node->error = error != NULL ? *error : (struct haul_error){ 0 };
 }
 
-static void node_open_with(struct node *node, uint8_t seed,
-                           const struct haul_behaviour *const *spoken)
+static void node_open_with(struct node *node, uint8_t seed, const struct haul_protocol *spoken)
 {
     struct haul_host_conf conf = {
         .loop = loop,
         .key = &node->key,
         .agent = seed == 1 ? "test a/1" : "test-b/1",
-        .behaviours = spoken,
+        .protocols = spoken,
         .connections_max = CONNECTIONS_MAX,
         .half_open_max = HALF_OPEN_MAX,
         .streams_per_connection_max = 32,
@@ -239,7 +240,7 @@ static void node_open_with(struct node *node, uint8_t seed,
 
 static void node_open(struct node *node, uint8_t seed)
 {
-    node_open_with(node, seed, behaviours);
+    node_open_with(node, seed, protocols);
 }
 
 static void start(void)
@@ -717,7 +718,7 @@ static void an_identify_that_is_too_long_or_of_another_peer_is_not_believed(void
         memset(&seen, 0, sizeof seen);
         CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, &error), 0);
         node_open(&a, 1);
-        node_open_with(&b, 2, lying_behaviours);
+        node_open_with(&b, 2, lying_protocols);
         haul_key_public(&a.key, of_another + 3); /* b claims to be a */
         memcpy(of_another + 3 + HAUL_KEY_PUBLIC_BYTES, "\x32\x01x", 3);
         memcpy(lie.bytes, lies[i].bytes, lies[i].count);
@@ -741,7 +742,8 @@ static void identify_messages_are_decoded_whole_or_not_at_all(void)
     CU_ASSERT_EQUAL(identify.agent_bytes, 5);
     CU_ASSERT_TRUE(identify.observed_known);
     CU_ASSERT_EQUAL(identify.observed.port, 4501);
-    CU_ASSERT_EQUAL(identify.protocols, 1);
+    CU_ASSERT_EQUAL(identify.protocol_count, 1);
+    CU_ASSERT_NSTRING_EQUAL(identify.protocols[0].name, "/x/", 3);
     for (size_t cut = 1; cut < sizeof message; cut++) {
         bool whole = cut == 7 || cut == 17;
 

@@ -19,7 +19,7 @@ struct node {
     struct haul_offers *offers;
     struct haul_key key;
     struct haul_multiaddr address;
-    const struct haul_behaviour *behaviours[5];
+    struct haul_protocol protocols[4];
     char directory[64];
     uint64_t connection;
     bool connected;
@@ -132,14 +132,15 @@ static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul
     if (adapt != NULL)
         adapt(&conf);
     haul_assert(haul_offers_open(&node->offers, &conf, NULL) == 0);
-    node->behaviours[0] = &haul_identify_behaviour;
-    node->behaviours[1] = haul_offers_behaviour(node->offers);
-    node->behaviours[2] = &bulk_behaviour;
+    node->protocols[0].behaviour = &haul_identify_behaviour;
+    node->protocols[1].behaviour = &haul_offer_behaviour;
+    node->protocols[1].service = node->offers;
+    node->protocols[2].behaviour = &bulk_behaviour;
     haul_assert(haul_host_open(&node->host,
                                &(struct haul_host_conf){ .loop = loop,
                                                          .key = &node->key,
                                                          .agent = "test/1",
-                                                         .behaviours = node->behaviours,
+                                                         .protocols = node->protocols,
                                                          .connections_max = 8,
                                                          .half_open_max = 8,
                                                          .streams_per_connection_max = 32,

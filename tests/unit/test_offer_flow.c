@@ -22,7 +22,7 @@ struct node {
     struct haul_host *host;
     struct haul_key key;
     struct haul_multiaddr address;
-    const struct haul_behaviour *behaviours[3];
+    struct haul_protocol protocols[3];
     char directory[64], store[64];
     uint64_t connection;
     struct haul_error error;
@@ -108,13 +108,14 @@ static void node_open(struct node *node, uint8_t seed)
     conf.grants = node->grants;
     conf.catalog = node->catalog;
     haul_assert(haul_offers_open(&node->offers, &conf, error) == 0);
-    node->behaviours[0] = &haul_identify_behaviour;
-    node->behaviours[1] = haul_offers_behaviour(node->offers);
+    node->protocols[0].behaviour = &haul_identify_behaviour;
+    node->protocols[1].behaviour = &haul_offer_behaviour;
+    node->protocols[1].service = node->offers;
     haul_assert(haul_host_open(&node->host,
                                &(struct haul_host_conf){ .loop = loop,
                                                          .key = &node->key,
                                                          .agent = "test/1",
-                                                         .behaviours = node->behaviours,
+                                                         .protocols = node->protocols,
                                                          .connections_max = 8,
                                                          .half_open_max = 8,
                                                          .streams_per_connection_max = 32,

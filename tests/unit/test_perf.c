@@ -10,7 +10,7 @@ struct node {
     struct haul_host *host;
     struct haul_key key;
     struct haul_multiaddr address;
-    const struct haul_behaviour *spoken[2];
+    struct haul_protocol spoken[2];
 };
 
 static struct haul_loop *loop;
@@ -67,13 +67,14 @@ static void run(void)
     haul_loop_timer_free(timer);
 }
 
-static void node_open(struct node *node, uint8_t seed, const struct haul_behaviour *behaviour)
+static void node_open(struct node *node, uint8_t seed, const struct haul_behaviour *behaviour,
+                      void *service)
 {
     struct haul_host_conf conf = {
         .loop = loop,
         .key = &node->key,
         .agent = "test/1",
-        .behaviours = node->spoken,
+        .protocols = node->spoken,
         .connections_max = 4,
         .half_open_max = 4,
         .streams_per_connection_max = 256,
@@ -84,7 +85,8 @@ static void node_open(struct node *node, uint8_t seed, const struct haul_behavio
 
     memset(secret, seed, sizeof secret);
     haul_key_from_seed(&node->key, secret);
-    node->spoken[0] = behaviour;
+    node->spoken[0].behaviour = behaviour;
+    node->spoken[0].service = service;
     CU_ASSERT_EQUAL_FATAL(haul_host_open(&node->host, &conf, &error), 0);
     CU_ASSERT_EQUAL_FATAL(haul_host_listen(node->host, &address, NULL, &error), 0);
     CU_ASSERT_EQUAL(haul_host_addresses(node->host, &node->address, 1), 1);
@@ -105,8 +107,8 @@ static void start(uint64_t bytes_max, haul_time time_max)
     CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, &error), 0);
     answers = haul_perf_open(&conf);
     CU_ASSERT_PTR_NOT_NULL_FATAL(answers);
-    node_open(&a, 1, &nothing);
-    node_open(&b, 2, haul_perf_behaviour(answers));
+    node_open(&a, 1, &nothing, NULL);
+    node_open(&b, 2, &haul_perf_behaviour, answers);
     haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, NULL);
     run();
     CU_ASSERT_NOT_EQUAL_FATAL(connection, HAUL_HOST_NO_CONNECTION);
