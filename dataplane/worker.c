@@ -37,8 +37,8 @@ static void train_input(struct haul_worker *worker, const struct haul_train *tra
         size_t left = train->bytes - at;
         uint32_t receiver;
 
-        if (haul_flow_receiver(haul_train_at(train, at), left < train->segment ? left : train->segment,
-                               &receiver))
+        if (haul_flow_receiver(haul_train_at(train, at),
+                               left < train->segment ? left : train->segment, &receiver))
             flow = haul_flows_find(worker, receiver);
         if (flow == NULL) {
             haul_counter_add(&worker->counters.rx_unknown, 1);

@@ -54,6 +54,12 @@ int haul_net_fd(const struct haul_net *net)
     return net->backend->fd(net);
 }
 
+void haul_net_each(const struct haul_net *net, haul_net_take_fn *take, void *context)
+{
+    if (net->backend->each != NULL)
+        net->backend->each(net, take, context);
+}
+
 const struct haul_net_facts *haul_net_facts(const struct haul_net *net)
 {
     return &net->facts;

@@ -105,6 +105,10 @@ void haul_net_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_t
 /* A descriptor that is readable when something arrived, to be waited for elsewhere; -1: there is
  * none. */
 int haul_net_fd(const struct haul_net *net);
+
+/* What this backend counts beside the counters above. Any thread. */
+typedef void haul_net_take_fn(void *context, const char *name, const char *help, uint64_t value);
+void haul_net_each(const struct haul_net *net, haul_net_take_fn *take, void *context);
 void haul_net_close(struct haul_net *net); /* NULL is welcome */
 
 const struct haul_net_facts *haul_net_facts(const struct haul_net *net);

@@ -5,6 +5,11 @@ packages_build="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev li
     protobuf-c-compiler protobuf-compiler liburing-dev liblmdb-dev libjansson-dev libcyaml-dev
     libyaml-dev uthash-dev libmnl-dev libcunit1-dev libblake3-dev|librust-blake3-dev git"
 [ "$(uname -m)" = x86_64 ] && packages_build="$packages_build libipsec-mb-dev"
+# DPDK 22.11: the net over cards that the kernel does not see, and the virtual devices of its tests.
+packages_build="$packages_build libdpdk-dev librte-net-memif23|librte-net-memif24
+    librte-net-virtio23|librte-net-virtio24 librte-net-vhost23|librte-net-vhost24
+    librte-net-af-packet23|librte-net-af-packet24 librte-net-af-xdp23|librte-net-af-xdp24
+    librte-bus-vdev23|librte-bus-vdev24 librte-mempool-ring23|librte-mempool-ring24"
 packages_test="clang-format-14|clang-format binutils iproute2 nftables procps"
 packages_fuzz="clang-14|clang libclang-rt-14-dev|libclang-rt-dev llvm-14|llvm"
 packages_bench="iperf3"

@@ -39,6 +39,7 @@ LAYERS = {
 THIRD_PARTY = {
     r"\bio_uring_": ["dataplane/net/net_uring.c", "dataplane/store/io_uring.c"],
     r"\bIMB_": ["dataplane/aead/"],
+    r"\b(rte|RTE)_": ["dataplane/net/dpdk/", "perf/pipe_port"],
     r"\bmdb_": ["controlplane/xfer/catalog"],
     r"\bjson_(object|array|string|integer|real|dump)": ["controlplane/xfer/record", "controlplane/cmd/",
                                                         "controlplane/ctl/"],

@@ -1,0 +1,400 @@
+/* Start of DPDK's environment, and what it says when it fails. */
+#include "dataplane/net/dpdk/eal.h"
+
+#include "common/log.h"
+#include "dataplane/net/dpdk/card.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <rte_dev.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_log.h>
+#include <rte_version.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define ARGUMENTS_MAX   24u
+#define MEMORY_LEAST    (64u << 20)
+#define MEMORY_SPARE    (24u << 20) /* rings, tables and what lies between them */
+#define HUGE_PAGE_BYTES (2u << 20)
+
+static struct {
+    bool started;
+    bool failed; /* it cannot be started twice in one process */
+    bool huge;
+    char complaint[160];
+    pthread_mutex_t lock; /* of the complaint: DPDK speaks from its own thread too */
+} eal = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+bool haul_eal_huge(void)
+{
+    return eal.huge;
+}
+
+/* --- what DPDK says --- */
+
+static bool is_complaint(const char *line)
+{
+    static const char *const signs[] = { "ailed",         "annot",  "rror", "nvalid",
+                                         "not supported", "Unable", "No ",  "denied" };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(signs); i++) {
+        if (strstr(line, signs[i]) != NULL)
+            return true;
+    }
+    return false;
+}
+
+/* The first complaint since somebody asked is the cause; those after it are what followed. */
+static ssize_t line_take(void *cookie, const char *data, size_t bytes)
+{
+    char line[160];
+    size_t kept = bytes < sizeof line ? bytes : sizeof line - 1;
+
+    (void)cookie;
+    memcpy(line, data, kept);
+    line[kept] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    if (line[0] == '\0')
+        return (ssize_t)bytes;
+    haul_log(HAUL_LOG_DEBUG, "dpdk", "said=\"%s\"", line);
+    pthread_mutex_lock(&eal.lock);
+    if (eal.complaint[0] == '\0' && is_complaint(line))
+        memcpy(eal.complaint, line, sizeof line);
+    pthread_mutex_unlock(&eal.lock);
+    return (ssize_t)bytes;
+}
+
+void haul_eal_complaint(char *text, size_t bytes)
+{
+    pthread_mutex_lock(&eal.lock);
+    snprintf(text, bytes, "%s", eal.complaint);
+    eal.complaint[0] = '\0';
+    pthread_mutex_unlock(&eal.lock);
+}
+
+static int listen_to_log(void)
+{
+    static const cookie_io_functions_t functions = { .write = line_take };
+    FILE *stream = fopencookie(NULL, "w", functions);
+
+    if (stream == NULL)
+        return -1;
+    setvbuf(stream, NULL, _IOLBF, 0);
+    return rte_openlog_stream(stream);
+}
+
+/* --- memory --- */
+
+static size_t number_in(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    unsigned long number = 0;
+
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%lu", &number) != 1)
+        number = 0;
+    fclose(file);
+    return number;
+}
+
+static size_t huge_bytes_free(void)
+{
+    static const struct {
+        const char *path;
+        size_t bytes;
+    } sizes[] = {
+        { "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", (size_t)2 << 20 },
+        { "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages", (size_t)1 << 30 },
+    };
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(sizes); i++)
+        bytes += number_in(sizes[i].path) * sizes[i].bytes;
+    return bytes;
+}
+
+static int memory_choose(const struct haul_net_port *port, size_t bytes, struct haul_error *error)
+{
+    size_t found = huge_bytes_free();
+    bool card = haul_eal_is_card(port->device);
+
+    eal.huge = port->pages != HAUL_NET_PAGES_ORDINARY && found >= bytes;
+    if (eal.huge || (port->pages != HAUL_NET_PAGES_HUGE && !card))
+        return 0;
+    return haul_fail(error, HAUL_E_DPDK_MEMORY,
+                     "%s needs %zu MiB of huge pages and %zu MiB are free: "
+                     "echo %zu >/proc/sys/vm/nr_hugepages (as root)",
+                     port->device, bytes >> 20, found >> 20,
+                     number_in("/proc/sys/vm/nr_hugepages") + (bytes - found) / HUGE_PAGE_BYTES +
+                         1);
+}
+
+/* --- start --- */
+
+struct arguments {
+    char text[ARGUMENTS_MAX][256];
+    char *list[ARGUMENTS_MAX + 1];
+    int count;
+};
+
+static void argument(struct arguments *arguments, const char *format, ...) HAUL_PRINTF(2, 3);
+
+static void argument(struct arguments *arguments, const char *format, ...)
+{
+    va_list values;
+
+    haul_assert(arguments->count < (int)ARGUMENTS_MAX);
+    va_start(values, format);
+    vsnprintf(arguments->text[arguments->count], sizeof arguments->text[0], format, values);
+    va_end(values);
+    arguments->list[arguments->count] = arguments->text[arguments->count];
+    arguments->count++;
+    arguments->list[arguments->count] = NULL;
+}
+
+/* One thread of DPDK's own kind, on whatever processors the caller may use. */
+static void argument_lcores(struct arguments *arguments, const cpu_set_t *set)
+{
+    char list[200];
+    size_t used = 0;
+
+    for (unsigned cpu = 0; cpu < CPU_SETSIZE && used < sizeof list - 8; cpu++) {
+        if (CPU_ISSET(cpu, set))
+            used +=
+                (size_t)snprintf(list + used, sizeof list - used, "%s%u", used > 0 ? "," : "", cpu);
+    }
+    argument(arguments, "--lcores=0@(%s)", list);
+}
+
+static void arguments_fill(struct arguments *arguments, const struct haul_net_port *port,
+                           size_t bytes, const cpu_set_t *set)
+{
+    argument(arguments, "haul");
+    /* No file that another process could open; ordinary pages need none. */
+    argument(arguments, eal.huge ? "--in-memory" : "--no-shconf");
+    argument(arguments, "--no-telemetry");
+    argument(arguments, "--file-prefix=haul-%d", (int)getpid());
+    argument(arguments, "--log-level=*:%s", "notice");
+    argument_lcores(arguments, set);
+    if (eal.huge) {
+        argument(arguments, "--single-file-segments"); /* memif shares memory by descriptor */
+        argument(arguments, "-m");
+        argument(arguments, "%zu", bytes >> 20);
+    } else {
+        argument(arguments, "--no-huge");
+        argument(arguments, "-m");
+        argument(arguments, "%zu", bytes >> 20);
+    }
+    if (haul_eal_is_card(port->device)) {
+        argument(arguments, "-a");
+        argument(arguments, "%s", port->device);
+    } else {
+        argument(arguments, "--no-pci");
+        argument(arguments, "--iova-mode=va");
+    }
+}
+
+/* DPDK makes a directory for files that --in-memory never writes. */
+static void directory_remove(void)
+{
+    char path[PATH_MAX];
+    char *slash;
+
+    snprintf(path, sizeof path, "%s", rte_eal_get_runtime_dir());
+    rmdir(path);
+    slash = strrchr(path, '/');
+    if (slash != NULL && slash != path) {
+        *slash = '\0';
+        rmdir(path);
+    }
+}
+
+static int start(const struct haul_net_port *port, size_t bytes, struct haul_error *error)
+{
+    struct arguments *arguments = calloc(1, sizeof *arguments);
+    char complaint[160];
+    cpu_set_t set;
+    int code;
+
+    if (arguments == NULL || listen_to_log() != 0) {
+        free(arguments);
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for DPDK");
+    }
+    CPU_ZERO(&set);
+    haul_assert(pthread_getaffinity_np(pthread_self(), sizeof set, &set) == 0);
+    arguments_fill(arguments, port, bytes, &set);
+    /* Were it to keep anything on disk in spite of all, then where nobody else looks. */
+    if (port->directory != NULL)
+        setenv("RUNTIME_DIRECTORY", port->directory, 1);
+    code = rte_eal_init(arguments->count, arguments->list);
+    directory_remove();
+    haul_assert(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
+    /* DPDK keeps pointers into its arguments: they are never freed. */
+    if (code >= 0) {
+        eal.started = true;
+        haul_log(HAUL_LOG_INFO, "dpdk-started", "version=\"%s\" memory_mib=%zu huge_pages=%s",
+                 rte_version(), bytes >> 20, eal.huge ? "yes" : "no");
+        return 0;
+    }
+    code = rte_errno;
+    eal.failed = true;
+    haul_eal_complaint(complaint, sizeof complaint);
+    if (code == EACCES || code == EPERM)
+        return haul_fail(error, HAUL_E_DPDK_PERMISSION, "DPDK may not start: %s", complaint);
+    if (code == ENOMEM)
+        return haul_fail(error, HAUL_E_DPDK_MEMORY, "%zu MiB for DPDK: %s", bytes >> 20, complaint);
+    return haul_fail(error, HAUL_E_DPDK_FAILED, "%s (%s)",
+                     complaint[0] != '\0' ? complaint : "DPDK did not start", rte_strerror(code));
+}
+
+int haul_eal_start(const struct haul_net_port *port, size_t bytes, struct haul_error *error)
+{
+    bytes = (bytes + MEMORY_SPARE + HUGE_PAGE_BYTES - 1) / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    bytes = bytes < MEMORY_LEAST ? MEMORY_LEAST : bytes;
+    if ((size_t)port->memory_mib << 20 > bytes)
+        bytes = (size_t)port->memory_mib << 20;
+    if (eal.started)
+        return 0;
+    if (eal.failed)
+        return haul_fail(error, HAUL_E_DPDK_FAILED, "DPDK failed before in this process");
+    if (haul_eal_is_card(port->device) && haul_card_check(port->device, error) < 0)
+        return -1;
+    if (memory_choose(port, bytes, error) < 0)
+        return -1;
+    return start(port, bytes, error);
+}
+
+/* --- devices --- */
+
+bool haul_eal_is_card(const char *device)
+{
+    size_t digits = strspn(device, "0123456789abcdefABCDEF:.");
+
+    return digits >= 7 && (device[digits] == '\0' || device[digits] == ',') &&
+           memchr(device, ':', digits) != NULL && memchr(device, '.', digits) != NULL;
+}
+
+/* The value of `key=` in a device's arguments. */
+static bool argument_of(const char *device, const char *key, char *value, size_t bytes)
+{
+    size_t length = strlen(key);
+
+    for (const char *at = strchr(device, ','); at != NULL; at = strchr(at + 1, ',')) {
+        if (strncmp(at + 1, key, length) == 0 && at[1 + length] == '=') {
+            const char *from = at + 2 + length;
+
+            snprintf(value, bytes, "%.*s", (int)strcspn(from, ","), from);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The socket of a peer that was killed stops memif's and vhost's server ends from starting: it is
+ * taken away when nobody listens on it. */
+static void stale_socket_remove(const char *path)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    struct stat is;
+    int fd;
+
+    if (strlen(path) >= sizeof name.sun_path || lstat(path, &is) != 0 || !S_ISSOCK(is.st_mode))
+        return;
+    memcpy(name.sun_path, path, strlen(path));
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (connect(fd, (const struct sockaddr *)&name, sizeof name) != 0 && errno == ECONNREFUSED &&
+        unlink(path) == 0)
+        haul_log(HAUL_LOG_INFO, "dpdk-stale-socket", "removed=\"%s\"", path);
+    close(fd);
+}
+
+static void sockets_tidy(const char *device)
+{
+    char value[108];
+
+    if (strncmp(device, "net_memif", 9) == 0 &&
+        !(argument_of(device, "socket-abstract", value, sizeof value) &&
+          strcmp(value, "yes") == 0) &&
+        argument_of(device, "role", value, sizeof value) && strcmp(value, "server") == 0 &&
+        argument_of(device, "socket", value, sizeof value))
+        stale_socket_remove(value);
+    if (strncmp(device, "net_vhost", 9) == 0 &&
+        !(argument_of(device, "client", value, sizeof value) && strcmp(value, "1") == 0) &&
+        argument_of(device, "iface", value, sizeof value))
+        stale_socket_remove(value);
+}
+
+/* What a refused virtual device most likely lacks. */
+static int attach_refused(const char *device, int code, struct haul_error *error)
+{
+    char complaint[160];
+    int name = (int)strcspn(device, ",");
+
+    haul_eal_complaint(complaint, sizeof complaint);
+    if (code == EPERM || code == EACCES)
+        return haul_fail(error, HAUL_E_DPDK_PERMISSION, "%.*s is not allowed to this user: %s%s",
+                         name, device, complaint,
+                         strncmp(device, "net_af_", 7) == 0 ? "; it needs CAP_NET_RAW (af_xdp also "
+                                                              "CAP_NET_ADMIN and CAP_BPF)"
+                                                            : "");
+    if (geteuid() != 0 && strncmp(device, "net_af_", 7) == 0)
+        return haul_fail(error, HAUL_E_DPDK_PERMISSION,
+                         "%.*s did not start: %s; it needs CAP_NET_RAW (af_xdp also CAP_NET_ADMIN "
+                         "and CAP_BPF)",
+                         name, device, complaint);
+    return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start: %s (%s)", name, device,
+                     complaint[0] != '\0' ? complaint : "no driver of that name is installed",
+                     strerror(code));
+}
+
+int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error)
+{
+    char complaint[160];
+    char name[RTE_ETH_NAME_MAX_LEN];
+    int code;
+
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(device, ","), device);
+    if (haul_eal_is_card(device)) {
+        if (rte_eth_dev_get_port_by_name(name, port) == 0)
+            return 0;
+        haul_eal_complaint(complaint, sizeof complaint);
+        return haul_fail(error, HAUL_E_DPDK_DEVICE, "no driver of DPDK took the card %s: %s", name,
+                         complaint);
+    }
+    sockets_tidy(device);
+    haul_eal_complaint(complaint, sizeof complaint);
+    code = rte_dev_probe(device);
+    if (code != 0)
+        return attach_refused(device, -code, error);
+    code = rte_eth_dev_get_port_by_name(name, port);
+    return code == 0 ? 0 : attach_refused(device, -code, error);
+}
+
+void haul_eal_detach(uint16_t port)
+{
+    struct rte_eth_dev_info info;
+
+    if (rte_eth_dev_info_get(port, &info) == 0 && info.device != NULL)
+        rte_dev_remove(info.device);
+}
+
+void haul_eal_thread(void)
+{
+    if (rte_lcore_id() == LCORE_ID_ANY)
+        rte_thread_register(); /* without a number it works too, more slowly */
+}

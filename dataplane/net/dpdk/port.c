@@ -1,0 +1,188 @@
+/* Opening and configuring a device. */
+#include "dataplane/net/dpdk/port.h"
+
+#include "common/log.h"
+#include "dataplane/net/dpdk/eal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define QUEUE_FRAMES 1024u
+#define POOL_CACHE   256u
+#define FRAME_EXTRA  64u /* Ethernet header, tags, and room to round up */
+
+/* Drivers whose other end shares memory with us. */
+static bool is_shared_memory(const char *device)
+{
+    return strncmp(device, "net_memif", 9) == 0 || strncmp(device, "net_vhost", 9) == 0 ||
+           strncmp(device, "net_virtio_user", 15) == 0 || strncmp(device, "net_ring", 8) == 0;
+}
+
+static uint32_t frame_bytes(const struct haul_net_port *conf)
+{
+    uint32_t bytes = conf->mtu + FRAME_EXTRA < 2048u ? 2048u : conf->mtu + FRAME_EXTRA;
+
+    return RTE_PKTMBUF_HEADROOM + (bytes + 63u) / 64u * 64u;
+}
+
+static int pool_open(struct haul_port *port, const struct haul_net_port *conf,
+                     struct haul_error *error)
+{
+    char name[RTE_MEMPOOL_NAMESIZE];
+
+    snprintf(name, sizeof name, "haul-%" PRIu16, port->id);
+    port->pool = rte_pktmbuf_pool_create(name, port->frames, POOL_CACHE, 0,
+                                         (uint16_t)frame_bytes(conf), SOCKET_ID_ANY);
+    if (port->pool != NULL)
+        return 0;
+    return haul_fail(error, HAUL_E_DPDK_MEMORY,
+                     "%" PRIu32 " buffers of %" PRIu32 " bytes: %s; raise dpdk.memory",
+                     port->frames, frame_bytes(conf), rte_strerror(rte_errno));
+}
+
+static int refused(const struct haul_net_port *conf, const char *what, int code,
+                   struct haul_error *error)
+{
+    char complaint[160];
+
+    haul_eal_complaint(complaint, sizeof complaint);
+    return haul_fail(error, HAUL_E_DPDK_DEVICE, "%s: %s: %s %s", conf->device, what,
+                     rte_strerror(-code), complaint);
+}
+
+/* What the card computes we do not. */
+static void offloads_choose(struct haul_port *port, const struct rte_eth_dev_info *info,
+                            struct rte_eth_conf *conf)
+{
+    uint64_t ip = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, udp = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+
+    conf->txmode.offloads = info->tx_offload_capa & (ip | udp | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+    conf->rxmode.offloads =
+        info->rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+    if (port->shared_memory) { /* summing over an authenticated payload protects nothing */
+        conf->txmode.offloads &= ~udp;
+        port->sums |= HAUL_ETHER_SUM_UDP_NONE;
+    }
+    port->flags[0] = RTE_MBUF_F_TX_IPV4;
+    port->flags[1] = RTE_MBUF_F_TX_IPV6;
+    if ((conf->txmode.offloads & ip) != 0) {
+        port->sums |= HAUL_ETHER_SUM_IP_CARD;
+        port->flags[0] |= RTE_MBUF_F_TX_IP_CKSUM;
+    }
+    if ((conf->txmode.offloads & udp) != 0) {
+        port->sums |= HAUL_ETHER_SUM_UDP_CARD;
+        port->flags[0] |= RTE_MBUF_F_TX_UDP_CKSUM;
+        port->flags[1] |= RTE_MBUF_F_TX_UDP_CKSUM;
+    }
+    if ((port->sums & (HAUL_ETHER_SUM_IP_CARD | HAUL_ETHER_SUM_UDP_CARD)) == 0)
+        port->flags[0] = port->flags[1] = 0;
+}
+
+static int queues_open(struct haul_port *port, const struct haul_net_port *conf,
+                       struct haul_error *error)
+{
+    uint16_t receive = QUEUE_FRAMES, send = QUEUE_FRAMES;
+    int code = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &receive, &send);
+
+    if (code == 0)
+        code = rte_eth_rx_queue_setup(port->id, HAUL_PORT_QUEUE, receive, (unsigned)SOCKET_ID_ANY,
+                                      NULL, port->pool);
+    if (code == 0)
+        code =
+            rte_eth_tx_queue_setup(port->id, HAUL_PORT_QUEUE, send, (unsigned)SOCKET_ID_ANY, NULL);
+    return code == 0 ? 0 : refused(conf, "its queues", code, error);
+}
+
+static int configure(struct haul_port *port, const struct haul_net_port *conf,
+                     struct haul_error *error)
+{
+    struct rte_eth_conf settings = { .intr_conf = { .rxq = 1 } };
+    struct rte_eth_dev_info info;
+    int code = rte_eth_dev_info_get(port->id, &info);
+
+    if (code != 0)
+        return refused(conf, "what it can do", code, error);
+    snprintf(port->driver, sizeof port->driver, "%s", info.driver_name);
+    offloads_choose(port, &info, &settings);
+    /* memif states a maximum that it does not keep to, and refuses to be told another. */
+    if (strncmp(conf->device, "net_memif", 9) != 0)
+        settings.rxmode.mtu = conf->mtu;
+    code = rte_eth_dev_configure(port->id, 1, 1, &settings);
+    if (code != 0) { /* not every driver can wake us */
+        settings.intr_conf.rxq = 0;
+        code = rte_eth_dev_configure(port->id, 1, 1, &settings);
+    }
+    if (code != 0 && settings.rxmode.mtu != 0 && conf->mtu <= 1500) {
+        settings.rxmode.mtu = 0;
+        code = rte_eth_dev_configure(port->id, 1, 1, &settings);
+    }
+    if (code != 0)
+        return refused(conf, "its configuration", code, error);
+    if (settings.intr_conf.rxq != 0)
+        port->interrupt_fd = 0; /* to be asked for when it runs */
+    return queues_open(port, conf, error);
+}
+
+int haul_port_open(struct haul_port *port, const struct haul_net_port *conf, uint32_t held,
+                   struct haul_error *error)
+{
+    struct rte_ether_addr mac;
+
+    *port =
+        (struct haul_port){ .interrupt_fd = -1, .shared_memory = is_shared_memory(conf->device) };
+    port->frames = held + 2 * QUEUE_FRAMES + 2 * POOL_CACHE;
+    if (haul_eal_start(conf, (size_t)port->frames * (frame_bytes(conf) + 256u), error) < 0 ||
+        haul_eal_attach(conf->device, &port->id, error) < 0)
+        return -1;
+    port->attached = true;
+    if (pool_open(port, conf, error) < 0 || configure(port, conf, error) < 0)
+        return -1;
+    if (rte_eth_macaddr_get(port->id, &mac) != 0)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE, "%s has no MAC address", conf->device);
+    memcpy(port->mac, mac.addr_bytes, sizeof port->mac);
+    return 0;
+}
+
+/* Frames to the groups that our addresses belong to; where the driver cannot choose, all groups. */
+static void groups_join(const struct haul_port *port, const struct haul_ether *ether)
+{
+    uint8_t macs[HAUL_ETHER_GROUPS_MAX][HAUL_MAC_BYTES];
+    struct rte_ether_addr groups[HAUL_ETHER_GROUPS_MAX];
+    size_t count = haul_ether_groups(ether, macs);
+
+    for (size_t i = 0; i < count; i++)
+        memcpy(groups[i].addr_bytes, macs[i], HAUL_MAC_BYTES);
+    if (count > 0 && rte_eth_dev_set_mc_addr_list(port->id, groups, (uint32_t)count) != 0 &&
+        rte_eth_allmulticast_enable(port->id) != 0)
+        rte_eth_promiscuous_enable(port->id); /* shared memory filters nothing anyway */
+}
+
+int haul_port_start(struct haul_port *port, const struct haul_net_port *conf,
+                    const struct haul_ether *ether, struct haul_error *error)
+{
+    int code = rte_eth_dev_start(port->id);
+
+    if (code != 0)
+        return refused(conf, "it did not start", code, error);
+    port->started = true;
+    groups_join(port, ether);
+    if (port->interrupt_fd == 0) {
+        port->interrupt_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, HAUL_PORT_QUEUE);
+        if (port->interrupt_fd < 0 || rte_eth_dev_rx_intr_enable(port->id, HAUL_PORT_QUEUE) != 0)
+            port->interrupt_fd = -1;
+        else
+            rte_eth_dev_rx_intr_disable(port->id, HAUL_PORT_QUEUE);
+    }
+    return 0;
+}
+
+void haul_port_close(struct haul_port *port)
+{
+    if (port->started)
+        rte_eth_dev_stop(port->id);
+    if (port->attached)
+        haul_eal_detach(port->id);
+    rte_mempool_free(port->pool);
+    *port = (struct haul_port){ .interrupt_fd = -1 };
+}
