@@ -2,6 +2,10 @@
 
 #include "common/bytes.h"
 #include "controlplane/p2p/fields.h"
+#include "controlplane/p2p/inbox.h"
+#include "controlplane/p2p/peer_record.h"
+
+#include <time.h>
 
 enum {
     FIELD_PUBLIC_KEY = 1,
@@ -10,17 +14,15 @@ enum {
     FIELD_OBSERVED = 4,
     FIELD_VERSION = 5,
     FIELD_AGENT = 6,
+    FIELD_RECORD = 8,
 };
 
 #define VERSION "ipfs/0.1.0"
 
-/* What is being read: uvarint length, message, again. */
+/* What is being read: message after message. */
 struct reading {
-    uint8_t length[2]; /* 8192 needs no more */
-    uint8_t length_bytes;
-    bool framed;
+    struct haul_inbox inbox;
     uint32_t messages;
-    size_t want, have;
     uint8_t message[HAUL_IDENTIFY_MESSAGE_MAX];
 };
 
@@ -59,6 +61,9 @@ bool haul_identify_decode(const uint8_t *data, size_t bytes, struct haul_identif
         } else if (field.number == FIELD_OBSERVED) {
             found->observed_known = haul_multiaddr_decode(field.data, field.bytes, &address) &&
                                     haul_multiaddr_tcp(&address, &found->observed);
+        } else if (field.number == FIELD_RECORD) {
+            found->record = field.data;
+            found->record_bytes = field.bytes;
         } else if (field.number == FIELD_LISTEN) {
             listen_add(found, &field);
         } else if (field.number == FIELD_PROTOCOL) {
@@ -69,6 +74,25 @@ bool haul_identify_decode(const uint8_t *data, size_t bytes, struct haul_identif
 }
 
 /* --- telling --- */
+
+/* Our signed record, where there is room for it; later ones have higher numbers, also after a
+ * restart. */
+static void record_write(struct haul_host *host, const struct haul_multiaddr *addresses,
+                         size_t count, struct haul_out *message)
+{
+    uint8_t record[HAUL_IDENTIFY_SENT_MAX];
+    struct haul_out out = haul_out_to(record, sizeof record);
+    struct timespec now;
+    size_t bytes;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    haul_peer_record_seal(haul_host_key(host),
+                          (uint64_t)now.tv_sec * HAUL_SECOND + (uint64_t)now.tv_nsec, addresses,
+                          count, &out);
+    bytes = (size_t)(out.at - record);
+    if (!out.bad && haul_field_bytes(FIELD_RECORD, bytes) <= haul_out_left(message))
+        haul_field_write_bytes(message, FIELD_RECORD, record, bytes);
+}
 
 /* Our message with its length; as many protocols as keep it within what everybody reads. */
 static size_t message_write(struct haul_stream *stream, uint8_t *data, size_t capacity)
@@ -83,7 +107,7 @@ static size_t message_write(struct haul_stream *stream, uint8_t *data, size_t ca
     struct haul_out framed = haul_out_to(data, capacity);
     const char *name;
 
-    haul_host_public_key(host, key);
+    haul_key_public(haul_host_key(host), key);
     haul_field_write_bytes(&out, FIELD_PUBLIC_KEY, key, sizeof key);
     if (haul_host_facts(host, haul_stream_connection(stream), &facts)) {
         struct haul_multiaddr observed;
@@ -99,6 +123,7 @@ static size_t message_write(struct haul_stream *stream, uint8_t *data, size_t ca
         if (haul_field_bytes(FIELD_PROTOCOL, strlen(name)) <= haul_out_left(&out))
             haul_field_write_bytes(&out, FIELD_PROTOCOL, name, strlen(name));
     }
+    record_write(host, addresses, address_count, &out);
     haul_assert(!out.bad);
     haul_out_uvarint(&framed, (uint64_t)(out.at - body));
     haul_out_bytes(&framed, body, (size_t)(out.at - body));
@@ -119,11 +144,13 @@ static void tell(struct haul_stream *stream)
 
 /* --- learning --- */
 
-/* Takes one message over; false when it is malformed or speaks for somebody else. */
+/* Takes one message over; false when it is malformed or speaks for somebody else. A record that is
+ * forged or another's is passed over: what the message says beside it is as good. */
 static bool learn(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct haul_host *host = haul_stream_host(stream);
     struct haul_identified told = { 0 };
+    struct haul_peer_record record;
     struct haul_identify identify;
     struct haul_peer_id claimed;
 
@@ -138,6 +165,14 @@ static bool learn(struct haul_stream *stream, const uint8_t *data, size_t bytes)
     told.observed = identify.observed_known ? &identify.observed : NULL;
     told.addresses = identify.addresses;
     told.address_count = identify.address_count;
+    if (identify.record != NULL &&
+        haul_peer_record_open(identify.record, identify.record_bytes, &record) &&
+        haul_peer_id_equal(&record.peer, haul_stream_peer(stream))) {
+        told.record = identify.record;
+        told.record_bytes = identify.record_bytes;
+        told.addresses = record.addresses;
+        told.address_count = record.address_count;
+    }
     for (size_t i = 0; i < identify.protocol_count; i++)
         told.speaks |=
             haul_host_protocol_bit(host, identify.protocols[i].name, identify.protocols[i].bytes);
@@ -145,49 +180,22 @@ static bool learn(struct haul_stream *stream, const uint8_t *data, size_t bytes)
     return true;
 }
 
-/* One byte of a length; false when it is not one, or too long. */
-static bool read_length(struct reading *reading, uint8_t byte)
-{
-    struct haul_in in;
-
-    if (reading->length_bytes == sizeof reading->length)
-        return false;
-    reading->length[reading->length_bytes++] = byte;
-    if (byte & 0x80)
-        return true;
-    in = haul_in_from(reading->length, reading->length_bytes);
-    reading->want = (size_t)haul_in_uvarint(&in);
-    reading->have = 0;
-    reading->length_bytes = 0;
-    reading->framed = true;
-    return haul_in_done(&in) && reading->want <= HAUL_IDENTIFY_MESSAGE_MAX &&
-           reading->messages++ < HAUL_IDENTIFY_MESSAGES_MAX;
-}
-
-static bool read_some(struct haul_stream *stream, struct haul_in *in)
+static void opened_to_read(struct haul_stream *stream)
 {
     struct reading *reading = haul_stream_state(stream);
-    size_t bytes;
 
-    if (!reading->framed)
-        return read_length(reading, (uint8_t)haul_in_be(in, 1));
-    bytes = reading->want - reading->have;
-    if (bytes > haul_in_left(in))
-        bytes = haul_in_left(in);
-    haul_in_copy(in, reading->message + reading->have, bytes);
-    reading->have += bytes;
-    if (reading->have < reading->want)
-        return true;
-    reading->framed = false;
-    return learn(stream, reading->message, reading->want);
+    haul_inbox_init(&reading->inbox, reading->message, sizeof reading->message);
 }
 
 static size_t identify_input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {
+    struct reading *reading = haul_stream_state(stream);
     struct haul_in in = haul_in_from(data, bytes);
+    enum haul_inbox_result result;
 
-    while (haul_in_left(&in) > 0) {
-        if (!read_some(stream, &in)) {
+    while ((result = haul_inbox_take(&reading->inbox, &in)) != HAUL_INBOX_PART) {
+        if (result == HAUL_INBOX_BAD || reading->messages++ == HAUL_IDENTIFY_MESSAGES_MAX ||
+            !learn(stream, reading->inbox.bytes, reading->inbox.length)) {
             haul_stream_reset(stream);
             break;
         }
@@ -208,12 +216,16 @@ static void identify_opened(struct haul_stream *stream, void *argument)
     (void)argument;
     if (haul_stream_inbound(stream))
         tell(stream);
+    else
+        opened_to_read(stream);
 }
 
 static void push_opened(struct haul_stream *stream, void *argument)
 {
     (void)argument;
-    if (!haul_stream_inbound(stream))
+    if (haul_stream_inbound(stream))
+        opened_to_read(stream);
+    else
         tell(stream);
 }
 

@@ -26,6 +26,8 @@ struct haul_identify {
     size_t agent_bytes;
     bool observed_known;
     struct haul_addr observed;
+    const uint8_t *record; /* not yet opened */
+    size_t record_bytes;
     size_t address_count;
     struct haul_multiaddr addresses[HAUL_IDENTIFY_ADDRESSES_MAX]; /* those that we can read */
     size_t protocol_count;

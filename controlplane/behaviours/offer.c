@@ -11,8 +11,10 @@
 static void opened(struct haul_stream *stream, void *argument)
 {
     haul_time idle_max = haul_offers_of(stream)->conf.idle_max;
+    struct haul_offer_stream *state = haul_stream_state(stream);
 
     (void)argument;
+    haul_inbox_init(&state->inbox, state->message, sizeof state->message);
     if (idle_max != 0)
         haul_stream_idle_after(stream, idle_max);
     haul_offer_ask_begin(stream, haul_stream_state(stream));
@@ -33,25 +35,17 @@ static void writable(struct haul_stream *stream)
 static size_t input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {
     struct haul_offer_stream *state = haul_stream_state(stream);
-    size_t all = 0;
+    struct haul_in in = haul_in_from(data, bytes);
+    enum haul_inbox_result result;
+    bool good = true;
 
-    while (all < bytes) {
-        size_t taken = 0;
-        int whole = haul_offer_inbox_take(&state->inbox, data + all, bytes - all, &taken);
-
-        all += taken;
-        if (whole > 0) {
-            bool good = haul_stream_inbound(stream) ? haul_offer_grant_input(stream, state)
-                                                    : haul_offer_ask_input(stream, state);
-
-            haul_offer_inbox_clear(&state->inbox);
-            whole = good ? 1 : -1;
-        }
-        if (whole < 0) {
-            haul_counter_add(&haul_offers_of(stream)->counters.malformed, 1);
-            haul_stream_reset(stream);
-            return bytes;
-        }
+    while (good && (result = haul_inbox_take(&state->inbox, &in)) != HAUL_INBOX_PART)
+        good = result == HAUL_INBOX_WHOLE &&
+               (haul_stream_inbound(stream) ? haul_offer_grant_input(stream, state)
+                                            : haul_offer_ask_input(stream, state));
+    if (!good) {
+        haul_counter_add(&haul_offers_of(stream)->counters.malformed, 1);
+        haul_stream_reset(stream);
     }
     return bytes;
 }
@@ -217,48 +211,6 @@ bool haul_offer_flow(struct haul_offers *offers, const struct haul_connection_fa
 }
 
 /* --- messages on a stream --- */
-
-int haul_offer_inbox_take(struct haul_offer_inbox *inbox, const uint8_t *data, size_t bytes,
-                          size_t *taken)
-{
-    size_t at = 0;
-    size_t whole;
-
-    while (inbox->prefix == 0 && at < bytes) {
-        struct haul_in in;
-        uint64_t length;
-
-        inbox->bytes[inbox->used++] = data[at++];
-        if ((inbox->bytes[inbox->used - 1] & 0x80) != 0) {
-            if (inbox->used == 2)
-                return -1;
-            continue;
-        }
-        in = haul_in_from(inbox->bytes, inbox->used);
-        length = haul_in_uvarint(&in);
-        if (in.bad || length > HAUL_OFFER_BYTES_MAX)
-            return -1;
-        inbox->prefix = inbox->used;
-        inbox->length = (uint16_t)length;
-    }
-    *taken = at;
-    if (inbox->prefix == 0)
-        return 0;
-    whole = (size_t)inbox->prefix + inbox->length - inbox->used;
-    if (whole > bytes - at)
-        whole = bytes - at;
-    memcpy(inbox->bytes + inbox->used, data + at, whole);
-    inbox->used = (uint16_t)(inbox->used + whole);
-    *taken = at + whole;
-    return inbox->used == inbox->prefix + inbox->length;
-}
-
-void haul_offer_inbox_clear(struct haul_offer_inbox *inbox)
-{
-    inbox->used = 0;
-    inbox->prefix = 0;
-    inbox->length = 0;
-}
 
 bool haul_offer_send(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {

@@ -227,7 +227,7 @@ static enum haul_error_code take_grant(struct haul_stream *stream, struct haul_o
 
 bool haul_offer_ask_input(struct haul_stream *stream, struct haul_offer_stream *state)
 {
-    struct haul_offer_inbox *inbox = &state->inbox;
+    const struct haul_inbox *inbox = &state->inbox;
     struct haul_offer_result result = { 0 };
     struct haul_offer_ask *ask = state->ask;
     struct haul_offer_answer answer;
@@ -235,7 +235,7 @@ bool haul_offer_ask_input(struct haul_stream *stream, struct haul_offer_stream *
     if (ask == NULL)
         return false; /* a second answer */
     state->ask = NULL;
-    if (!haul_offer_answer_read(inbox->bytes + inbox->prefix, inbox->length, &answer)) {
+    if (!haul_offer_answer_read(inbox->bytes, inbox->length, &answer)) {
         ask_fail(ask, HAUL_E_PEER_PROTOCOL);
         return false;
     }

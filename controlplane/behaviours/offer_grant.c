@@ -103,7 +103,7 @@ static bool make(struct haul_stream *stream, struct haul_offer_stream *state, st
     making->answer.grant_bytes = (uint16_t)(out.at - making->answer.grant);
     haul_offer_transcript_hash(
         &(struct haul_offer_transcript){
-            .offer = state->inbox.bytes + state->inbox.prefix,
+            .offer = state->inbox.bytes,
             .offer_bytes = state->inbox.length,
             .grant = making->answer.grant,
             .grant_bytes = making->answer.grant_bytes,
@@ -189,11 +189,10 @@ static bool decide(struct haul_stream *stream, struct haul_offer_stream *state,
 static bool confirm(struct haul_stream *stream, struct haul_offer_stream *state)
 {
     struct haul_offers *offers = haul_offers_of(stream);
-    struct haul_offer_inbox *inbox = &state->inbox;
+    const struct haul_inbox *inbox = &state->inbox;
     uint8_t signature[HAUL_KEY_SIGNATURE_BYTES];
 
-    if (state->confirmed ||
-        !haul_offer_confirm_read(inbox->bytes + inbox->prefix, inbox->length, signature))
+    if (state->confirmed || !haul_offer_confirm_read(inbox->bytes, inbox->length, signature))
         return false;
     if (!haul_offer_verify(haul_stream_peer(stream), true, state->hash, signature)) {
         haul_counter_add(&offers->counters.bad_signatures, 1);
@@ -211,7 +210,7 @@ static bool confirm(struct haul_stream *stream, struct haul_offer_stream *state)
 
 bool haul_offer_grant_input(struct haul_stream *stream, struct haul_offer_stream *state)
 {
-    struct haul_offer_inbox *inbox = &state->inbox;
+    const struct haul_inbox *inbox = &state->inbox;
     struct making making = { 0 };
     bool good;
 
@@ -219,7 +218,7 @@ bool haul_offer_grant_input(struct haul_stream *stream, struct haul_offer_stream
         return confirm(stream, state);
     state->answered = true;
     haul_counter_add(&haul_offers_of(stream)->counters.received, 1);
-    if (!haul_offer_read(inbox->bytes + inbox->prefix, inbox->length, &making.offer) ||
+    if (!haul_offer_read(inbox->bytes, inbox->length, &making.offer) ||
         !haul_host_facts(haul_stream_host(stream), haul_stream_connection(stream), &making.facts))
         return false;
     good = decide(stream, state, &making);

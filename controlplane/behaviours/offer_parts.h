@@ -2,19 +2,12 @@
 #pragma once
 
 #include "controlplane/behaviours/offer.h"
+#include "controlplane/p2p/inbox.h"
 #include "controlplane/xfer/offer_keys.h"
 
 struct haul_offers {
     struct haul_offers_conf conf;
     struct haul_offers_counters counters;
-};
-
-/* Messages with their length in front, put together from what arrives. */
-struct haul_offer_inbox {
-    uint16_t used;
-    uint16_t prefix; /* bytes of the length; 0: not all of them are here */
-    uint16_t length;
-    uint8_t bytes[2 + HAUL_OFFER_BYTES_MAX];
 };
 
 /* A message that waits for room on the connection, which the bulk of other streams may have filled.
@@ -33,7 +26,8 @@ struct haul_offer_stream {
     bool holds;                 /* granter: `flow` is open and waits for its confirmation */
     uint32_t flow;
     uint8_t hash[32]; /* granter: of the transcript */
-    struct haul_offer_inbox inbox;
+    struct haul_inbox inbox;
+    uint8_t message[HAUL_OFFER_BYTES_MAX]; /* of the inbox */
     struct haul_offer_outbox outbox;
 };
 
@@ -77,12 +71,6 @@ struct haul_offer_terms {
 HAUL_MUST_USE bool haul_offer_flow(struct haul_offers *offers,
                                    const struct haul_connection_facts *facts,
                                    const struct haul_offer_terms *terms, struct haul_grant *grant);
-
-/* Takes bytes until a message is whole (1) or none are left (0); -1: longer than any message. The
- * message is then at bytes + prefix; `clear` makes room for the next. */
-int haul_offer_inbox_take(struct haul_offer_inbox *inbox, const uint8_t *data, size_t bytes,
-                          size_t *taken);
-void haul_offer_inbox_clear(struct haul_offer_inbox *inbox);
 
 /* Sends a message with its length in front, as soon as there is room for it. One at a time: each
  * side's next follows the other's answer, so a peer that makes one wait for another is at fault

@@ -36,6 +36,8 @@ struct haul_identified {
     const struct haul_addr *observed; /* how the peer sees us; NULL: it did not say */
     const struct haul_multiaddr *addresses;
     size_t address_count;
+    const uint8_t *record; /* of the peer, its signature verified (peer_record.h); or NULL */
+    size_t record_bytes;
     uint32_t speaks; /* bit n: our protocol number n */
 };
 

@@ -146,9 +146,9 @@ const struct haul_peer_id *haul_host_id(const struct haul_host *host)
     return &host->conf.key->id;
 }
 
-void haul_host_public_key(const struct haul_host *host, uint8_t data[HAUL_KEY_PUBLIC_BYTES])
+const struct haul_key *haul_host_key(const struct haul_host *host)
 {
-    haul_key_public(host->conf.key, data);
+    return host->conf.key;
 }
 
 const char *haul_host_agent(const struct haul_host *host)

@@ -90,7 +90,7 @@ void haul_host_disconnect(struct haul_host *host, uint64_t connection);
 
 /* --- what identify tells and learns --- */
 
-void haul_host_public_key(const struct haul_host *host, uint8_t data[HAUL_KEY_PUBLIC_BYTES]);
+const struct haul_key *haul_host_key(const struct haul_host *host); /* for what we sign */
 const char *haul_host_agent(const struct haul_host *host);
 const char *haul_host_protocol(const struct haul_host *host, size_t index); /* NULL at the end */
 

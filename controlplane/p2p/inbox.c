@@ -1,27 +1,23 @@
 #include "controlplane/p2p/inbox.h"
 
+#define PREFIX_BYTES_MAX 5u
+
 void haul_inbox_init(struct haul_inbox *inbox, void *buffer, uint32_t capacity)
 {
     *inbox = (struct haul_inbox){ .bytes = buffer, .capacity = capacity };
 }
 
-/* One byte of a length; false when it is none, or more than fits. */
+/* One byte of a length; false as soon as it can be none: padded, or more than fits. */
 static bool take_prefix(struct haul_inbox *inbox, uint8_t byte)
 {
-    struct haul_in in;
-    uint64_t length;
+    uint64_t length = inbox->length | (uint64_t)(byte & 0x7f) << (7 * inbox->prefix_bytes);
 
-    if (inbox->prefix_bytes == sizeof inbox->prefix)
+    if (length > inbox->capacity || inbox->prefix_bytes == PREFIX_BYTES_MAX ||
+        (byte == 0 && inbox->prefix_bytes > 0))
         return false;
-    inbox->prefix[inbox->prefix_bytes++] = byte;
-    if ((byte & 0x80) != 0)
-        return true;
-    in = haul_in_from(inbox->prefix, inbox->prefix_bytes);
-    length = haul_in_uvarint(&in);
-    if (in.bad || length > inbox->capacity)
-        return false;
-    inbox->framed = true;
     inbox->length = (uint32_t)length;
+    inbox->prefix_bytes++;
+    inbox->framed = (byte & 0x80) == 0;
     return true;
 }
 
@@ -33,6 +29,7 @@ enum haul_inbox_result haul_inbox_take(struct haul_inbox *inbox, struct haul_in 
         /* The last message has been seen: the next begins. */
         inbox->framed = false;
         inbox->prefix_bytes = 0;
+        inbox->length = 0;
         inbox->used = 0;
     }
     while (!inbox->framed) {

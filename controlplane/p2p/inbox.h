@@ -9,7 +9,6 @@ struct haul_inbox {
     uint32_t capacity;
     uint32_t length;
     uint32_t used;
-    uint8_t prefix[5];
     uint8_t prefix_bytes;
     bool framed; /* the length is known */
 };

@@ -74,7 +74,9 @@ static void a_length_beyond_the_buffer_padded_or_endless_is_refused(void)
     } lies[] = {
         { { 0xad, 0x02 }, 2 },                         /* 301 */
         { { 0x83, 0x00 }, 2 },                         /* 3, padded */
+        { { 0xff, 0xff }, 2 },                         /* too long, and not at its end */
         { { 0xff, 0xff, 0xff, 0xff, 0x0f }, 5 },       /* 2^32 - 1 */
+        { { 0x80, 0x80, 0x80, 0x80, 0x80, 0x01 }, 6 }, /* empty bytes without end */
         { { 0xff, 0xff, 0xff, 0xff, 0xff, 0x01 }, 6 }, /* longer than any length */
     };
 
