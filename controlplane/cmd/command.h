@@ -36,6 +36,7 @@ int haul_cmd_ls(const struct haul_options *options);
 int haul_cmd_share(const struct haul_options *options);
 int haul_cmd_status(const struct haul_options *options);
 int haul_cmd_perf(const struct haul_options *options);
+int haul_cmd_hw(const struct haul_options *options);
 int haul_cmd_config(const struct haul_options *options);
 int haul_cmd_explain(const struct haul_options *options);
 int haul_cmd_help(const struct haul_options *options);

@@ -28,6 +28,13 @@ const struct haul_command haul_command_table[] = {
       BIT(CARRIER) | BIT(SIZE) | BIT(SOURCE) | BIT(SINK) | BIT(HASH) | BIT(CIPHER) | BIT(RUNS) |
           BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(SECURITY) | BIT(TIMEOUT) | BIT(SPAN),
       1, HAUL_ARGUMENTS_MAX, haul_cmd_perf },
+    { "hw", "probe", "say what this machine has, and which datagram backends it can use",
+      "Lists processors, huge pages, IOMMU and ports with their drivers, queues and offloads; "
+      "then\n"
+      "each backend, on each port that it could use: whether it can, why not, and what to do "
+      "about\n"
+      "it. Changes nothing. docs/DPDK.md tells the rest.",
+      0, 1, 1, haul_cmd_hw },
     { "config", "[KEY]", "show the configuration",
       "Prints every key with its value, where that came from, its range and its meaning. Values\n"
       "come from the defaults, HOME/config.yaml, the environment and --set, in this order.",

@@ -3,6 +3,7 @@
 
 #include "dataplane/ethernet/ethernet_parts.h"
 #include "dataplane/ethernet/icmp.h"
+#include "dataplane/ethernet/solicit.h"
 #include "tests/unit/ethernet_vectors.h"
 #include "tests/unit/hex.h"
 #include "tests/unit/unit.h"
