@@ -105,7 +105,7 @@ def third_party():
     for name in tracked(".c", ".h"):
         if name.startswith(("tests/", "perf/")):
             continue
-        body = re.sub(r"/\*.*?\*/", "", text(name), flags=re.S)
+        body = re.sub(r'/\*.*?\*/|"(\\.|[^"\\])*"', "", text(name), flags=re.S)
         for pattern, homes in THIRD_PARTY.items():
             if re.search(pattern, body) and not any(name.startswith(h) for h in homes):
                 yield f"{name}: uses {pattern} outside {', '.join(homes)}"

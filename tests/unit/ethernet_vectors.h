@@ -3,7 +3,6 @@
  * ECT(0), "sealed!". */
 #pragma once
 
-
 static const char vector_udp4[] __attribute__((unused)) =
     "02000000000202000000000108004502002300004000401126c60a0000010a00000211951195000f"
     "6d6d7365616c656421";
