@@ -1,0 +1,219 @@
+//! The swarm, in a task of its own, and what commands ask of it.
+use crate::serving::Serving;
+use crate::{Failure, Options, blocks, perf};
+use futures::StreamExt;
+use libp2p::swarm::behaviour::toggle::Toggle;
+use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent, dial_opts::DialOpts};
+use libp2p::{Multiaddr, PeerId, SwarmBuilder, identify, identity::Keypair, noise, ping, tcp, tls, yamux};
+use libp2p_stream as stream;
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+#[derive(NetworkBehaviour)]
+pub struct Behaviour {
+    identify: identify::Behaviour,
+    ping: ping::Behaviour,
+    stream: stream::Behaviour,
+    perf: Serving,
+    blocks: Toggle<Serving>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, Failure>>;
+
+/// What is asked of the swarm's task.
+enum Order {
+    Listening(Answer<Multiaddr>),
+    Dial(Multiaddr, Answer<PeerId>),
+    Close(PeerId, Answer<()>),
+    /// Waits until the peer has told of itself, and speaks the protocol when one is named.
+    Told(PeerId, Option<String>, Answer<identify::Info>),
+    Push(PeerId, Answer<()>),
+}
+
+pub struct Node {
+    orders: mpsc::Sender<Order>,
+    pub control: stream::Control,
+}
+
+impl Node {
+    async fn ask<T>(&self, make: impl FnOnce(Answer<T>) -> Order) -> Result<T, Failure> {
+        let (answer, answered) = oneshot::channel();
+        self.orders.send(make(answer)).await?;
+        answered.await?
+    }
+    pub async fn listening(&self) -> Result<Multiaddr, Failure> {
+        self.ask(Order::Listening).await
+    }
+    pub async fn dial(&self, address: Multiaddr) -> Result<PeerId, Failure> {
+        self.ask(|answer| Order::Dial(address, answer)).await
+    }
+    pub async fn close(&self, peer: PeerId) -> Result<(), Failure> {
+        self.ask(|answer| Order::Close(peer, answer)).await
+    }
+    pub async fn told(&self, peer: PeerId, protocol: Option<String>) -> Result<identify::Info, Failure> {
+        self.ask(|answer| Order::Told(peer, protocol, answer)).await
+    }
+    pub async fn push(&self, peer: PeerId) -> Result<(), Failure> {
+        self.ask(|answer| Order::Push(peer, answer)).await
+    }
+}
+
+fn behaviour(key: &Keypair, block: Option<Vec<u8>>) -> Behaviour {
+    let config = identify::Config::new("ipfs/0.1.0".into(), key.public());
+    Behaviour {
+        identify: identify::Behaviour::new(config.with_agent_version("rust-libp2p/0.57.1".into())),
+        ping: ping::Behaviour::default(),
+        stream: stream::Behaviour::new(),
+        perf: perf::serving(),
+        blocks: block.map(blocks::serving).into(),
+    }
+}
+
+/// 4096 streams leave no room in yamux's budget for a window to grow: it stays at 256 KiB.
+fn muxer(window: &str) -> yamux::Config {
+    let mut config = yamux::Config::default();
+    if window == "fixed" {
+        config.set_max_num_streams(4096);
+    }
+    config
+}
+
+macro_rules! build {
+    ($options:expr, $block:expr, $security:expr) => {
+        SwarmBuilder::with_new_identity()
+            .with_tokio()
+            .with_tcp(tcp::Config::default().nodelay(true), $security, || muxer(&$options.window))?
+            .with_behaviour(|key| behaviour(key, $block))?
+            .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
+            .build()
+    };
+}
+
+pub fn start(options: &Options, block: Option<Vec<u8>>) -> Result<Node, Failure> {
+    let mut swarm = match options.security.as_str() {
+        "noise" => build!(options, block, noise::Config::new),
+        "tls" => build!(options, block, tls::Config::new),
+        _ => build!(options, block, (noise::Config::new, tls::Config::new)),
+    };
+    swarm.listen_on(options.listen.parse()?)?;
+    let control = swarm.behaviour().stream.new_control();
+    let (orders, taken) = mpsc::channel(64);
+    tokio::spawn(Task::new(swarm).run(taken));
+    Ok(Node { orders, control })
+}
+
+/// The swarm and who waits for what.
+struct Task {
+    swarm: Swarm<Behaviour>,
+    address: Option<Multiaddr>,
+    told: HashMap<PeerId, identify::Info>,
+    listening: Vec<Answer<Multiaddr>>,
+    dialling: HashMap<libp2p::swarm::ConnectionId, Answer<PeerId>>,
+    closing: Vec<(PeerId, Answer<()>)>,
+    telling: Vec<(PeerId, Option<String>, Answer<identify::Info>)>,
+}
+
+impl Task {
+    fn new(swarm: Swarm<Behaviour>) -> Self {
+        Task {
+            swarm,
+            address: None,
+            told: HashMap::new(),
+            listening: vec![],
+            dialling: HashMap::new(),
+            closing: vec![],
+            telling: vec![],
+        }
+    }
+
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        loop {
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.obey(order),
+                    None => return,
+                },
+                event = self.swarm.select_next_some() => self.take(event),
+            }
+            self.settle();
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Listening(answer) => self.listening.push(answer),
+            Order::Dial(address, answer) => {
+                let dial = DialOpts::unknown_peer_id().address(address).build();
+                let connection = dial.connection_id();
+                match self.swarm.dial(dial) {
+                    Ok(()) => drop(self.dialling.insert(connection, answer)),
+                    Err(error) => drop(answer.send(Err(error.into()))),
+                }
+            }
+            Order::Close(peer, answer) => {
+                let _ = self.swarm.disconnect_peer_id(peer);
+                self.closing.push((peer, answer));
+            }
+            Order::Told(peer, protocol, answer) => self.telling.push((peer, protocol, answer)),
+            Order::Push(peer, answer) => {
+                self.swarm.behaviour_mut().identify.push([peer]);
+                let _ = answer.send(Ok(()));
+            }
+        }
+    }
+
+    fn take(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        match event {
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.address = Some(address.with_p2p(*self.swarm.local_peer_id()).expect("no peer in it"));
+            }
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+                if let Some(answer) = self.dialling.remove(&connection_id) {
+                    let _ = answer.send(Ok(peer_id));
+                }
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
+                if let Some(answer) = self.dialling.remove(&connection_id) {
+                    let _ = answer.send(Err(error.into()));
+                }
+            }
+            SwarmEvent::ConnectionClosed { peer_id, cause: Some(cause), .. } => {
+                eprintln!("the connection to {peer_id} ended: {cause}");
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Identify(identify::Event::Received {
+                peer_id,
+                info,
+                ..
+            })) => {
+                self.told.insert(peer_id, info);
+            }
+            _ => {}
+        }
+    }
+
+    /// Answers whoever has waited for what is true now.
+    fn settle(&mut self) {
+        if let Some(address) = &self.address {
+            for answer in self.listening.drain(..) {
+                let _ = answer.send(Ok(address.clone()));
+            }
+        }
+        for (peer, answer) in std::mem::take(&mut self.closing) {
+            if self.swarm.is_connected(&peer) {
+                self.closing.push((peer, answer));
+            } else {
+                let _ = answer.send(Ok(()));
+            }
+        }
+        for (peer, protocol, answer) in std::mem::take(&mut self.telling) {
+            let spoken = |info: &&identify::Info| {
+                protocol.as_ref().is_none_or(|name| info.protocols.iter().any(|one| one.as_ref() == name))
+            };
+            match self.told.get(&peer).filter(spoken) {
+                Some(info) => drop(answer.send(Ok(info.clone()))),
+                None => self.telling.push((peer, protocol, answer)),
+            }
+        }
+    }
+}
