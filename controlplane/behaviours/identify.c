@@ -234,12 +234,6 @@ static void identify_ended(struct haul_stream *stream)
     haul_stream_close(stream);
 }
 
-static void identify_closed(struct haul_stream *stream, enum haul_stream_end end)
-{
-    (void)stream;
-    (void)end;
-}
-
 const struct haul_behaviour haul_identify_behaviour = {
     .protocol = "/ipfs/id/1.0.0",
     .state_bytes = sizeof(struct reading),
@@ -249,7 +243,6 @@ const struct haul_behaviour haul_identify_behaviour = {
     .opened = identify_opened,
     .input = identify_input,
     .ended = identify_ended,
-    .closed = identify_closed,
 };
 
 const struct haul_behaviour haul_identify_push_behaviour = {
@@ -260,7 +253,6 @@ const struct haul_behaviour haul_identify_push_behaviour = {
     .opened = push_opened,
     .input = identify_input,
     .ended = identify_ended,
-    .closed = identify_closed,
 };
 
 void haul_identify_push(struct haul_host *host)

@@ -128,12 +128,6 @@ static void answer_ended(struct haul_stream *stream)
     answer_pour(stream);
 }
 
-static void answer_closed(struct haul_stream *stream, enum haul_stream_end end)
-{
-    (void)stream;
-    (void)end;
-}
-
 const struct haul_behaviour haul_perf_behaviour = {
     .protocol = PROTOCOL,
     .state_bytes = sizeof(struct answering),
@@ -144,7 +138,6 @@ const struct haul_behaviour haul_perf_behaviour = {
     .input = answer_input,
     .ended = answer_ended,
     .writable = answer_pour,
-    .closed = answer_closed,
 };
 
 struct haul_perf *haul_perf_open(const struct haul_perf_conf *conf)

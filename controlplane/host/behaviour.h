@@ -58,7 +58,7 @@ struct haul_behaviour {
                          const struct haul_peer_id *peer);
 
     /* The protocol is agreed (or, when dialled, optimistically assumed). `argument` is what
-     * haul_host_stream was given, NULL on an inbound stream. Any may be NULL but `closed`. */
+     * haul_host_stream was given, NULL on an inbound stream. Any may be NULL. */
     void (*opened)(struct haul_stream *stream, void *argument);
     size_t (*input)(struct haul_stream *stream, const uint8_t *data, size_t bytes); /* taken */
     void (*ended)(struct haul_stream *stream);    /* the peer closed its half; input came first */

@@ -263,7 +263,8 @@ static void stream_free(struct haul_stream *stream)
 {
     LIST_REMOVE(stream, link);
     stream->connection->stream_count--;
-    stream->behaviour->closed(stream, stream->end);
+    if (stream->behaviour->closed != NULL)
+        stream->behaviour->closed(stream, stream->end);
     free(stream->rest);
     free(stream);
 }

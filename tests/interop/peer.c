@@ -16,17 +16,10 @@
 /* A protocol whose name changes, so that a push has something to tell. */
 static char pushed_protocol[] = "/interop/pushed/0";
 
-static void pushed_closed(struct haul_stream *stream, enum haul_stream_end end)
-{
-    (void)stream;
-    (void)end;
-}
-
 static const struct haul_behaviour pushed_behaviour = {
     .protocol = pushed_protocol,
     .inbound_per_peer_max = 1,
     .idle_max = HAUL_SECOND,
-    .closed = pushed_closed,
 };
 
 void peer_push(struct peer *peer)

@@ -1,9 +1,8 @@
-/* Hosts over loopback: two in one loop, and one against sockets that misbehave. */
+/* Hosts over loopback: two in one pair.loop, and one against sockets that misbehave. */
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/behaviours/ping.h"
-#include "controlplane/host/host.h"
-#include "controlplane/host/loop.h"
 #include "controlplane/p2p/conn.h"
+#include "tests/unit/host_pair.h"
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
@@ -17,21 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HALF_OPEN_MAX   8u
-#define CONNECTIONS_MAX 12u
-#define PART            (256u << 10)
-
-struct node {
-    struct haul_host *host;
-    struct haul_key key;
-    struct haul_addr bound;
-    struct haul_multiaddr address;
-    int connected, disconnected;
-    enum haul_error_code why;
-    int dials;
-    uint64_t connection;
-    struct haul_error error;
-};
+#define PART (256u << 10)
 
 /* What the test protocols saw, of all streams together. */
 static struct {
@@ -43,11 +28,6 @@ static struct {
     struct haul_stream *stream;
     bool hold; /* take nothing */
 } seen;
-
-static struct haul_loop *loop;
-static struct node a, b;
-static haul_time stop_at;
-static bool (*until)(void);
 
 /* --- test protocols --- */
 
@@ -177,129 +157,17 @@ static const struct haul_protocol protocols[] = {
     { 0 },
 };
 
-/* --- nodes --- */
-
-static void on_connected(void *context, uint64_t connection, const struct haul_peer_id *peer,
-                         const struct haul_addr *address, bool inbound)
-{
-    struct node *node = context;
-
-    (void)peer;
-    (void)address;
-    node->connected++;
-    if (inbound)
-        node->connection = connection;
-}
-
-static void on_disconnected(void *context, uint64_t connection, const struct haul_peer_id *peer,
-                            enum haul_error_code why)
-{
-    struct node *node = context;
-
-    (void)connection;
-    (void)peer;
-    node->disconnected++;
-    node->why = why;
-}
-
-static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
-{
-    struct node *node = context;
-
-    node->dials++;
-    node->connection = connection;
-    node->error = error != NULL ? *error : (struct haul_error){ 0 };
-}
-
-static void node_open_with(struct node *node, uint8_t seed, const struct haul_protocol *spoken)
-{
-    struct haul_host_conf conf = {
-        .loop = loop,
-        .key = &node->key,
-        .agent = seed == 1 ? "test a/1" : "test-b/1",
-        .protocols = spoken,
-        .connections_max = CONNECTIONS_MAX,
-        .half_open_max = HALF_OPEN_MAX,
-        .streams_per_connection_max = 32,
-        .context = node,
-        .connected = on_connected,
-        .disconnected = on_disconnected,
-    };
-    struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
-    struct haul_error error;
-    uint8_t secret[32];
-
-    memset(node, 0, sizeof *node);
-    memset(secret, seed, sizeof secret);
-    haul_key_from_seed(&node->key, secret);
-    CU_ASSERT_EQUAL_FATAL(haul_host_open(&node->host, &conf, &error), 0);
-    CU_ASSERT_EQUAL_FATAL(haul_host_listen(node->host, &address, &node->bound, &error), 0);
-    CU_ASSERT_NOT_EQUAL(node->bound.port, 0);
-    CU_ASSERT_EQUAL(haul_host_addresses(node->host, &node->address, 1), 1);
-}
-
-static void node_open(struct node *node, uint8_t seed)
-{
-    node_open_with(node, seed, protocols);
-}
+/* --- the pair --- */
 
 static void start(void)
 {
-    struct haul_error error;
-
     memset(&seen, 0, sizeof seen);
-    CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, &error), 0);
-    node_open(&a, 1);
-    node_open(&b, 2);
-}
-
-static void finish(void)
-{
-    haul_host_close(a.host);
-    haul_host_close(b.host);
-    haul_loop_close(loop);
-}
-
-static void on_turn(void *context)
-{
-    (void)context;
-    if ((until != NULL && until()) || haul_loop_now(loop) >= stop_at)
-        haul_loop_stop(loop);
-}
-
-static void on_tick(void *context)
-{
-    (void)context;
-}
-
-/* Runs until the condition holds, or for so long; returns whether it does. */
-static bool run(bool (*condition)(void), haul_time limit)
-{
-    struct haul_timer *timer = haul_loop_timer(loop, on_tick, NULL);
-
-    until = condition;
-    stop_at = haul_loop_now(loop) + limit;
-    haul_loop_timer_set(timer, stop_at);
-    if (condition == NULL || !condition())
-        haul_loop_run(loop, on_turn, NULL);
-    haul_loop_timer_free(timer);
-    return condition != NULL && condition();
-}
-
-static bool both_connected(void)
-{
-    return a.dials > 0 && b.connected > 0;
+    host_pair_open(protocols, protocols);
 }
 
 static bool dial_ended(void)
 {
-    return a.dials > 0;
-}
-
-static bool connect_nodes(void)
-{
-    haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, &a);
-    return run(both_connected, 5 * HAUL_SECOND) && a.connection != HAUL_HOST_NO_CONNECTION;
+    return pair.a.dials > 0;
 }
 
 /* --- promises: two hosts --- */
@@ -308,8 +176,8 @@ static bool agents_known(void)
 {
     struct haul_connection_facts facts[2];
 
-    return haul_host_facts(a.host, a.connection, &facts[0]) &&
-           haul_host_facts(b.host, b.connection, &facts[1]) && facts[0].agent[0] != 0 &&
+    return haul_host_facts(pair.a.host, pair.a.connection, &facts[0]) &&
+           haul_host_facts(pair.b.host, pair.b.connection, &facts[1]) && facts[0].agent[0] != 0 &&
            facts[1].agent[0] != 0;
 }
 
@@ -318,23 +186,23 @@ static void peers_prove_and_identify_themselves(void)
     struct haul_connection_facts facts;
 
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
-    CU_ASSERT_TRUE(run(agents_known, 5 * HAUL_SECOND));
-    CU_ASSERT_TRUE(haul_host_facts(a.host, a.connection, &facts));
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
+    CU_ASSERT_TRUE(host_pair_run(agents_known, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(haul_host_facts(pair.a.host, pair.a.connection, &facts));
     CU_ASSERT_STRING_EQUAL(facts.agent, "test-b/1");
-    CU_ASSERT_TRUE(haul_peer_id_equal(&facts.peer, &b.key.id));
+    CU_ASSERT_TRUE(haul_peer_id_equal(&facts.peer, &pair.b.key.id));
     CU_ASSERT_TRUE(haul_addr_equal(&facts.observed, &facts.local));
     CU_ASSERT_FALSE(facts.inbound);
-    CU_ASSERT_TRUE(haul_host_facts(b.host, b.connection, &facts));
+    CU_ASSERT_TRUE(haul_host_facts(pair.b.host, pair.b.connection, &facts));
     CU_ASSERT_STRING_EQUAL(facts.agent, "test?a/1");
     CU_ASSERT_TRUE(facts.inbound);
-    CU_ASSERT_EQUAL(haul_host_find(a.host, &b.key.id), a.connection);
-    CU_ASSERT_EQUAL(haul_host_next(a.host, 0), a.connection);
-    CU_ASSERT_EQUAL(haul_host_next(a.host, a.connection), HAUL_HOST_NO_CONNECTION);
-    haul_identify_push(a.host);
-    run(NULL, 20 * HAUL_MILLISECOND);
-    CU_ASSERT_EQUAL(a.disconnected + b.disconnected, 0);
-    finish();
+    CU_ASSERT_EQUAL(haul_host_find(pair.a.host, &pair.b.key.id), pair.a.connection);
+    CU_ASSERT_EQUAL(haul_host_next(pair.a.host, 0), pair.a.connection);
+    CU_ASSERT_EQUAL(haul_host_next(pair.a.host, pair.a.connection), HAUL_HOST_NO_CONNECTION);
+    haul_identify_push(pair.a.host);
+    host_pair_run(NULL, 20 * HAUL_MILLISECOND);
+    CU_ASSERT_EQUAL(pair.a.disconnected + pair.b.disconnected, 0);
+    host_pair_close();
 }
 
 static haul_time round_trip;
@@ -353,14 +221,14 @@ static bool pinged(void)
 static void a_ping_comes_back_with_its_round_trip(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
     for (int i = 0; i < 10; i++) {
         round_trip = 0;
-        CU_ASSERT_TRUE(haul_ping(a.host, a.connection, on_ping, NULL));
-        CU_ASSERT_TRUE(run(pinged, HAUL_SECOND));
+        CU_ASSERT_TRUE(haul_ping(pair.a.host, pair.a.connection, on_ping, NULL));
+        CU_ASSERT_TRUE(host_pair_run(pinged, HAUL_SECOND));
         CU_ASSERT(round_trip < HAUL_SECOND);
     }
-    finish();
+    host_pair_close();
 }
 
 static bool sink_done(void)
@@ -373,17 +241,17 @@ static void bulk_arrives_whole_and_in_order(void)
     clock_t began;
 
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
     seen.to_send = 64u << 20;
     began = clock();
-    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &sink, NULL));
-    CU_ASSERT_TRUE(run(sink_done, 20 * HAUL_SECOND));
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, pair.a.connection, &sink, NULL));
+    CU_ASSERT_TRUE(host_pair_run(sink_done, 20 * HAUL_SECOND));
     CU_ASSERT_EQUAL(seen.bytes, seen.to_send);
     CU_ASSERT_FALSE(seen.wrong);
     CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_DONE);
     printf("\n  bulk over loopback, both hosts: %.2f GB a second of one core",
            (double)seen.bytes / 1e9 / ((double)(clock() - began) / CLOCKS_PER_SEC));
-    finish();
+    host_pair_close();
 }
 
 static bool sender_stuck(void)
@@ -394,20 +262,20 @@ static bool sender_stuck(void)
 static void an_owner_that_takes_nothing_holds_the_sender(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
     seen.to_send = 8u << 20;
     seen.hold = true;
-    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &sink, NULL));
-    CU_ASSERT_TRUE(run(sender_stuck, 5 * HAUL_SECOND));
-    run(NULL, 50 * HAUL_MILLISECOND);
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, pair.a.connection, &sink, NULL));
+    CU_ASSERT_TRUE(host_pair_run(sender_stuck, 5 * HAUL_SECOND));
+    host_pair_run(NULL, 50 * HAUL_MILLISECOND);
     CU_ASSERT(seen.sent <= HAUL_YAMUX_WINDOW_BYTES);
     seen.hold = false;
     CU_ASSERT_PTR_NOT_NULL_FATAL(seen.stream);
     haul_stream_resume(seen.stream);
-    CU_ASSERT_TRUE(run(sink_done, 10 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(sink_done, 10 * HAUL_SECOND));
     CU_ASSERT_EQUAL(seen.bytes, seen.to_send);
     CU_ASSERT_FALSE(seen.wrong);
-    finish();
+    host_pair_close();
 }
 
 static bool one_closed(void)
@@ -418,31 +286,31 @@ static bool one_closed(void)
 static void a_protocol_the_peer_does_not_speak_is_refused(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
-    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &unknown, NULL));
-    CU_ASSERT_TRUE(run(one_closed, HAUL_SECOND));
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, pair.a.connection, &unknown, NULL));
+    CU_ASSERT_TRUE(host_pair_run(one_closed, HAUL_SECOND));
     CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_REFUSED);
-    finish();
+    host_pair_close();
 }
 
 static bool four_opened(void)
 {
-    return seen.closed >= 1 && haul_host_counters(b.host)->streams_over_limit > 0;
+    return seen.closed >= 1 && haul_host_counters(pair.b.host)->streams_over_limit > 0;
 }
 
 static void streams_of_a_peer_beyond_the_limit_are_reset(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
     seen.to_send = UINT64_MAX; /* they stay open */
     seen.hold = true;
     for (int i = 0; i < 4; i++)
-        CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &sink, NULL));
-    CU_ASSERT_TRUE(run(four_opened, 2 * HAUL_SECOND));
+        CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, pair.a.connection, &sink, NULL));
+    CU_ASSERT_TRUE(host_pair_run(four_opened, 2 * HAUL_SECOND));
     CU_ASSERT_EQUAL(seen.closed, 1);
     CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
-    CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_over_limit, 1);
-    finish();
+    CU_ASSERT_EQUAL(haul_host_counters(pair.b.host)->streams_over_limit, 1);
+    host_pair_close();
     CU_ASSERT_EQUAL(seen.closed, 7);
 }
 
@@ -454,52 +322,53 @@ static bool idle_closed(void)
 static void a_stream_on_which_nothing_moves_is_reset(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
-    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &idle, NULL));
-    CU_ASSERT_TRUE(run(idle_closed, 2 * HAUL_SECOND));
-    CU_ASSERT(haul_host_counters(a.host)->streams_idle + haul_host_counters(b.host)->streams_idle >
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, pair.a.connection, &idle, NULL));
+    CU_ASSERT_TRUE(host_pair_run(idle_closed, 2 * HAUL_SECOND));
+    CU_ASSERT(haul_host_counters(pair.a.host)->streams_idle +
+                  haul_host_counters(pair.b.host)->streams_idle >
               0);
-    finish();
+    host_pair_close();
 }
 
 static bool both_gone(void)
 {
-    return a.disconnected == 1 && b.disconnected == 1;
+    return pair.a.disconnected == 1 && pair.b.disconnected == 1;
 }
 
 static void a_disconnect_is_told_once_on_both_sides(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
     seen.hold = true;
     seen.to_send = UINT64_MAX;
-    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &sink, NULL));
-    CU_ASSERT_TRUE(run(sender_stuck, 5 * HAUL_SECOND));
-    haul_host_disconnect(a.host, a.connection);
-    CU_ASSERT_TRUE(run(both_gone, 3 * HAUL_SECOND));
-    CU_ASSERT_EQUAL(a.why, HAUL_E_CANCELLED);
-    CU_ASSERT_EQUAL(b.why, HAUL_E_PEER_GONE);
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, pair.a.connection, &sink, NULL));
+    CU_ASSERT_TRUE(host_pair_run(sender_stuck, 5 * HAUL_SECOND));
+    haul_host_disconnect(pair.a.host, pair.a.connection);
+    CU_ASSERT_TRUE(host_pair_run(both_gone, 3 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.a.why, HAUL_E_CANCELLED);
+    CU_ASSERT_EQUAL(pair.b.why, HAUL_E_PEER_GONE);
     CU_ASSERT_EQUAL(seen.closed, 2);
     CU_ASSERT(seen.end == HAUL_STREAM_LOST || seen.end == HAUL_STREAM_RESET);
-    finish();
-    CU_ASSERT_EQUAL(a.disconnected + b.disconnected, 2);
+    host_pair_close();
+    CU_ASSERT_EQUAL(pair.a.disconnected + pair.b.disconnected, 2);
 }
 
 static bool b_gone(void)
 {
-    return b.disconnected == 1;
+    return pair.b.disconnected == 1;
 }
 
 static void closing_a_host_says_goodbye(void)
 {
     start();
-    CU_ASSERT_TRUE_FATAL(connect_nodes());
-    haul_host_close(a.host);
-    CU_ASSERT_EQUAL(a.disconnected, 1);
-    CU_ASSERT_TRUE(run(b_gone, HAUL_SECOND));
-    CU_ASSERT_EQUAL(b.why, HAUL_E_PEER_GONE);
-    a.host = NULL;
-    finish();
+    CU_ASSERT_TRUE_FATAL(host_pair_connect());
+    haul_host_close(pair.a.host);
+    CU_ASSERT_EQUAL(pair.a.disconnected, 1);
+    CU_ASSERT_TRUE(host_pair_run(b_gone, HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.b.why, HAUL_E_PEER_GONE);
+    pair.a.host = NULL;
+    host_pair_close();
 }
 
 /* --- promises: dialling --- */
@@ -507,12 +376,13 @@ static void closing_a_host_says_goodbye(void)
 static void another_peer_at_the_address_is_a_mismatch(void)
 {
     start();
-    haul_host_dial(a.host, &a.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, &a);
-    CU_ASSERT_TRUE(run(dial_ended, 5 * HAUL_SECOND));
-    CU_ASSERT_EQUAL(a.connection, HAUL_HOST_NO_CONNECTION);
-    CU_ASSERT_EQUAL(a.error.code, HAUL_E_PEER_MISMATCH);
-    CU_ASSERT_EQUAL(a.connected, 0);
-    finish();
+    haul_host_dial(pair.a.host, &pair.a.key.id, &pair.b.address, 1, HAUL_TIME_NEVER,
+                   host_pair_dialled, &pair.a);
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.a.connection, HAUL_HOST_NO_CONNECTION);
+    CU_ASSERT_EQUAL(pair.a.error.code, HAUL_E_PEER_MISMATCH);
+    CU_ASSERT_EQUAL(pair.a.connected, 0);
+    host_pair_close();
 }
 
 static void a_closed_port_is_unreachable_and_the_next_address_is_tried(void)
@@ -521,43 +391,48 @@ static void a_closed_port_is_unreachable_and_the_next_address_is_tried(void)
 
     start();
     CU_ASSERT_TRUE(haul_multiaddr_parse("/ip4/127.0.0.1/tcp/1", &addresses[0]));
-    addresses[1] = b.address;
-    haul_host_dial(a.host, &b.key.id, addresses, 1, HAUL_TIME_NEVER, on_dialled, &a);
-    CU_ASSERT_TRUE(run(dial_ended, 5 * HAUL_SECOND));
-    CU_ASSERT_EQUAL(a.error.code, HAUL_E_PEER_UNREACHABLE);
-    a.dials = 0;
-    haul_host_dial(a.host, &b.key.id, addresses, 2, HAUL_TIME_NEVER, on_dialled, &a);
-    CU_ASSERT_TRUE(run(dial_ended, 5 * HAUL_SECOND));
-    CU_ASSERT_NOT_EQUAL(a.connection, HAUL_HOST_NO_CONNECTION);
-    a.dials = 0; /* and a live connection is used again */
-    haul_host_dial(a.host, &b.key.id, addresses, 0, HAUL_TIME_NEVER, on_dialled, &a);
-    CU_ASSERT_TRUE(run(dial_ended, 5 * HAUL_SECOND));
-    CU_ASSERT_EQUAL(a.connection, haul_host_find(a.host, &b.key.id));
-    CU_ASSERT_EQUAL(a.connected, 1);
-    finish();
+    addresses[1] = pair.b.address;
+    haul_host_dial(pair.a.host, &pair.b.key.id, addresses, 1, HAUL_TIME_NEVER, host_pair_dialled,
+                   &pair.a);
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.a.error.code, HAUL_E_PEER_UNREACHABLE);
+    pair.a.dials = 0;
+    haul_host_dial(pair.a.host, &pair.b.key.id, addresses, 2, HAUL_TIME_NEVER, host_pair_dialled,
+                   &pair.a);
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, 5 * HAUL_SECOND));
+    CU_ASSERT_NOT_EQUAL(pair.a.connection, HAUL_HOST_NO_CONNECTION);
+    pair.a.dials = 0; /* and a live connection is used again */
+    haul_host_dial(pair.a.host, &pair.b.key.id, addresses, 0, HAUL_TIME_NEVER, host_pair_dialled,
+                   &pair.a);
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.a.connection, haul_host_find(pair.a.host, &pair.b.key.id));
+    CU_ASSERT_EQUAL(pair.a.connected, 1);
+    host_pair_close();
 }
 
 static void a_dial_with_no_address_and_one_with_no_time_end(void)
 {
     start();
-    haul_host_dial(a.host, &b.key.id, NULL, 0, HAUL_TIME_NEVER, on_dialled, &a);
-    CU_ASSERT_EQUAL(a.dials, 0); /* not before the call returns */
-    CU_ASSERT_TRUE(run(dial_ended, HAUL_SECOND));
-    CU_ASSERT_EQUAL(a.error.code, HAUL_E_PEER_UNREACHABLE);
-    a.dials = 0;
-    haul_host_dial(a.host, &b.key.id, &b.address, 1, 0, on_dialled, &a);
-    CU_ASSERT_TRUE(run(dial_ended, HAUL_SECOND));
-    CU_ASSERT_EQUAL(a.error.code, HAUL_E_TIMEOUT);
-    a.dials = 0; /* a host that closes answers what is still asked */
-    haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, &a);
-    finish();
-    CU_ASSERT_EQUAL(a.dials, 1);
-    CU_ASSERT_EQUAL(a.error.code, HAUL_E_CANCELLED);
+    haul_host_dial(pair.a.host, &pair.b.key.id, NULL, 0, HAUL_TIME_NEVER, host_pair_dialled,
+                   &pair.a);
+    CU_ASSERT_EQUAL(pair.a.dials, 0); /* not before the call returns */
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.a.error.code, HAUL_E_PEER_UNREACHABLE);
+    pair.a.dials = 0;
+    haul_host_dial(pair.a.host, &pair.b.key.id, &pair.b.address, 1, 0, host_pair_dialled, &pair.a);
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, HAUL_SECOND));
+    CU_ASSERT_EQUAL(pair.a.error.code, HAUL_E_TIMEOUT);
+    pair.a.dials = 0; /* a host that closes answers what is still asked */
+    haul_host_dial(pair.a.host, &pair.b.key.id, &pair.b.address, 1, HAUL_TIME_NEVER,
+                   host_pair_dialled, &pair.a);
+    host_pair_close();
+    CU_ASSERT_EQUAL(pair.a.dials, 1);
+    CU_ASSERT_EQUAL(pair.a.error.code, HAUL_E_CANCELLED);
 }
 
 /* --- promises: bad peers --- */
 
-static int raw_connect(const struct node *node)
+static int raw_connect(const struct host_node *node)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
                                    .sin_port = htons(node->bound.port),
@@ -592,7 +467,7 @@ static bool raw_is_closed(void)
 static void garbage_is_cut_off_at_once(void)
 {
     static const char *const openings[] = {
-        "GET / HTTP/1.1\r\nHost: a.host.that.is.more.than.long.enough.to.make.a.frame\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: pair.a.host.that.is.more.than.long.enough.to.make.a.frame\r\n\r\n",
         "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",          /* an endless length */
         "\x81\x08",                                          /* a frame of 1025 */
         "\x13/multistream/1.0.0\n\x07/noise\n\xff\xff",      /* a handshake message of 65535 */
@@ -602,14 +477,14 @@ static void garbage_is_cut_off_at_once(void)
 
     start();
     for (size_t i = 0; i < HAUL_COUNT_OF(openings); i++) {
-        raw_fd = raw_connect(&a);
+        raw_fd = raw_connect(&pair.a);
         CU_ASSERT(send(raw_fd, openings[i], strlen(openings[i]), MSG_NOSIGNAL) > 0);
-        CU_ASSERT_TRUE(run(raw_is_closed, 2 * HAUL_SECOND));
+        CU_ASSERT_TRUE(host_pair_run(raw_is_closed, 2 * HAUL_SECOND));
         close(raw_fd);
     }
-    CU_ASSERT_EQUAL(haul_host_counters(a.host)->faulty, HAUL_COUNT_OF(openings));
-    CU_ASSERT_EQUAL(a.connected, 0);
-    finish();
+    CU_ASSERT_EQUAL(haul_host_counters(pair.a.host)->faulty, HAUL_COUNT_OF(openings));
+    CU_ASSERT_EQUAL(pair.a.connected, 0);
+    host_pair_close();
 }
 
 static void on_drip(void *context)
@@ -630,28 +505,28 @@ static void a_slow_handshake_is_cut_off_in_time(void)
     int silent;
 
     start();
-    silent = raw_connect(&a);
-    raw_fd = raw_connect(&a);
-    began = haul_loop_now(loop);
+    silent = raw_connect(&pair.a);
+    raw_fd = raw_connect(&pair.a);
+    began = haul_loop_now(pair.loop);
     for (size_t i = 0; i < HAUL_COUNT_OF(drips); i++) {
-        drips[i] = haul_loop_timer(loop, on_drip, &at);
+        drips[i] = haul_loop_timer(pair.loop, on_drip, &at);
         haul_loop_timer_set(drips[i], began + i * 400 * HAUL_MILLISECOND);
     }
-    CU_ASSERT_TRUE(run(raw_is_closed, 7 * HAUL_SECOND));
-    CU_ASSERT(haul_loop_now(loop) - began >= 49 * HAUL_CONN_AUTHENTICATE_MAX / 50);
-    CU_ASSERT(haul_loop_now(loop) - began < 6 * HAUL_SECOND);
+    CU_ASSERT_TRUE(host_pair_run(raw_is_closed, 7 * HAUL_SECOND));
+    CU_ASSERT(haul_loop_now(pair.loop) - began >= 49 * HAUL_CONN_AUTHENTICATE_MAX / 50);
+    CU_ASSERT(haul_loop_now(pair.loop) - began < 6 * HAUL_SECOND);
     CU_ASSERT_TRUE(raw_closed(silent));
-    CU_ASSERT_EQUAL(haul_host_counters(a.host)->late, 2);
+    CU_ASSERT_EQUAL(haul_host_counters(pair.a.host)->late, 2);
     for (size_t i = 0; i < HAUL_COUNT_OF(drips); i++)
         haul_loop_timer_free(drips[i]);
     close(raw_fd);
     close(silent);
-    finish();
+    host_pair_close();
 }
 
 static bool flood_accepted(void)
 {
-    return haul_host_counters(a.host)->accepted >= 200;
+    return haul_host_counters(pair.a.host)->accepted >= 200;
 }
 
 static void a_flood_of_half_open_connections_is_bounded(void)
@@ -664,27 +539,29 @@ static void a_flood_of_half_open_connections_is_bounded(void)
     start();
     getrusage(RUSAGE_SELF, &before);
     for (size_t i = 0; i < HAUL_COUNT_OF(fds); i++) {
-        fds[i] = raw_connect(&a);
+        fds[i] = raw_connect(&pair.a);
         if (i % 50 == 49)
-            run(NULL, 20 * HAUL_MILLISECOND);
+            host_pair_run(NULL, 20 * HAUL_MILLISECOND);
     }
-    CU_ASSERT_TRUE(run(flood_accepted, 2 * HAUL_SECOND));
-    run(NULL, 50 * HAUL_MILLISECOND);
+    CU_ASSERT_TRUE(host_pair_run(flood_accepted, 2 * HAUL_SECOND));
+    host_pair_run(NULL, 50 * HAUL_MILLISECOND);
     for (size_t i = 0; i < HAUL_COUNT_OF(fds); i++)
         open += !raw_closed(fds[i]);
-    CU_ASSERT_EQUAL(open, HALF_OPEN_MAX);
-    CU_ASSERT_EQUAL(haul_host_counters(a.host)->half_open_dropped, 200 - HALF_OPEN_MAX);
+    CU_ASSERT_EQUAL(open, HOST_PAIR_HALF_OPEN_MAX);
+    CU_ASSERT_EQUAL(haul_host_counters(pair.a.host)->half_open_dropped,
+                    200 - HOST_PAIR_HALF_OPEN_MAX);
     getrusage(RUSAGE_SELF, &after);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps what was freed */
     CU_ASSERT(after.ru_maxrss - before.ru_maxrss < 16 * 1024);
 #endif
     /* The oldest give way, so an honest peer gets in all the same. */
-    haul_host_dial(b.host, &a.key.id, &a.address, 1, HAUL_TIME_NEVER, on_dialled, &a);
-    CU_ASSERT_TRUE(run(dial_ended, 2 * HAUL_SECOND));
-    CU_ASSERT_NOT_EQUAL(a.connection, HAUL_HOST_NO_CONNECTION);
+    haul_host_dial(pair.b.host, &pair.a.key.id, &pair.a.address, 1, HAUL_TIME_NEVER,
+                   host_pair_dialled, &pair.a);
+    CU_ASSERT_TRUE(host_pair_run(dial_ended, 2 * HAUL_SECOND));
+    CU_ASSERT_NOT_EQUAL(pair.a.connection, HAUL_HOST_NO_CONNECTION);
     for (size_t i = 0; i < HAUL_COUNT_OF(fds); i++)
         close(fds[i]);
-    finish();
+    host_pair_close();
 }
 
 /* --- promises: identify --- */
@@ -713,22 +590,19 @@ static void an_identify_that_is_too_long_or_of_another_peer_is_not_believed(void
 
     for (size_t i = 0; i < HAUL_COUNT_OF(lies); i++) {
         struct haul_connection_facts facts;
-        struct haul_error error;
 
         memset(&seen, 0, sizeof seen);
-        CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, &error), 0);
-        node_open(&a, 1);
-        node_open_with(&b, 2, lying_protocols);
-        haul_key_public(&a.key, of_another + 3); /* b claims to be a */
+        host_pair_open(protocols, lying_protocols);
+        haul_key_public(&pair.a.key, of_another + 3); /* b claims to be a */
         memcpy(of_another + 3 + HAUL_KEY_PUBLIC_BYTES, "\x32\x01x", 3);
         memcpy(lie.bytes, lies[i].bytes, lies[i].count);
         lie.count = lies[i].count;
-        CU_ASSERT_TRUE_FATAL(connect_nodes());
-        CU_ASSERT_TRUE(run(liar_cut, 2 * HAUL_SECOND));
+        CU_ASSERT_TRUE_FATAL(host_pair_connect());
+        CU_ASSERT_TRUE(host_pair_run(liar_cut, 2 * HAUL_SECOND));
         CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
-        CU_ASSERT_TRUE(haul_host_facts(a.host, a.connection, &facts));
+        CU_ASSERT_TRUE(haul_host_facts(pair.a.host, pair.a.connection, &facts));
         CU_ASSERT_EQUAL(facts.agent[0], 0);
-        finish();
+        host_pair_close();
     }
 }
 

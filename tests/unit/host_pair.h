@@ -1,0 +1,39 @@
+/* Two hosts in one loop, over loopback: for tests of the host and of behaviours. */
+#pragma once
+
+#include "controlplane/host/host.h"
+#include "controlplane/host/loop.h"
+
+#define HOST_PAIR_CONNECTIONS_MAX 12u
+#define HOST_PAIR_HALF_OPEN_MAX   8u
+
+struct host_node {
+    struct haul_host *host;
+    struct haul_key key;
+    struct haul_addr bound;
+    struct haul_multiaddr address;
+    int connected, disconnected;
+    enum haul_error_code why; /* of the last disconnect */
+    int dials;
+    uint64_t connection; /* the last that came up */
+    struct haul_error error;
+};
+
+struct host_pair {
+    struct haul_loop *loop;
+    struct host_node a, b;
+};
+extern struct host_pair pair;
+
+/* Opens the loop and both hosts, each listening on a free port. */
+void host_pair_open(const struct haul_protocol *a, const struct haul_protocol *b);
+void host_pair_close(void);
+
+/* a dials b; whether both are connected. */
+bool host_pair_connect(void);
+
+/* Runs until the condition (may be NULL) holds, or for so long; returns whether it does. */
+bool host_pair_run(bool (*until)(void), haul_time limit);
+
+/* A dial of a's that ends in a->dials, a->connection and a->error: for haul_host_dial. */
+void host_pair_dialled(void *node, uint64_t connection, const struct haul_error *error);
