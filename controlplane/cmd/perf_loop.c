@@ -10,12 +10,14 @@
 #include "controlplane/cmd/perf_watch.h"
 #include "controlplane/cmd/print.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SIZE_DEFAULT  (UINT64_C(2) << 30)
 #define TOTAL_DEFAULT (UINT64_C(8) << 30) /* of each carrier */
 #define IPERF_SECONDS 2u
+#define PIPE_SPAN     HAUL_SECOND
 #define LONG_SERIES   6u /* runs from which on iperf3 is measured in the middle too */
 #define CPU_FULL      0.9
 #define HELD_SHARE    0.3 /* of the time: that was the limit */
@@ -54,6 +56,55 @@ static int iperf_measure(struct haul_perf_series *series, struct haul_error *err
     }
     series->iperf[series->iperf_count++] = result;
     haul_perf_report_iperf(series, &result);
+    return 0;
+}
+
+/* --- the sealed pipe of the same minute --- */
+
+/* Of the run's carrier, cipher, datagram size and hash; false when there is none. */
+static bool pipe_of(const struct haul_perf_series *series, struct haul_perf_run *run,
+                    struct haul_ceiling *pipe)
+{
+    enum haul_carrier carrier = haul_record_carrier(&run->record);
+    const char *verified = series->hash != 0 ? "-verified" : "";
+    const struct haul_ceiling *row;
+
+    if (carrier == HAUL_CARRIER_STREAM)
+        snprintf(run->pipe, sizeof run->pipe, "sealed-stream");
+    else
+        snprintf(run->pipe, sizeof run->pipe, "sealed-%s-%u%s", haul_carrier_name(carrier),
+                 (unsigned)run->payload_class, verified);
+    row = haul_ceiling_find(run->pipe);
+    if (row == NULL)
+        return false;
+    *pipe = *row;
+    if (carrier != HAUL_CARRIER_STREAM) {
+        pipe->shape.cipher = series->cipher;
+        pipe->shape.hash = series->hash;
+    }
+    return true;
+}
+
+/* A run and its pipe are one measurement: where the cores are moved in between, neither is kept. */
+static int pipe_measure(struct haul_perf_series *series, struct haul_perf_run *run,
+                        struct haul_error *error)
+{
+    struct haul_pipe_result result = { 0 };
+    struct haul_placement after;
+    struct haul_ceiling pipe;
+
+    if (!run->kept || !pipe_of(series, run, &pipe))
+        return 0;
+    if (haul_ceiling_measure(series->ceilings, &pipe, haul_ceilings_area(), PIPE_SPAN,
+                             &haul_perf_interrupted, &result, error) < 0) {
+        if (error->code == HAUL_E_CANCELLED)
+            return -1;
+        haul_print_note(series->options, "no comparison with %s: %s", run->pipe, error->text);
+        return 0;
+    }
+    haul_perf_placement_take(&after);
+    run->kept = haul_perf_placement_held(&run->before, &after);
+    run->pipe_bytes_per_second = result.bytes_per_second;
     return 0;
 }
 
@@ -132,6 +183,7 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
     run->kept = haul_perf_placement_held(&run->before, &run->after);
     if (haul_record_carrier(&run->record) == HAUL_CARRIER_UDP)
         run->record.lost_datagrams = flows[1].lost_datagrams; /* the sender knows */
+    run->payload_class = flows[1].payload_class;
     limit_judge(run, flows, haul_perf_busiest(&before[0], &after[0]),
                 haul_perf_busiest(&before[1], &after[1]));
     return 0;
@@ -149,7 +201,7 @@ static int run_make(struct haul_perf_series *series, struct haul_perf_nodes *nod
         *run =
             (struct haul_perf_run){ .number = (unsigned)series->run_count + 1, .carrier = carrier };
         get->carrier = carrier;
-        if (run_once(series, nodes, get, run, error) < 0) {
+        if (run_once(series, nodes, get, run, error) < 0 || pipe_measure(series, run, error) < 0) {
             free(run->json);
             return -1;
         }
@@ -190,6 +242,11 @@ static int series_prepare(struct haul_perf_series *series, const struct haul_opt
     series->carriers[1] = "stream";
     series->carrier_count = haul_options_has(options, HAUL_OPTION_CARRIER) ? 1 : 2;
     series->verified = !chosen(options, HAUL_OPTION_HASH, "none");
+    series->hash = haul_hash_code(text_of(options, HAUL_OPTION_HASH, "blake3"));
+    series->cipher = chosen(options, HAUL_OPTION_CIPHER, "none") ? HAUL_CIPHER_NONE
+                     : chosen(options, HAUL_OPTION_CIPHER, "chacha20-poly1305")
+                         ? HAUL_CIPHER_CHACHA20_POLY1305
+                         : HAUL_CIPHER_AES_128_GCM;
     *runs = haul_options_has(options, HAUL_OPTION_RUNS)
                 ? options->number[HAUL_OPTION_RUNS]
                 : haul_perf_runs_for(series->bytes, TOTAL_DEFAULT);
@@ -234,6 +291,7 @@ static int series_make(struct haul_perf_series *series, struct haul_error *error
     int failed;
 
     if (series_prepare(series, options, &runs, error) < 0 ||
+        haul_ceilings_open(&series->ceilings, error) < 0 ||
         haul_perf_nodes_open(&nodes, settings, copies * (series->bytes + series->bytes / 8),
                              error) < 0)
         return -1;
@@ -259,6 +317,7 @@ int haul_perf_loop(const struct haul_options *options)
         haul_perf_report_end(series);
     for (size_t i = 0; i < series->run_count; i++)
         free(series->runs[i].json);
+    haul_ceilings_close(series->ceilings);
     free(series);
     return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;
 }

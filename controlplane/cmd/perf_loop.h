@@ -4,6 +4,7 @@
 #include "controlplane/cmd/command.h"
 #include "controlplane/cmd/perf_stats.h"
 #include "controlplane/xfer/record.h"
+#include "perf/ceiling.h"
 
 #define HAUL_PERF_RUNS_MAX  512u
 #define HAUL_PERF_IPERF_MAX 16u
@@ -18,6 +19,9 @@ struct haul_perf_run {
     double getter_cpu_seconds, seeder_cpu_seconds; /* of the whole processes, during the run */
     double other_cpu_seconds;                      /* of everybody else on this machine */
     uint64_t getter_peak_bytes, seeder_peak_bytes; /* huge pages included */
+    double pipe_bytes_per_second; /* its carrier's sealed pipe, just afterwards; 0: none */
+    char pipe[48];                /* which, as `haul perf ceiling` names it */
+    uint64_t payload_class;       /* bytes of a full datagram */
 };
 
 struct haul_perf_iperf_result {
@@ -39,6 +43,9 @@ struct haul_perf_series {
     struct haul_perf_iperf_result iperf[HAUL_PERF_IPERF_MAX];
     size_t iperf_count;
     bool iperf_absent;
+    struct haul_ceilings *ceilings;
+    uint8_t cipher; /* of the fast path: enum haul_cipher */
+    uint8_t hash;   /* multihash code; 0: not verified */
 };
 
 int haul_perf_loop(const struct haul_options *options);

@@ -323,6 +323,8 @@ static void fact_take(const Haul__Ctl__Fact *fact, struct haul_perf_flows *flows
         if (strcmp(fact->name, numbers[i].name) == 0)
             *numbers[i].value += fact->number;
     }
+    if (strcmp(fact->name, "payload_class") == 0 && fact->number > flows->payload_class)
+        flows->payload_class = fact->number;
 }
 
 int haul_perf_flows(const struct haul_perf_node *node, struct haul_perf_flows *flows,

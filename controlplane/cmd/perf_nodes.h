@@ -42,6 +42,7 @@ HAUL_MUST_USE int haul_perf_seed(struct haul_perf_nodes *nodes, uint64_t bytes, 
 struct haul_perf_flows {
     uint64_t limited_window_ns, limited_pace_ns, limited_wants_ns;
     uint64_t lost_datagrams;
+    uint64_t payload_class; /* bytes of a full datagram; the largest of the flows */
 };
 
 HAUL_MUST_USE int haul_perf_flows(const struct haul_perf_node *node, struct haul_perf_flows *flows,

@@ -22,6 +22,12 @@ static double rate_of(const struct haul_perf_run *run)
                : (double)run->record.bytes * (double)HAUL_SECOND / (double)run->record.t100;
 }
 
+/* Of the sealed pipe of the same minute; 0 where there is none. */
+static double share_of(const struct haul_perf_run *run)
+{
+    return run->pipe_bytes_per_second > 0 ? rate_of(run) / run->pipe_bytes_per_second : 0;
+}
+
 static double seconds_of(haul_time span)
 {
     return (double)span / (double)HAUL_SECOND;
@@ -49,6 +55,11 @@ static void run_json(const struct haul_perf_run *run)
                         json_integer((json_int_t)run->getter_peak_bytes));
     json_object_set_new(object, "seeder_peak_rss_bytes",
                         json_integer((json_int_t)run->seeder_peak_bytes));
+    if (run->pipe_bytes_per_second > 0) {
+        json_object_set_new(object, "pipe", json_string(run->pipe));
+        json_object_set_new(object, "pipe_bytes_per_second", json_real(run->pipe_bytes_per_second));
+        json_object_set_new(object, "share_of_pipe", json_real(share_of(run)));
+    }
     haul_print_json(object);
 }
 
@@ -61,17 +72,19 @@ void haul_perf_report_run(const struct haul_perf_series *series, const struct ha
         return;
     }
     if (run->number == 1)
-        puts(" run  carrier     Gbit/s    first     t50     t100   core-to-core   cpu s "
+        puts(" run  carrier     Gbit/s    pipe  share    first     t50     t100   core-to-core   "
+             "cpu s "
              "get/seed/other"
              "   MiB get/seed  limited by");
-    printf("%4u  %-8s  %8.2f  %6.3f  %6.3f  %6.3f s  %5.0f ns %-5s  %5.2f %5.2f %5.2f  %11.0f %4.0f"
+    printf("%4u  %-8s  %8.2f  %6.2f  %5.2f  %6.3f  %6.3f  %6.3f s  %5.0f ns %-5s  %5.2f %5.2f "
+           "%5.2f  %11.0f %4.0f"
            "  %s%s\n",
            run->number, haul_carrier_name(haul_record_carrier(record)), 8 * rate_of(run) / GIGABIT,
-           seconds_of(record->ttfb), seconds_of(record->t50), seconds_of(record->t100),
-           run->before.round_trip_ns, haul_placement_name(run->before.class),
-           run->getter_cpu_seconds, run->seeder_cpu_seconds, run->other_cpu_seconds,
-           (double)run->getter_peak_bytes / MIB, (double)run->seeder_peak_bytes / MIB,
-           haul_limit_name(record->limited_by),
+           8 * run->pipe_bytes_per_second / GIGABIT, share_of(run), seconds_of(record->ttfb),
+           seconds_of(record->t50), seconds_of(record->t100), run->before.round_trip_ns,
+           haul_placement_name(run->before.class), run->getter_cpu_seconds, run->seeder_cpu_seconds,
+           run->other_cpu_seconds, (double)run->getter_peak_bytes / MIB,
+           (double)run->seeder_peak_bytes / MIB, haul_limit_name(record->limited_by),
            run->kept ? "" : "  (placement changed: thrown away)");
     fflush(stdout);
 }
@@ -105,13 +118,18 @@ void haul_perf_report_iperf(const struct haul_perf_series *series,
 struct group {
     const char *carrier;
     enum haul_placement_class class;
-    struct haul_perf_spread rate, iperf, ttfb, getter_cpu, seeder_cpu, core_to_core;
+    struct haul_perf_spread rate, iperf, pipe, share, ttfb, getter_cpu, seeder_cpu, core_to_core;
     uint64_t getter_peak_bytes, seeder_peak_bytes;
     uint64_t bytes;
 };
 
 /* One figure of a run, as a spread over the group's runs takes it. */
 typedef double figure_fn(const struct haul_perf_run *run);
+
+static double figure_pipe(const struct haul_perf_run *run)
+{
+    return run->pipe_bytes_per_second;
+}
 
 static double figure_ttfb(const struct haul_perf_run *run)
 {
@@ -159,6 +177,8 @@ static bool group_make(const struct haul_perf_series *series, struct group *grou
     size_t count = 0;
 
     spread_of(series, group, rate_of, &group->rate);
+    spread_of(series, group, figure_pipe, &group->pipe);
+    spread_of(series, group, share_of, &group->share);
     spread_of(series, group, figure_ttfb, &group->ttfb);
     spread_of(series, group, figure_getter_cpu, &group->getter_cpu);
     spread_of(series, group, figure_seeder_cpu, &group->seeder_cpu);
@@ -208,6 +228,10 @@ static json_t *group_json(const struct group *group)
         json_object_set_new(object, "ratio_to_iperf3",
                             json_real(group->rate.median / group->iperf.median));
     }
+    if (group->pipe.min > 0) {
+        json_object_set_new(object, "pipe_bytes_per_second", spread_json(&group->pipe));
+        json_object_set_new(object, "share_of_pipe", spread_json(&group->share));
+    }
     json_object_set_new(object, "ttfb_s", spread_json(&group->ttfb));
     json_object_set_new(object, "core_to_core_ns", spread_json(&group->core_to_core));
     json_object_set_new(object, "getter_cpu_seconds", spread_json(&group->getter_cpu));
@@ -231,6 +255,11 @@ static void group_print(const struct group *group)
         printf("%7.2f  %6.2f", group->iperf.median * scale, rate->median / group->iperf.median);
     else
         printf("%7s  %6s", "-", "-");
+    if (group->pipe.min > 0)
+        printf("  %6.2f  %5.2f (%.2f-%.2f)", group->pipe.median * scale, group->share.median,
+               group->share.min, group->share.max);
+    else
+        printf("  %6s  %-17s", "-", "-");
     printf("  %6.1f ms  %5.2f %5.2f  %5.0f %5.0f\n", group->ttfb.median * 1e3,
            group->getter_cpu.median, group->seeder_cpu.median,
            (double)group->getter_peak_bytes / MIB, (double)group->seeder_peak_bytes / MIB);
@@ -245,7 +274,7 @@ void haul_perf_report_end(const struct haul_perf_series *series)
     if (!json_wanted(series))
         puts("\nGbit/s of payload; what was moved while the cores were placed differently is never "
              "mixed\ncarrier   cores  runs  median     min      q1      q3     max   iperf3   ratio"
-             "    first     cpu get/seed  MiB get/seed");
+             "    pipe  share of the pipe    first     cpu get/seed  MiB get/seed");
     for (size_t i = 0; i < HAUL_COUNT_OF(classes) * series->carrier_count; i++) {
         struct group group = { .carrier = series->carriers[i % series->carrier_count],
                                .class = classes[i / series->carrier_count] };
