@@ -1,6 +1,8 @@
-/* Two rings and two eventfds. Each push writes the eventfd, once a block or less, which costs less
- * than a protocol that knows whether the other side sleeps; the ring's mark spares a spinning
- * worker the read while nothing arrives. */
+/* Two rings and two eventfds. An eventfd is written only when the other side sleeps or is about to.
+ * Whoever drains takes the wake-up away before it dozes and looks once more after that; a wake-up
+ * that comes late, from a producer that was interrupted between its push and its write, finds
+ * nothing and is taken away too. So a descriptor never stays readable while its ring is empty: on a
+ * shared core its owner would otherwise spin on it and keep the other side from running. */
 #include "common/handoff.h"
 
 #include <errno.h>
@@ -55,38 +57,38 @@ void haul_handoff_close(struct haul_handoff *handoff)
     handoff->events_fd = -1;
 }
 
-static bool handoff_push(struct haul_ring *ring, int fd, const void *cell)
+static void wake(struct haul_ring *ring, int fd)
 {
     uint64_t one = 1;
 
-    if (!haul_ring_push(ring, cell))
-        return false;
-    /* Nobody pushes 2^64 cells without a read, so the counter has room. */
-    haul_assert(write(fd, &one, sizeof one) == (ssize_t)sizeof one);
-    haul_ring_raise(ring);
-    return true;
+    /* Nobody wakes 2^64 times without a read, so the counter has room. */
+    if (haul_ring_rouse(ring))
+        haul_assert(write(fd, &one, sizeof one) == (ssize_t)sizeof one);
+}
+
+static void wake_take(int fd)
+{
+    uint64_t count;
+
+    if (read(fd, &count, sizeof count) < 0)
+        haul_assert(errno == EAGAIN || errno == EINTR);
 }
 
 static bool handoff_pull(struct haul_ring *ring, int fd, void *cell)
 {
-    uint64_t count;
-
     if (haul_ring_pull(ring, cell))
         return true;
-    if (!haul_ring_raised(ring))
-        return false;
-    /* Lower, read, pull, in this order: a cell whose wake-up is taken here is seen by the pull, and
-     * one whose wake-up comes later finds the descriptor empty and makes it readable again. Nothing
-     * to read means that its owner read it already. */
-    haul_ring_lower(ring);
-    if (read(fd, &count, sizeof count) < 0)
-        haul_assert(errno == EAGAIN || errno == EINTR);
+    wake_take(fd);
+    haul_ring_doze(ring);
     return haul_ring_pull(ring, cell);
 }
 
 bool haul_handoff_order(struct haul_handoff *handoff, const struct haul_order *order)
 {
-    return handoff_push(handoff->orders, handoff->orders_fd, order);
+    if (!haul_ring_push(handoff->orders, order))
+        return false;
+    wake(handoff->orders, handoff->orders_fd);
+    return true;
 }
 
 bool haul_handoff_next_order(struct haul_handoff *handoff, struct haul_order *order)
@@ -94,9 +96,42 @@ bool haul_handoff_next_order(struct haul_handoff *handoff, struct haul_order *or
     return handoff_pull(handoff->orders, handoff->orders_fd, order);
 }
 
+bool haul_handoff_poll_order(struct haul_handoff *handoff, struct haul_order *order)
+{
+    return haul_ring_pull(handoff->orders, order);
+}
+
+bool haul_handoff_rest(struct haul_handoff *handoff)
+{
+    haul_ring_doze(handoff->orders);
+    if (haul_ring_used(handoff->orders) == 0)
+        return true;
+    haul_ring_stir(handoff->orders);
+    return false;
+}
+
+void haul_handoff_rested(struct haul_handoff *handoff)
+{
+    haul_ring_stir(handoff->orders);
+    wake_take(handoff->orders_fd);
+}
+
+bool haul_handoff_post_event(struct haul_handoff *handoff, const struct haul_event *event)
+{
+    return haul_ring_push(handoff->events, event);
+}
+
+void haul_handoff_tell(struct haul_handoff *handoff)
+{
+    wake(handoff->events, handoff->events_fd);
+}
+
 bool haul_handoff_event(struct haul_handoff *handoff, const struct haul_event *event)
 {
-    return handoff_push(handoff->events, handoff->events_fd, event);
+    if (!haul_ring_push(handoff->events, event))
+        return false;
+    haul_handoff_tell(handoff);
+    return true;
 }
 
 bool haul_handoff_next_event(struct haul_handoff *handoff, struct haul_event *event)

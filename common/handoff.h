@@ -182,9 +182,9 @@ struct haul_flow_stats {
 struct haul_handoff {
     struct haul_ring *orders;
     struct haul_ring *events;
-    /* eventfds, not blocking: readable when orders (events) wait; the worker (control loop) sleeps
-     * on it. haul_handoff_next_* clears it when it returns false, so whoever was woken drains until
-     * false and need not read it. */
+    /* eventfds, not blocking: readable when orders (events) wait for a worker (control loop) that
+     * sleeps. Whoever was woken drains with haul_handoff_next_* until it returns false, which
+     * clears the descriptor. */
     int orders_fd;
     int events_fd;
     uint8_t *slots; /* the control plane's own slots, 1 MiB each */
@@ -198,9 +198,24 @@ HAUL_MUST_USE int haul_handoff_open(struct haul_handoff *handoff, uint8_t *slots
                                     uint32_t slot_count);
 void haul_handoff_close(struct haul_handoff *handoff);
 
-/* Control thread: pushes and wakes the worker; false when the ring is full (the caller keeps to
- * HAUL_ORDERS_MAX, so that does not happen). Worker: the same for events. */
+/* Control thread: pushes, and wakes the worker if it sleeps; false when the ring is full (the
+ * caller keeps to HAUL_ORDERS_MAX, so that does not happen). */
 HAUL_MUST_USE bool haul_handoff_order(struct haul_handoff *handoff, const struct haul_order *order);
+
+/* Drains: false when there is none, and from then on the next order wakes by orders_fd. */
 HAUL_MUST_USE bool haul_handoff_next_order(struct haul_handoff *handoff, struct haul_order *order);
+
+/* The worker, which turns: no system call, and no wake-up while it does not rest. Before it sleeps
+ * on orders_fd it says so; false when an order is there, and then it must not sleep. Everything
+ * that may rouse it must be looked at again after that. After it slept it says that too. */
+HAUL_MUST_USE bool haul_handoff_poll_order(struct haul_handoff *handoff, struct haul_order *order);
+HAUL_MUST_USE bool haul_handoff_rest(struct haul_handoff *handoff);
+void haul_handoff_rested(struct haul_handoff *handoff);
+
+/* Worker: pushes, and wakes the control thread if it sleeps; or pushes many, and then tells it of
+ * all of them at once. False when the ring is full, which the rules above exclude. */
 HAUL_MUST_USE bool haul_handoff_event(struct haul_handoff *handoff, const struct haul_event *event);
+HAUL_MUST_USE bool haul_handoff_post_event(struct haul_handoff *handoff,
+                                           const struct haul_event *event);
+void haul_handoff_tell(struct haul_handoff *handoff);
 HAUL_MUST_USE bool haul_handoff_next_event(struct haul_handoff *handoff, struct haul_event *event);

@@ -16,7 +16,7 @@ struct haul_ring {
     uint32_t tail_seen;
     _Alignas(LINE) uint32_t tail; /* next to read; the consumer's */
     uint32_t head_seen;
-    _Alignas(LINE) uint32_t raised;
+    _Alignas(LINE) uint32_t dozing;
 };
 
 struct haul_ring *haul_ring_open(uint32_t cells, uint32_t cell_bytes)
@@ -28,6 +28,7 @@ struct haul_ring *haul_ring_open(uint32_t cells, uint32_t cell_bytes)
         return NULL;
     memset(ring, 0, sizeof *ring);
     ring->cells = cells;
+    ring->dozing = 1;
     ring->cell_bytes = cell_bytes;
     ring->data = aligned_alloc(LINE, ((size_t)cells * cell_bytes + LINE - 1) / LINE * LINE);
     if (ring->data == NULL) {
@@ -92,17 +93,23 @@ uint32_t haul_ring_cells(const struct haul_ring *ring)
     return ring->cells;
 }
 
-void haul_ring_raise(struct haul_ring *ring)
+void haul_ring_doze(struct haul_ring *ring)
 {
-    __atomic_store_n(&ring->raised, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&ring->dozing, 1, __ATOMIC_SEQ_CST);
+    /* The look at the ring that follows must not pass this store, as the producer's look at it must
+     * not pass its push: one of the two sees the other. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-bool haul_ring_raised(const struct haul_ring *ring)
+void haul_ring_stir(struct haul_ring *ring)
 {
-    return __atomic_load_n(&ring->raised, __ATOMIC_ACQUIRE) != 0;
+    __atomic_store_n(&ring->dozing, 0, __ATOMIC_RELAXED);
 }
 
-void haul_ring_lower(struct haul_ring *ring)
+bool haul_ring_rouse(struct haul_ring *ring)
 {
-    __atomic_store_n(&ring->raised, 0, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&ring->dozing, __ATOMIC_RELAXED) == 0)
+        return false;
+    return __atomic_exchange_n(&ring->dozing, 0, __ATOMIC_SEQ_CST) != 0;
 }

@@ -21,9 +21,11 @@ HAUL_MUST_USE bool haul_ring_pull(struct haul_ring *ring, void *cell);
 uint32_t haul_ring_used(const struct haul_ring *ring);
 uint32_t haul_ring_cells(const struct haul_ring *ring);
 
-/* A mark for whoever puts a wake-up beside a ring: the producer raises it after each wake-up, the
- * consumer lowers it before it takes the wake-up away and pulls once more. So a consumer that finds
- * the ring empty knows whether there is a wake-up to take, without asking the kernel. */
-void haul_ring_raise(struct haul_ring *ring);
-bool haul_ring_raised(const struct haul_ring *ring);
-void haul_ring_lower(struct haul_ring *ring);
+/* For whoever puts a wake-up beside a ring, so that it is written only when somebody sleeps: the
+ * consumer, having found the ring empty, dozes and must then look at the ring again before it
+ * sleeps. The producer, having pushed, rouses: true when the consumer dozed, and then the wake-up
+ * is the caller's to write. A wake-up may come when the consumer has woken by itself: it must be
+ * prepared for one that finds nothing. A fresh ring dozes. Any number of threads may rouse. */
+void haul_ring_doze(struct haul_ring *ring);
+void haul_ring_stir(struct haul_ring *ring); /* the consumer is awake by itself */
+HAUL_MUST_USE bool haul_ring_rouse(struct haul_ring *ring);

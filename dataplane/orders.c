@@ -101,7 +101,7 @@ bool haul_orders_take(struct haul_worker *worker)
     struct haul_order order;
     bool any = false;
 
-    while (haul_handoff_next_order(worker->handoff, &order)) {
+    while (haul_handoff_poll_order(worker->handoff, &order)) {
         order_do(worker, &order);
         any = true;
     }

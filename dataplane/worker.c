@@ -24,7 +24,8 @@ haul_time haul_worker_clock(void)
 /* The ring holds at least as many cells as final events and wants can be outstanding. */
 void haul_worker_event(struct haul_worker *worker, const struct haul_event *event)
 {
-    haul_assert(haul_handoff_event(worker->handoff, event));
+    haul_assert(haul_handoff_post_event(worker->handoff, event));
+    worker->posted = true;
 }
 
 /* Hands a train to the flows that its datagrams name: nearly always one flow, one call. */
@@ -150,15 +151,12 @@ static haul_time worker_span(const struct haul_worker *worker)
     return haul_time_since(haul_worker_clock(), due);
 }
 
-/* The control thread writes the descriptor first and raises the ring's mark after it; on a shared
- * core the write itself wakes us in between. Left unread, the descriptor would end every sleep at
- * once until that thread runs again, which it cannot while we turn. */
-static void wakes_take(const struct haul_worker *worker)
+/* Once a turn: on a shared core each wake-up puts the control thread in our place. */
+static void worker_tell(struct haul_worker *worker)
 {
-    uint64_t count;
-
-    if (read(worker->handoff->orders_fd, &count, sizeof count) < 0)
-        return; /* nothing there: something else woke us */
+    if (worker->posted)
+        haul_handoff_tell(worker->handoff);
+    worker->posted = false;
 }
 
 static void worker_rest(struct haul_worker *worker)
@@ -171,9 +169,11 @@ static void worker_rest(struct haul_worker *worker)
         span = haul_time_min(haul_time_max(span, HAUL_MILLISECOND), BLOCKED_SPAN);
     else if (worker->spin || span < POLL_SPAN)
         span = 0;
+    if (span > 0 && !haul_handoff_rest(worker->handoff))
+        return;
     haul_net_wait(worker->net, fds, fds[1] >= 0 ? 2 : 1, span);
     if (span > 0)
-        wakes_take(worker);
+        haul_handoff_rested(worker->handoff);
 }
 
 static void worker_turn(struct haul_worker *worker)
@@ -191,6 +191,7 @@ static void worker_turn(struct haul_worker *worker)
     haul_serve_pump(worker);
     busy |= worker_send(worker);
     haul_io_kick(worker->io);
+    worker_tell(worker);
     if (!busy && !worker->submitted)
         worker_rest(worker);
     else if (worker->counters.turns % GAUGES_TURNS == 0)
@@ -221,12 +222,14 @@ static void worker_end(struct haul_worker *worker)
         }
     }
     worker_send(worker);
+    worker_tell(worker);
     while (worker_has_io(worker) && haul_worker_clock() < limit) {
         int fd = haul_io_fd(worker->io);
 
         if (!haul_place_reap(worker))
             haul_net_wait(worker->net, &fd, fd >= 0 ? 1 : 0, HAUL_MILLISECOND);
     }
+    worker_tell(worker);
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
         if (worker->flows[i].flow != NULL)
             haul_flow_fini(worker->flows[i].flow);

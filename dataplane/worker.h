@@ -109,6 +109,7 @@ struct haul_worker {
     struct haul_queue unsent; /* jobs that a full store or io queue did not take */
     uint16_t *wants;          /* SERVE jobs by flow and handle: HAUL_WANT_BUCKETS lists */
     uint32_t failed_packs;    /* of the store, as its last write or sync reported */
+    bool posted;              /* events that the control thread was not told of yet */
     bool submitted;           /* a part was submitted in this turn: it may be done already */
     bool blocked;             /* the net had no train to send from in this turn */
 

@@ -119,6 +119,48 @@ static void the_rings_hold_what_the_rules_allow(void)
     haul_handoff_close(NULL);
 }
 
+/* The producer may be interrupted, by the consumer itself on a shared core, after its push and
+ * before its wake-up: a descriptor that stayed readable would keep the consumer spinning. */
+static void a_wake_up_that_comes_late_is_taken_away(void)
+{
+    static struct haul_handoff handoff;
+    struct haul_event event = { .kind = HAUL_EVENT_DONE };
+
+    CU_ASSERT_EQUAL_FATAL(haul_handoff_open(&handoff, NULL, 0), 0);
+    CU_ASSERT_TRUE(haul_handoff_post_event(&handoff, &event));
+    CU_ASSERT_TRUE(haul_handoff_next_event(&handoff, &event));
+    CU_ASSERT_FALSE(haul_handoff_next_event(&handoff, &event));
+    haul_handoff_tell(&handoff);
+    CU_ASSERT_TRUE(readable(handoff.events_fd, 0));
+    CU_ASSERT_FALSE(haul_handoff_next_event(&handoff, &event));
+    CU_ASSERT_FALSE(readable(handoff.events_fd, 0));
+    CU_ASSERT_TRUE(haul_handoff_event(&handoff, &event));
+    CU_ASSERT_TRUE(readable(handoff.events_fd, 0));
+    haul_handoff_close(&handoff);
+}
+
+static void a_worker_that_turns_is_not_woken_and_one_that_rests_is(void)
+{
+    static struct haul_handoff handoff;
+    struct haul_order order = { .kind = HAUL_ORDER_SYNC };
+
+    CU_ASSERT_EQUAL_FATAL(haul_handoff_open(&handoff, NULL, 0), 0);
+    CU_ASSERT_TRUE(haul_handoff_rest(&handoff));
+    haul_handoff_rested(&handoff);
+    CU_ASSERT_TRUE(haul_handoff_order(&handoff, &order));
+    CU_ASSERT_FALSE(readable(handoff.orders_fd, 0));
+    CU_ASSERT_FALSE(haul_handoff_rest(&handoff)); /* there is something to do */
+    CU_ASSERT_TRUE(haul_handoff_poll_order(&handoff, &order));
+    CU_ASSERT_FALSE(haul_handoff_poll_order(&handoff, &order));
+    CU_ASSERT_TRUE(haul_handoff_rest(&handoff));
+    CU_ASSERT_TRUE(haul_handoff_order(&handoff, &order));
+    CU_ASSERT_TRUE(readable(handoff.orders_fd, 0));
+    haul_handoff_rested(&handoff);
+    CU_ASSERT_FALSE(readable(handoff.orders_fd, 0));
+    CU_ASSERT_TRUE(haul_handoff_poll_order(&handoff, &order));
+    haul_handoff_close(&handoff);
+}
+
 #define EVENTS 50000u
 
 static void *push_events(void *context)
@@ -168,6 +210,9 @@ int main(void)
         { "a descriptor is readable while something waits",
           a_descriptor_is_readable_while_something_waits },
         { "the rings hold what the rules allow", the_rings_hold_what_the_rules_allow },
+        { "a wake-up that comes late is taken away", a_wake_up_that_comes_late_is_taken_away },
+        { "a worker that turns is not woken and one that rests is",
+          a_worker_that_turns_is_not_woken_and_one_that_rests_is },
         { "no wake-up is lost between two threads", no_wake_up_is_lost_between_two_threads },
     };
 
