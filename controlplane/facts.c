@@ -1,7 +1,10 @@
 /* What `haul status` shows. Counters come from their tables, so that a new one shows by itself. */
 #include "common/counters.h"
+#include "controlplane/behaviours/blocks.h"
+#include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/perf.h"
 #include "controlplane/controlplane_parts.h"
+#include "controlplane/xfer/grants.h"
 #include "controlplane/xfer/usage.h"
 
 #include <stdio.h>
@@ -94,6 +97,26 @@ static void host_facts(struct haul_controlplane *plane, const struct haul_facts 
 #undef X
 }
 
+static void protocol_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    const struct haul_offers_counters *offers = haul_offers_counters(plane->parts.offers);
+    const struct haul_grants_counters *grants = haul_grants_counters(plane->parts.grants);
+    const struct haul_blocks_counters *blocks = haul_blocks_counters(plane->parts.blocks);
+
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "offers", #name, haul_counter_read(&offers->name), help);
+    HAUL_OFFERS_COUNTERS(X)
+#undef X
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "grants", #name, haul_counter_read(&grants->name), help);
+    HAUL_GRANTS_COUNTERS(X)
+#undef X
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "blocks", #name, haul_counter_read(&blocks->name), help);
+    HAUL_BLOCKS_COUNTERS(X)
+#undef X
+}
+
 static void connection_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     uint64_t connection = 0;
@@ -136,6 +159,7 @@ void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_
     plane->conf.plane_facts(plane->conf.plane_context, facts);
     connection_facts(plane, facts);
     host_facts(plane, facts);
+    protocol_facts(plane, facts);
     perf_facts(plane, facts);
     flow_facts(plane, facts);
 }

@@ -13,11 +13,14 @@ static void stream_ended(void *context, enum haul_error_code why)
     haul_blocks_client_close(transfer->stream);
     transfer->stream = NULL;
     if (why == HAUL_E_REFUSED)
-        haul_transfer_lost(transfer, HAUL_E_CARRIER_FAILED, "the peer does not serve blocks");
+        haul_transfer_lost(transfer, &haul_carrier_stream, HAUL_E_CARRIER_FAILED,
+                           "the peer does not serve blocks");
     else if (why == HAUL_E_PEER_PROTOCOL)
-        haul_transfer_lost(transfer, why, "the peer broke the protocol of blocks");
+        haul_transfer_lost(transfer, &haul_carrier_stream, why,
+                           "the peer broke the protocol of blocks");
     else
-        haul_transfer_lost(transfer, HAUL_E_PEER_GONE, "the stream of blocks ended");
+        haul_transfer_lost(transfer, &haul_carrier_stream, HAUL_E_PEER_GONE,
+                           "the stream of blocks ended");
     haul_transfer_settle(transfer);
 }
 
@@ -29,7 +32,12 @@ static bool stream_ready(struct haul_transfer *transfer)
     if (transfer->stream != NULL)
         return true;
     if (!haul_host_facts(transfer->parts.host, transfer->connection, &facts)) {
-        haul_transfer_lost(transfer, HAUL_E_PEER_GONE, "the connection ended");
+        if (transfer->carrier != &haul_carrier_stream) { /* for one block that udp spoiled */
+            transfer->carrier_at = haul_time_add(haul_loop_now(transfer->parts.loop), HAUL_SECOND);
+            return false;
+        }
+        haul_transfer_lost(transfer, &haul_carrier_stream, HAUL_E_PEER_GONE,
+                           "the connection ended");
         return false;
     }
     transfer->stream = haul_blocks_client_open(transfer->parts.blocks, transfer->parts.host,
@@ -77,12 +85,32 @@ static void fetched(struct haul_fetch *fetch, const struct haul_blocks_answer *a
         haul_fetch_done(fetch, HAUL_STATUS_LIMIT, 0, 0, 0);
 }
 
+static void stream_close(struct haul_transfer *transfer)
+{
+    haul_blocks_client_close(transfer->stream);
+    transfer->stream = NULL;
+}
+
+/* Where others fetch now, the last answer is the end: the peer takes few streams at a time. */
+static void stream_leave(struct haul_transfer *transfer)
+{
+    if (transfer->streaming == 0 && transfer->carrier != &haul_carrier_stream)
+        stream_close(transfer);
+}
+
+static void stream_over(struct haul_fetch *fetch)
+{
+    fetch->on_stream = false;
+    fetch->transfer->streaming--;
+}
+
 static void stream_done(void *context, enum haul_blocks_status status,
                         const struct haul_blocks_answer *answer)
 {
     struct haul_fetch *fetch = context;
+    struct haul_transfer *transfer = fetch->transfer;
 
-    fetch->on_stream = false;
+    stream_over(fetch);
     switch (status) {
     case HAUL_BLOCKS_OK:
         fetched(fetch, answer);
@@ -100,6 +128,7 @@ static void stream_done(void *context, enum haul_blocks_status status,
         haul_fetch_done(fetch, HAUL_STATUS_FLOW_ENDED, 0, 0, 0);
         break;
     }
+    stream_leave(transfer);
 }
 
 static bool stream_fetch(struct haul_fetch *fetch)
@@ -108,11 +137,12 @@ static bool stream_fetch(struct haul_fetch *fetch)
     const struct haul_blocks_request request = { .root = transfer->target.root,
                                                  .hash = fetch->cid.hash };
 
-    if (transfer->asked >= AT_ONCE || transfer->stream == NULL)
+    if (transfer->streaming >= AT_ONCE || transfer->stream == NULL)
         return false;
     fetch->on_stream = haul_blocks_fetch(transfer->stream, &request,
                                          haul_orders_slot(transfer->parts.orders, fetch->slot),
                                          stream_done, fetch);
+    transfer->streaming += fetch->on_stream;
     return fetch->on_stream;
 }
 
@@ -121,16 +151,10 @@ static void stream_cancel(struct haul_fetch *fetch)
 {
     if (!fetch->on_stream)
         return;
-    fetch->on_stream = false;
+    stream_over(fetch);
     if (fetch->transfer->stream != NULL)
         haul_blocks_cancel(fetch->transfer->stream, fetch);
     haul_fetch_done(fetch, HAUL_STATUS_WITHDRAWN, 0, 0, 0);
-}
-
-static void stream_close(struct haul_transfer *transfer)
-{
-    haul_blocks_client_close(transfer->stream);
-    transfer->stream = NULL;
 }
 
 const struct haul_carrier_ops haul_carrier_stream = {
@@ -139,5 +163,6 @@ const struct haul_carrier_ops haul_carrier_stream = {
     .ready = stream_ready,
     .fetch = stream_fetch,
     .cancel = stream_cancel,
+    .leave = stream_leave,
     .close = stream_close,
 };

@@ -45,6 +45,8 @@ void haul_transfer_arm(struct haul_transfer *transfer)
     if (transfer->state == HAUL_TRANSFER_MOVING)
         at = haul_time_min(at,
                            haul_time_min(transfer->carrier_at, haul_transfer_retry_at(transfer)));
+    if (transfer->state == HAUL_TRANSFER_MOVING && transfer->seeking)
+        at = haul_time_min(at, transfer->meet_at);
     if (transfer->due)
         at = haul_loop_now(transfer->parts.loop);
     haul_loop_timer_set(transfer->timer, at);
@@ -95,9 +97,12 @@ void haul_transfer_fail_text(struct haul_transfer *transfer, enum haul_error_cod
 
 void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier)
 {
+    const struct haul_carrier_ops *before = transfer->carrier;
     haul_time now = haul_loop_now(transfer->parts.loop);
 
     transfer->carrier = carrier;
+    if (before != NULL && before != carrier && before->leave != NULL)
+        before->leave(transfer);
     transfer->state = HAUL_TRANSFER_MOVING;
     if (transfer->met == 0) {
         transfer->met = now;
@@ -155,6 +160,7 @@ static void moved_over(struct haul_transfer *transfer)
     struct haul_record *record = &transfer->record;
     haul_time now = haul_loop_now(transfer->parts.loop);
 
+    haul_transfer_seek_end(transfer);
     record->ttfb = transfer->timeline.first;
     record->t50 = haul_timeline_when(&transfer->timeline, (record->bytes + 1) / 2);
     record->t90 = haul_timeline_when(&transfer->timeline, record->bytes - record->bytes / 10);
@@ -279,9 +285,9 @@ static void timer_due(void *context)
                                 peer);
         return;
     }
-    if (transfer->state == HAUL_TRANSFER_MEETING && now >= transfer->meet_at)
+    if ((transfer->state == HAUL_TRANSFER_MEETING || transfer->seeking) && now >= transfer->meet_at)
         haul_transfer_meet(transfer);
-    else if (transfer->state == HAUL_TRANSFER_MOVING)
+    if (transfer->state == HAUL_TRANSFER_MOVING)
         haul_transfer_pump(transfer);
     else
         haul_transfer_settle(transfer);

@@ -1,8 +1,10 @@
 /* Blocks of a transfer: from the plan's steps to fetches, from fetches to places, and the account
  * of what was verified when. */
+#include "common/log.h"
 #include "controlplane/xfer/transfer_parts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -90,7 +92,7 @@ static void leaf_over(struct haul_fetch *fetch)
 static void account(struct haul_transfer *transfer, const struct haul_fetch *fetch, uint64_t bytes)
 {
     transfer->record.bytes += bytes;
-    transfer->record.bytes_by_carrier[fetch->carrier] += bytes;
+    transfer->record.bytes_by_carrier[fetch->by->carrier] += bytes;
     haul_timeline_add(&transfer->timeline, haul_time_since(transfer->began, fetch->when), bytes);
 }
 
@@ -199,7 +201,7 @@ static void leaf_put(struct haul_fetch *fetch)
     bool write = sink == HAUL_SINK_FILES || sink == HAUL_SINK_STORE ||
                  (keeps(transfer) && !fetch->inline_data);
 
-    if (fetch->carrier == HAUL_CARRIER_LOCAL && sink != HAUL_SINK_FILES)
+    if (fetch->by == &haul_carrier_local && sink != HAUL_SINK_FILES)
         write = false;
     if (write)
         put_submit(fetch);
@@ -258,10 +260,10 @@ static void node_put(struct haul_fetch *fetch)
 
 static void verified(struct haul_fetch *fetch)
 {
-    const struct haul_carrier_ops *carrier = fetch->transfer->carrier;
+    const struct haul_carrier_ops *carrier = fetch->by;
 
     if (fetch->awaited != NULL) {
-        if (!carrier->places && keeps(fetch->transfer) && fetch->carrier != HAUL_CARRIER_LOCAL)
+        if (!carrier->places && keeps(fetch->transfer) && carrier != &haul_carrier_local)
             node_put(fetch);
         else
             node_verified(fetch);
@@ -276,10 +278,11 @@ static void refused(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
     char cid[HAUL_CID_TEXT_BYTES];
+    bool local = fetch->by == &haul_carrier_local;
 
     haul_cid_print(&transfer->target.root, cid);
     fetch_free(fetch);
-    if (transfer->carrier == &haul_carrier_local)
+    if (local)
         haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "a block of %s is not in the store",
                                 cid);
     else
@@ -292,10 +295,23 @@ static void wrong(struct haul_fetch *fetch)
     struct haul_transfer *transfer = fetch->transfer;
     char cid[HAUL_CID_TEXT_BYTES];
     char peer[HAUL_PEER_ID_TEXT_BYTES] = "the store";
+    char text[400];
 
     haul_cid_print(&fetch->cid, cid);
     if (transfer->target.has_ticket)
         haul_peer_id_print(&transfer->target.ticket.peer, peer);
+    haul_log(HAUL_LOG_INFO, "block-wrong", "peer=%s cid=%s carrier=%s", peer, cid,
+             haul_carrier_name(fetch->by->carrier));
+    if (fetch->by == &haul_carrier_udp && transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
+        fetch->distrusted = true;
+        fetch->state = HAUL_FETCH_RETRY;
+        fetch->retry_at = 0;
+        snprintf(text, sizeof text, "%s sent wrong bytes for block %s; asking on the stream", peer,
+                 cid);
+        if (!transfer->detached)
+            transfer->events.note(transfer->context, text);
+        return;
+    }
     fetch_free(fetch);
     haul_transfer_fail_text(transfer, HAUL_E_BLOCK_WRONG, "%s sent wrong bytes for block %s", peer,
                             cid);
@@ -332,7 +348,7 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     case HAUL_STATUS_DONE:
         fetch->got = length;
         fetch->when = when;
-        if (transfer->carrier->places && keeps(transfer))
+        if (fetch->by->places && keeps(transfer))
             packs_note(transfer, at);
         verified(fetch);
         break;
@@ -358,9 +374,13 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     case HAUL_STATUS_UNPROVEN:
     case HAUL_STATUS_SILENT:
     case HAUL_STATUS_CLOSED:
-        /* The carrier says itself that it has gone; another one may take the fetch over. */
+        /* The carrier says itself that it has gone; another one takes the fetch over. */
+        if (fetch->distrusted) {
+            retry(fetch, 200 * HAUL_MILLISECOND);
+            break;
+        }
         fetch->state = HAUL_FETCH_RETRY;
-        fetch->retry_at = HAUL_TIME_NEVER;
+        fetch->retry_at = fetch->by == transfer->carrier ? HAUL_TIME_NEVER : 0;
         break;
     }
     haul_transfer_pump(transfer);
@@ -372,9 +392,9 @@ static bool fetch_ask(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
 
-    fetch->carrier = transfer->carrier->carrier;
+    fetch->by = fetch->distrusted ? &haul_carrier_stream : transfer->carrier;
     fetch->state = HAUL_FETCH_ASKED;
-    if (!transfer->carrier->fetch(fetch)) {
+    if (!fetch->by->fetch(fetch)) {
         fetch->state = HAUL_FETCH_RETRY;
         fetch->retry_at = 0;
         return false;
@@ -426,7 +446,7 @@ static bool data_step(struct haul_transfer *transfer, const struct haul_step *st
     fetch->file = step->file;
     fetch->offset = step->offset;
     fetch->got = (uint32_t)step->data_bytes;
-    fetch->carrier = transfer->carrier->carrier;
+    fetch->by = transfer->carrier;
     fetch->when = haul_loop_now(transfer->parts.loop);
     memcpy(haul_orders_slot(transfer->parts.orders, fetch->slot), step->data, step->data_bytes);
     ordered_push(transfer, fetch);
@@ -520,7 +540,10 @@ static bool retries_ask(struct haul_transfer *transfer)
             continue;
         }
         /* A fetch that another carrier began may lack the slot that this one needs. */
-        if (fetch->slot == HAUL_NO_CONTROL_SLOT && !transfer->carrier->places && !slot_take(fetch))
+        if (fetch->slot == HAUL_NO_CONTROL_SLOT &&
+            (fetch->distrusted || !transfer->carrier->places) && !slot_take(fetch))
+            return false;
+        if (fetch->distrusted && !haul_carrier_stream.ready(transfer))
             return false;
         if (!fetch_ask(fetch))
             return false;
@@ -612,7 +635,7 @@ void haul_transfer_cancel_all(struct haul_transfer *transfer)
         struct haul_fetch *fetch = &transfer->fetches[i];
 
         if (fetch->state == HAUL_FETCH_ASKED)
-            transfer->carrier->cancel(fetch);
+            fetch->by->cancel(fetch);
         else if (fetch->state == HAUL_FETCH_RETRY || fetch->state == HAUL_FETCH_READY)
             fetch_free(fetch);
     }

@@ -1,5 +1,6 @@
-/* From a ticket to a carrier: dial the peer, offer, wait for the proof of the path, and fall back
- * to the stream where the fast path cannot be had. */
+/* From a ticket to a carrier: dial the peer, offer, wait for the proof of the path. With auto the
+ * stream moves meanwhile, with few blocks at a time, and again when the fast path has died. */
+#include "common/counters.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/xfer/transfer_parts.h"
 
@@ -9,7 +10,8 @@
 #define DIAL_WAIT    (15 * HAUL_SECOND)
 #define REDIAL_MIN   (250 * HAUL_MILLISECOND)
 #define REDIAL_MAX   (5 * HAUL_SECOND)
-#define PROOF_WAIT   (1500 * HAUL_MILLISECOND) /* auto does not wait longer for the fast path */
+#define PROOF_WAIT   (1500 * HAUL_MILLISECOND) /* auto: then the stream takes all it can */
+#define STREAM_FIRST 4u                        /* until then: little to wait for when moving on */
 #define STREAM_WANTS 16u
 #define OFFER_RETRY  (50 * HAUL_MILLISECOND) /* a limit of ours: other transfers have the rest */
 
@@ -28,24 +30,43 @@ static void stream_begin(struct haul_transfer *transfer)
     if (transfer->record.negotiate == 0)
         transfer->record.negotiate =
             haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
-    transfer->wants_max = STREAM_WANTS;
+    transfer->wants_max = transfer->seeking ? STREAM_FIRST : STREAM_WANTS;
     haul_transfer_move(transfer, &haul_carrier_stream);
 }
 
-/* The fast path is not to be had: with auto that is no failure. */
+/* The stream does not hold back any more. */
+static void stream_widen(struct haul_transfer *transfer)
+{
+    if (transfer->carrier != &haul_carrier_stream)
+        return;
+    transfer->wants_max = STREAM_WANTS;
+    haul_transfer_pump(transfer);
+}
+
+static bool seeks(const struct haul_transfer *transfer)
+{
+    return transfer->state == HAUL_TRANSFER_MEETING ||
+           (transfer->state == HAUL_TRANSFER_MOVING && transfer->seeking);
+}
+
+/* The fast path is not to be had: with auto that is no failure, the stream is moving. */
 static void fast_path_failed(struct haul_transfer *transfer, const char *why)
 {
     char peer[HAUL_PEER_ID_TEXT_BYTES];
     char text[200];
 
-    if (transfer->state != HAUL_TRANSFER_MEETING)
+    if (!seeks(transfer))
         return;
     peer_text(transfer, peer);
-    if (transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
+    if (transfer->state == HAUL_TRANSFER_MOVING || transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
+        transfer->seeking = false;
         snprintf(text, sizeof text, "no fast path to %s: %s; using the stream", peer, why);
         if (!transfer->detached)
             transfer->events.note(transfer->context, text);
-        stream_begin(transfer);
+        if (transfer->state == HAUL_TRANSFER_MOVING)
+            stream_widen(transfer);
+        else
+            stream_begin(transfer);
     } else {
         haul_transfer_fail_text(transfer, HAUL_E_CARRIER_FAILED, "no fast path to %s: %s", peer,
                                 why);
@@ -59,10 +80,13 @@ static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
     (void)flow;
     (void)payload;
     (void)rtt;
-    if (transfer->state != HAUL_TRANSFER_MEETING)
+    if (!seeks(transfer))
         return;
-    transfer->record.negotiate =
-        haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
+    if (transfer->record.negotiate == 0)
+        transfer->record.negotiate =
+            haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
+    transfer->seeking = false;
+    transfer->wants_max = transfer->flow_wants_max;
     haul_transfer_move(transfer, &haul_carrier_udp);
 }
 
@@ -70,13 +94,15 @@ static void on_ended(void *context, uint32_t flow, enum haul_status why)
 {
     struct haul_transfer *transfer = context;
 
-    (void)flow;
+    if (transfer->state == HAUL_TRANSFER_MEETING || transfer->state == HAUL_TRANSFER_MOVING)
+        transfer->record.wire_bytes +=
+            haul_counter_read(&haul_orders_handoff(transfer->parts.orders)->stats[flow].rx_bytes);
     transfer->has_flow = false;
-    if (transfer->state == HAUL_TRANSFER_MEETING)
+    if (seeks(transfer))
         fast_path_failed(transfer, why == HAUL_STATUS_UNPROVEN ? "no UDP path answered"
                                                                : "the peer closed the flow");
     else if (transfer->state == HAUL_TRANSFER_MOVING && transfer->carrier == &haul_carrier_udp)
-        haul_transfer_lost(transfer, HAUL_E_PEER_GONE,
+        haul_transfer_lost(transfer, &haul_carrier_udp, HAUL_E_PEER_GONE,
                            why == HAUL_STATUS_SILENT ? "the peer stopped answering"
                                                      : "the flow was closed");
     haul_transfer_settle(transfer);
@@ -95,11 +121,9 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
                                 cid);
         break;
     case HAUL_OFFER_BUSY:
-        if (transfer->ask.carrier == HAUL_CHOOSE_AUTO)
-            fast_path_failed(transfer, "the peer is busy");
-        else
-            transfer->meet_at = haul_time_add(
-                now_of(transfer), haul_time_max(result->retry_ms, 50) * HAUL_MILLISECOND);
+        transfer->meet_at =
+            haul_time_add(now_of(transfer), haul_time_max(result->retry_ms, 50) * HAUL_MILLISECOND);
+        stream_widen(transfer);
         break;
     case HAUL_OFFER_INCOMPATIBLE:
         fast_path_failed(transfer, "no common version, cipher or datagram size");
@@ -113,7 +137,7 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
 
 static void offer_failed(struct haul_transfer *transfer, enum haul_error_code code, const char *why)
 {
-    if (code == HAUL_E_LIMIT && transfer->ask.carrier != HAUL_CHOOSE_AUTO)
+    if (code == HAUL_E_LIMIT)
         transfer->meet_at = haul_time_add(now_of(transfer), OFFER_RETRY);
     else
         fast_path_failed(transfer, why);
@@ -127,9 +151,9 @@ static void on_offered(void *context, const struct haul_offer_result *result)
     if (result->code == HAUL_OK) {
         transfer->has_flow = true;
         transfer->flow = result->flow;
-        transfer->wants_max =
+        transfer->flow_wants_max =
             result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX;
-        if (transfer->ask.carrier == HAUL_CHOOSE_AUTO)
+        if (transfer->seeking)
             transfer->meet_at = haul_time_add(now_of(transfer), PROOF_WAIT);
         haul_transfer_arm(transfer);
     } else if (result->code == HAUL_E_REFUSED) {
@@ -203,10 +227,11 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     transfer->record.dial = haul_time_since(transfer->began, now_of(transfer));
     if (haul_host_facts(transfer->parts.host, connection, &facts))
         transfer->connection_rx_before = facts.rx_bytes;
-    if (transfer->ask.carrier == HAUL_CHOOSE_STREAM)
-        stream_begin(transfer);
-    else
+    transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
+    if (transfer->ask.carrier != HAUL_CHOOSE_STREAM)
         offer_begin(transfer);
+    if (transfer->ask.carrier != HAUL_CHOOSE_UDP && transfer->state == HAUL_TRANSFER_MEETING)
+        stream_begin(transfer);
 }
 
 static void dial_begin(struct haul_transfer *transfer)
@@ -231,19 +256,24 @@ void haul_transfer_meet(struct haul_transfer *transfer)
     } else if (transfer->connection == HAUL_HOST_NO_CONNECTION) {
         dial_begin(transfer);
     } else if (transfer->has_flow) {
-        transfer->meet_at = HAUL_TIME_NEVER;
-        haul_grants_end(transfer->parts.grants, transfer->flow);
-        fast_path_failed(transfer, "no UDP path answered in time");
+        transfer->meet_at = HAUL_TIME_NEVER; /* its proof, or its end, is told */
+        stream_widen(transfer);
     } else {
         offer_begin(transfer);
     }
 }
 
-void haul_transfer_part(struct haul_transfer *transfer)
+void haul_transfer_seek_end(struct haul_transfer *transfer)
 {
+    transfer->seeking = false;
     if (transfer->offer != NULL)
         haul_offer_cancel(transfer->offer);
     transfer->offer = NULL;
+}
+
+void haul_transfer_part(struct haul_transfer *transfer)
+{
+    haul_transfer_seek_end(transfer);
     if (transfer->has_flow)
         haul_grants_end(transfer->parts.grants, transfer->flow);
     if (transfer->carrier != NULL)
@@ -255,15 +285,20 @@ bool haul_transfer_parted(const struct haul_transfer *transfer)
     return !transfer->dialling && !transfer->has_flow;
 }
 
-void haul_transfer_lost(struct haul_transfer *transfer, enum haul_error_code code, const char *why)
+void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,
+                        enum haul_error_code code, const char *why)
 {
     struct haul_connection_facts facts;
     char peer[HAUL_PEER_ID_TEXT_BYTES];
 
     if (transfer->state != HAUL_TRANSFER_MOVING)
         return;
+    if (carrier != transfer->carrier) { /* what it had comes back and goes to the other */
+        haul_transfer_pump(transfer);
+        return;
+    }
     peer_text(transfer, peer);
-    if (transfer->carrier == &haul_carrier_udp && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
+    if (carrier == &haul_carrier_udp && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
         haul_host_facts(transfer->parts.host, transfer->connection, &facts))
         stream_begin(transfer);
     else

@@ -37,8 +37,9 @@ struct haul_fetch {
     haul_time when; /* verified */
     haul_time retry_at;
     uint32_t tries;
-    enum haul_carrier carrier;
-    bool inline_data; /* the bytes came inside a node */
+    const struct haul_carrier_ops *by; /* the one carrier that has it, or had it last */
+    bool distrusted;                   /* the fast path brought wrong bytes: the stream it is */
+    bool inline_data;                  /* the bytes came inside a node */
 };
 
 /* How a carrier fetches. It calls haul_fetch_done once for each fetch it took, also after a
@@ -49,6 +50,7 @@ struct haul_carrier_ops {
     bool (*ready)(struct haul_transfer *transfer); /* may fetch; false: see carrier_at */
     bool (*fetch)(struct haul_fetch *fetch);       /* false: no room now */
     void (*cancel)(struct haul_fetch *fetch);
+    void (*leave)(struct haul_transfer *transfer); /* others fetch from now on; may be NULL */
     void (*close)(struct haul_transfer *transfer); /* nothing is outstanding */
 };
 
@@ -100,7 +102,10 @@ struct haul_transfer {
     bool dialling;
     unsigned dials;
     struct haul_blocks_client *stream; /* stream carrier */
+    uint32_t streaming;                /* fetches that the stream has */
+    bool seeking;                      /* auto: the stream moves while the fast path is sought */
     uint32_t flow;                     /* udp: while has_flow */
+    uint32_t flow_wants_max;
     uint32_t wants_max;
     bool has_flow;
     uint64_t connection_rx_before;
@@ -110,7 +115,7 @@ struct haul_transfer {
     struct haul_fetch *ordered; /* STREAM sink: oldest first */
     struct haul_fetch **ordered_end;
     uint32_t outstanding; /* fetches that are not free */
-    uint32_t asked;       /* of which the carrier has */
+    uint32_t asked;       /* of which a carrier has */
     uint32_t slots_held;
     uint64_t sync_order;
     struct haul_transfer_file files[HAUL_PLAN_FILES_MAX];
@@ -150,7 +155,9 @@ haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
 
 /* transfer_meet.c */
 void haul_transfer_meet(struct haul_transfer *transfer);
-void haul_transfer_part(struct haul_transfer *transfer); /* lets go of flow and streams */
+void haul_transfer_part(struct haul_transfer *transfer);     /* lets go of flow and streams */
+void haul_transfer_seek_end(struct haul_transfer *transfer); /* nothing is left to move */
 bool haul_transfer_parted(const struct haul_transfer *transfer);
-/* The carrier is gone in mid-transfer: another one, or the end. */
-void haul_transfer_lost(struct haul_transfer *transfer, enum haul_error_code code, const char *why);
+/* A carrier is gone in mid-transfer: another one goes on, or it is the end. */
+void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,
+                        enum haul_error_code code, const char *why);
