@@ -65,6 +65,8 @@
       "live fast-path grants to one IP address")                                                   \
     X(SECURITY_ORDER, "security.order", CHOICE, "noise,tls", "noise,tls|tls,noise|noise|tls",      \
       "which secure channel connections use: when dialling the first that the peer speaks")        \
+    X(PRIVATE_KEY_FILE, "private.key-file", TEXT, "", NULL,                                        \
+      "key of a private network (/key/swarm/psk/1.0.0/): only peers that have it are met")         \
     X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \
       "the least important lines that are still logged")                                           \
     X(CONTROL_GROUP, "control.group", TEXT, "", NULL,                                              \

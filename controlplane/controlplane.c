@@ -166,6 +166,13 @@ static void security_order(const struct haul_conf *conf, struct haul_host_conf *
     host->security_count = both ? 2 : 1;
 }
 
+static int private_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    return haul_home_private_key(plane->conf.home,
+                                 haul_conf_text(plane->conf.conf, HAUL_CONF_PRIVATE_KEY_FILE),
+                                 &plane->psk, &plane->is_private, error);
+}
+
 /* What this node speaks: a line a protocol. */
 static int host_open(struct haul_controlplane *plane, struct haul_error *error)
 {
@@ -193,6 +200,7 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
     };
 
     security_order(plane->conf.conf, &conf);
+    conf.psk = plane->is_private ? &plane->psk : NULL;
     return haul_host_open(&plane->parts.host, &conf, error);
 }
 
@@ -220,7 +228,8 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         grants_open(plane, error) < 0 || offers_open(plane, error) < 0 ||
         haul_blocks_open(&plane->parts.blocks, plane->parts.orders, plane->parts.catalog, error) <
             0 ||
-        perf_open(plane, error) < 0 || host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
+        perf_open(plane, error) < 0 || private_open(plane, error) < 0 ||
+        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
@@ -303,6 +312,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
     if (plane->signal_fd >= 0)
         close(plane->signal_fd);
     haul_loop_close(plane->parts.loop);
+    haul_psk_wipe(&plane->psk);
     free(plane);
 }
 

@@ -10,6 +10,8 @@ struct haul_controlplane {
     struct haul_parts parts;
     struct haul_ctl *ctl;
     struct haul_perf *perf; /* NULL unless the node was started for rate tests */
+    struct haul_psk psk; /* where is_private */
+    bool is_private;
     struct haul_watch *signals;
     int signal_fd;
     struct haul_transfer *transfers;

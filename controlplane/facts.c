@@ -58,6 +58,10 @@ static void own_facts(struct haul_controlplane *plane, const struct haul_facts *
 
     haul_peer_id_print(&plane->conf.key->id, text);
     haul_facts_text(facts, "node", "peer", text, "");
+    if (plane->is_private) {
+        haul_psk_print(&plane->psk, text);
+        haul_facts_text(facts, "node", "network", text, "private; the same on all members");
+    }
     haul_facts_text(facts, "node", "version", HAUL_VERSION, "");
     haul_facts_text(facts, "node", "home", plane->conf.home->path, "");
     haul_facts_number(facts, "node", "pid", (uint64_t)getpid(), "");

@@ -209,6 +209,34 @@ int haul_home_key(const struct haul_home *home, bool make, struct haul_key *key,
     return 0;
 }
 
+int haul_home_private_key(const struct haul_home *home, const char *file, struct haul_psk *psk,
+                          bool *is_private, struct haul_error *error)
+{
+    uint8_t data[HAUL_PSK_FILE_MAX + 1];
+    struct stat facts;
+    ssize_t got;
+    bool good;
+
+    *is_private = false;
+    if (file[0] == '\0')
+        return 0;
+    got = file_read(home->directory, file, data, sizeof data, &facts);
+    if (got < 0)
+        return haul_fail(error, HAUL_E_KEY_UNSAFE, "cannot read the private network's key %s: %s",
+                         file, strerror(errno));
+    good = S_ISREG(facts.st_mode) && (facts.st_mode & 077) == 0;
+    if (!good)
+        haul_fail(error, HAUL_E_KEY_UNSAFE,
+                  "the private network's key %s is open to others (mode %03o)", file,
+                  (unsigned)facts.st_mode & 0777);
+    else if (!(good = haul_psk_parse(data, (size_t)got, psk)))
+        haul_fail(error, HAUL_E_KEY_UNSAFE,
+                  "%s is not a key of a private network (/key/swarm/psk/1.0.0/)", file);
+    explicit_bzero(data, sizeof data);
+    *is_private = good;
+    return good ? 0 : -1;
+}
+
 int haul_home_lock(struct haul_home *home, struct haul_error *error)
 {
     int fd = openat(home->directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);

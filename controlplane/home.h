@@ -11,6 +11,7 @@
 
 #include "common/error.h"
 #include "controlplane/p2p/key.h"
+#include "controlplane/p2p/psk.h"
 
 #define HAUL_HOME_PATH_BYTES 1024u
 
@@ -33,6 +34,12 @@ void haul_home_path(const struct haul_home *home, const char *name,
 /* The identity key; with `make`, a fresh one when there is none. `made` may be NULL. */
 HAUL_MUST_USE int haul_home_key(const struct haul_home *home, bool make, struct haul_key *key,
                                 bool *made, struct haul_error *error);
+
+/* The key of a private network from `file`, a relative one inside the home; none when it is empty.
+ * A file that others may read is refused. */
+HAUL_MUST_USE int haul_home_private_key(const struct haul_home *home, const char *file,
+                                        struct haul_psk *psk, bool *is_private,
+                                        struct haul_error *error);
 
 /* Held until close; NODE_BUSY when another process holds it. */
 HAUL_MUST_USE int haul_home_lock(struct haul_home *home, struct haul_error *error);

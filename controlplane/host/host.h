@@ -8,6 +8,7 @@
 #include "controlplane/host/behaviour.h"
 #include "controlplane/p2p/key.h"
 #include "controlplane/p2p/multiaddr.h"
+#include "controlplane/p2p/psk.h"
 #include "controlplane/p2p/secure.h"
 
 #define HAUL_HOST_NO_CONNECTION 0u
@@ -23,6 +24,7 @@ struct haul_host_conf {
     enum haul_security
         securities[HAUL_SECURITY_COUNT]; /* best first; a dial offers one alone, so */
     size_t security_count; /*   that it need not wait, and dials again with the next; 0: Noise */
+    const struct haul_psk *psk; /* key of a private network, borrowed likewise; NULL: none */
     uint32_t connections_max;
     uint32_t half_open_max; /* not yet authenticated, either direction */
     uint32_t streams_per_connection_max;
@@ -112,6 +114,7 @@ bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
     X(dialled, "connections begun by us")                                                          \
     X(connected, "connections whose peer was proven")                                              \
     X(faulty, "connections ended because the peer broke a protocol")                               \
+    X(foreign_network, "connections ended because the peer has not this private network's key")    \
     X(late, "connections ended because the peer took too long")                                    \
     X(over_limit, "connections refused because there were too many")                               \
     X(half_open_dropped, "unauthenticated connections closed to make room for newer ones")         \

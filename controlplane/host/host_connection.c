@@ -121,6 +121,8 @@ static enum haul_error_code code_of(enum haul_conn_fault fault)
     switch (fault) {
     case HAUL_CONN_OTHER_PEER:
         return HAUL_E_PEER_MISMATCH;
+    case HAUL_CONN_OTHER_NETWORK:
+        return HAUL_E_PEER_NETWORK;
     case HAUL_CONN_LATE:
         return HAUL_E_TIMEOUT;
     case HAUL_CONN_STALLED:
@@ -167,7 +169,10 @@ static void on_failed(struct haul_connection *connection)
     struct haul_host_counters *counters = &connection->host->counters;
     enum haul_error_code code = code_of(connection->conn.fault);
 
-    haul_counter_add(code == HAUL_E_PEER_PROTOCOL ? &counters->faulty : &counters->late, 1);
+    if (code == HAUL_E_PEER_NETWORK)
+        haul_counter_add(&counters->foreign_network, 1);
+    else
+        haul_counter_add(code == HAUL_E_PEER_PROTOCOL ? &counters->faulty : &counters->late, 1);
     connection_send(connection); /* a GoAway that says why, if the socket takes it */
     haul_connection_end(connection, code, false);
 }
@@ -230,6 +235,16 @@ static size_t connection_send(struct haul_connection *connection)
     return total;
 }
 
+/* Whoever hangs up on the first bytes of a private network had better be told apart. */
+static void connection_lost(struct haul_connection *connection)
+{
+    bool stranger = connection->host->conf.psk != NULL && connection->conn.psk_in.at == 0;
+
+    if (stranger)
+        haul_counter_add(&connection->host->counters.foreign_network, 1);
+    haul_connection_end(connection, stranger ? HAUL_E_PEER_NETWORK : HAUL_E_PEER_GONE, false);
+}
+
 static void connection_receive(struct haul_connection *connection)
 {
     for (int i = 0; i < READS_A_TURN && runs(connection); i++) {
@@ -245,7 +260,7 @@ static void connection_receive(struct haul_connection *connection)
         if (got < 0 && errno == EAGAIN)
             return;
         if (got <= 0) {
-            haul_connection_end(connection, HAUL_E_PEER_GONE, false);
+            connection_lost(connection);
             return;
         }
         haul_counter_add(&connection->host->counters.rx_bytes, (uint64_t)got);
@@ -456,6 +471,7 @@ void haul_connection_start(struct haul_connection *connection)
 {
     struct haul_host *host = connection->host;
     uint8_t secrets[2][32];
+    uint8_t nonce[HAUL_PSK_NONCE_BYTES];
     struct haul_conn_conf conf = {
         .dialer = !connection->inbound,
         .key = host->conf.key,
@@ -464,6 +480,8 @@ void haul_connection_start(struct haul_connection *connection)
         .security_count = connection->inbound ? host->conf.security_count : 1,
         .tls = &host->tls,
         .unix_seconds = (uint64_t)time(NULL),
+        .psk = host->conf.psk,
+        .psk_nonce = nonce,
         .expected = connection->expected.length > 0 ? &connection->expected : NULL,
         .protocols = host->names,
         .protocol_count = host->protocol_count,
@@ -479,7 +497,8 @@ void haul_connection_start(struct haul_connection *connection)
         .ephemeral_private = secrets[1],
     };
 
-    if (getrandom(secrets, sizeof secrets, 0) != (ssize_t)sizeof secrets) {
+    if (getrandom(secrets, sizeof secrets, 0) != (ssize_t)sizeof secrets ||
+        getrandom(nonce, sizeof nonce, 0) != (ssize_t)sizeof nonce) {
         haul_connection_end(connection, HAUL_E_SYSTEM, false);
         return;
     }

@@ -26,7 +26,7 @@ static int weight(enum haul_error_code code)
 {
     if (code == HAUL_E_PEER_MISMATCH)
         return 4;
-    if (code == HAUL_E_PEER_PROTOCOL)
+    if (code == HAUL_E_PEER_PROTOCOL || code == HAUL_E_PEER_NETWORK)
         return 3;
     if (code == HAUL_E_LIMIT)
         return 2;

@@ -22,6 +22,18 @@ static void select_security(struct haul_conn *conn, const struct haul_conn_conf 
         haul_select_listen(&conn->select, conn->security_names, conn->security_count);
 }
 
+/* Our nonce goes out first, as it is; everything behind it is under the network's key. */
+static void private_begin(struct haul_conn *conn, const struct haul_conn_conf *conf)
+{
+    if (conf->psk == NULL)
+        return;
+    memcpy(conn->out, conf->psk_nonce, HAUL_PSK_NONCE_BYTES);
+    haul_conn_out_wrote(conn, HAUL_PSK_NONCE_BYTES);
+    haul_psk_begin(&conn->psk_in, conf->psk);
+    haul_psk_begin(&conn->psk_out, conf->psk);
+    haul_psk_nonce(&conn->psk_out, conf->psk_nonce, HAUL_PSK_NONCE_BYTES);
+}
+
 void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, haul_time now)
 {
     struct haul_secure_conf secure = {
@@ -60,6 +72,7 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
     }
     haul_secure_init(&conn->secure, &secure);
     select_security(conn, conf);
+    private_begin(conn, conf);
     haul_conn_received(conn, 0, now); /* both sides speak at once */
 }
 
@@ -121,7 +134,9 @@ static bool step_selecting(struct haul_conn *conn, struct haul_in *in)
     case HAUL_SELECT_REFUSED:
         return haul_conn_fail(conn, HAUL_CONN_NO_SECURITY);
     case HAUL_SELECT_BROKEN:
-        return haul_conn_fail(conn, HAUL_CONN_NOT_LIBP2P);
+        return haul_conn_fail(conn, conn->psk_in.psk != NULL && !conn->select.met
+                                        ? HAUL_CONN_OTHER_NETWORK
+                                        : HAUL_CONN_NOT_LIBP2P);
     case HAUL_SELECT_RUNNING:
         break;
     }
@@ -248,11 +263,31 @@ size_t haul_conn_room(struct haul_conn *conn, uint8_t **space)
     return conn->in_bytes - conn->in_end;
 }
 
+/* Takes the peer's nonce off and opens what is behind it. Whoever has another key cannot even say
+ * the first byte of multistream-select. */
+static size_t private_open(struct haul_conn *conn, size_t bytes)
+{
+    uint8_t *data = conn->in + conn->in_end;
+    size_t nonce = haul_psk_nonce(&conn->psk_in, data, bytes);
+
+    bytes -= nonce;
+    if (bytes == 0)
+        return 0;
+    if (nonce > 0)
+        memmove(data, data + nonce, bytes);
+    haul_psk_apply(&conn->psk_in, data, bytes);
+    if (conn->psk_in.at == bytes && data[0] != HAUL_SELECT_FIRST_BYTE)
+        haul_conn_fail(conn, HAUL_CONN_OTHER_NETWORK);
+    return bytes;
+}
+
 void haul_conn_received(struct haul_conn *conn, size_t bytes, haul_time now)
 {
     haul_assert(bytes <= conn->in_bytes - conn->in_end);
     conn->now = now;
     conn->rx_bytes += bytes;
+    if (conn->psk_in.psk != NULL)
+        bytes = private_open(conn, bytes);
     conn->in_end += bytes;
     if (conn->phase == HAUL_CONN_SELECTING || conn->phase == HAUL_CONN_PROVING)
         conn_handshake(conn);
@@ -333,6 +368,7 @@ const char *haul_conn_fault_name(enum haul_conn_fault fault)
     static const char *const names[HAUL_CONN_FAULT_COUNT] = {
         [HAUL_CONN_SOUND] = "sound",
         [HAUL_CONN_NOT_LIBP2P] = "not-libp2p",
+        [HAUL_CONN_OTHER_NETWORK] = "other-network",
         [HAUL_CONN_NO_SECURITY] = "no-security",
         [HAUL_CONN_MALFORMED] = "malformed",
         [HAUL_CONN_FORGED] = "forged",

@@ -17,6 +17,7 @@
  * stream's negotiation, output that does not move. One thread. */
 #pragma once
 
+#include "controlplane/p2p/psk.h"
 #include "controlplane/p2p/secure.h"
 #include "controlplane/p2p/select.h"
 #include "controlplane/p2p/yamux.h"
@@ -41,9 +42,10 @@ enum haul_conn_phase {
 
 enum haul_conn_fault {
     HAUL_CONN_SOUND = 0,
-    HAUL_CONN_NOT_LIBP2P,  /* no multistream-select, or out of its rules */
-    HAUL_CONN_NO_SECURITY, /* the peer speaks none of the security protocols offered */
-    HAUL_CONN_MALFORMED,   /* a handshake out of its rules */
+    HAUL_CONN_NOT_LIBP2P,    /* no multistream-select, or out of its rules */
+    HAUL_CONN_OTHER_NETWORK, /* this is a private network, and the peer has not its key */
+    HAUL_CONN_NO_SECURITY,   /* the peer speaks none of the security protocols offered */
+    HAUL_CONN_MALFORMED,     /* a handshake out of its rules */
     HAUL_CONN_FORGED,
     HAUL_CONN_IDENTITY,     /* identity key, signature or certificate not good */
     HAUL_CONN_OTHER_PEER,   /* proven, but not who was asked for */
@@ -96,6 +98,8 @@ struct haul_conn_conf {
     size_t security_count;               /*   one alone does not wait for the answer */
     const struct haul_tls_identity *tls; /* borrowed likewise; needed where TLS is offered */
     uint64_t unix_seconds;               /* now, for certificates */
+    const struct haul_psk *psk;          /* borrowed likewise; NULL: no private network */
+    const uint8_t *psk_nonce;            /* fresh; read by init only */
     const struct haul_peer_id *expected; /* copied; NULL: whoever it is */
     const char *const *protocols;        /* borrowed; what an inbound stream may ask for */
     size_t protocol_count;
@@ -118,6 +122,7 @@ struct haul_conn {
     uint64_t rx_bytes, tx_bytes; /* on the wire */
 
     /* The rest is the machine's. */
+    struct haul_psk_stream psk_in, psk_out; /* without a key: not used */
     struct haul_select select;
     enum haul_security securities[HAUL_SECURITY_COUNT];
     const char *security_names[HAUL_SECURITY_COUNT];

@@ -28,6 +28,8 @@ void haul_conn_out_wrote(struct haul_conn *conn, size_t bytes)
 {
     if (haul_conn_out_empty(conn))
         conn->moved_at = conn->now;
+    if (conn->psk_out.psk != NULL)
+        haul_psk_apply(&conn->psk_out, conn->out + conn->out_end, bytes);
     conn->out_end += bytes;
 }
 

@@ -16,6 +16,7 @@
 #include "common/bytes.h"
 
 #define HAUL_SELECT_FRAME_MAX     1024u
+#define HAUL_SELECT_FIRST_BYTE    19u  /* what every negotiation begins with: its header's length */
 #define HAUL_SELECT_NAME_MAX      127u /* longest protocol name of ours, without the '\n' */
 #define HAUL_SELECT_DIAL_MAX      10u  /* protocols that a dialer may propose */
 #define HAUL_SELECT_PROPOSALS_MAX 32u  /* answers that a listener gives before it gives up */

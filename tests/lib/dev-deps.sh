@@ -1,7 +1,7 @@
 # Which Debian packages each kind of work needs, and how they are installed. Sourced by ./dev.
 # "a|b" means: the first of these names that the distribution knows.
 
-packages_build="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libprotobuf-c-dev
+packages_build="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libsodium-dev libprotobuf-c-dev
     protobuf-c-compiler protobuf-compiler liburing-dev liblmdb-dev libjansson-dev libcyaml-dev
     libyaml-dev uthash-dev libmnl-dev libcunit1-dev libblake3-dev|librust-blake3-dev git"
 [ "$(uname -m)" = x86_64 ] && packages_build="$packages_build libipsec-mb-dev"

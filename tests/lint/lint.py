@@ -60,7 +60,8 @@ PURE = {
     "dataplane/flow/libflow.a": r"haul_\w+|mem(cpy|set|cmp|move)|str(len|cmp|ncmp)",
     "dataplane/ethernet/libethernet.a": r"haul_\w+|mem(cpy|set|cmp|move)|__cpu_model",
     "controlplane/p2p/libp2p.a": r"haul_\w+|mem(cpy|set|cmp|move|chr)|str(len|cmp|ncmp|chr|nlen)"
-                                 r"|(EVP|OPENSSL|CRYPTO|OSSL|BN|ECDSA|EC|d2i|i2d|RAND|SSL|BIO|X509|ASN1|OBJ|ERR|TLS)_\w+|protobuf_c_\w+",
+                                 r"|(EVP|OPENSSL|CRYPTO|OSSL|BN|ECDSA|EC|d2i|i2d|RAND|SSL|BIO|X509|ASN1|OBJ|ERR|TLS)_\w+|protobuf_c_\w+"
+                                 r"|(sodium|crypto_stream_xsalsa20)_\w+",
 }
 COMPILER = r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(popcount|clz|ctz|udiv|umod)\w+"
 

@@ -34,6 +34,9 @@ static struct side *left, *right; /* dialer and listener */
 static haul_time now;
 static struct haul_tls_identity identities[2];
 
+static const struct haul_psk psks[2] = { { { 1 } }, { { 2 } } };
+static const struct haul_psk *networks[2]; /* of each side, dialer first */
+
 /* What each side offers, dialer first. */
 static struct {
     enum haul_security list[2];
@@ -60,6 +63,8 @@ static void side_start(struct side *side, bool dialer, const struct haul_peer_id
         .security_count = offers[!dialer].count,
         .tls = &identities[!dialer],
         .unix_seconds = 1800000000,
+        .psk = networks[!dialer],
+        .psk_nonce = secrets[0],
         .expected = expected,
         .protocols = protocols,
         .protocol_count = HAUL_COUNT_OF(protocols),
@@ -235,6 +240,48 @@ static void the_first_security_that_both_speak_is_taken(void)
                         offers[1].count == 2 ? offers[0].list[0] : offers[1].list[0]);
     }
     offer(HAUL_SECURITY_NOISE);
+}
+
+static void members_of_a_private_network_meet(void)
+{
+    static const size_t cuts[] = { 1, 7, 100, WIRE_MAX };
+
+    networks[0] = networks[1] = &psks[0];
+    for (size_t i = 0; i < 2 * HAUL_COUNT_OF(cuts); i++) {
+        struct haul_conn_stream *stream;
+
+        offer(i & 1 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE);
+        start(i & 2, false);
+        settle(cuts[i / 2]);
+        CU_ASSERT_EQUAL_FATAL(left->conn.phase, HAUL_CONN_UP);
+        stream = haul_conn_open(&left->conn, protocols[ECHO], NULL);
+        CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "hello", 5));
+        settle(cuts[i / 2]);
+        CU_ASSERT_EQUAL(left->bytes, 5);
+    }
+    networks[0] = networks[1] = NULL;
+    offer(HAUL_SECURITY_NOISE);
+}
+
+/* With another key, or none: nobody hears a word, and a member says why it hung up. */
+static void strangers_to_a_private_network_are_shown_the_door(void)
+{
+    static const struct haul_psk *const pairs[][2] = { { &psks[0], &psks[1] },
+                                                       { &psks[0], NULL },
+                                                       { NULL, &psks[0] } };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(pairs); i++) {
+        networks[0] = pairs[i][0];
+        networks[1] = pairs[i][1];
+        start(false, false);
+        settle(WIRE_MAX);
+        if (networks[0] != NULL && networks[1] != NULL)
+            CU_ASSERT_EQUAL(left->conn.fault, HAUL_CONN_OTHER_NETWORK);
+        if (networks[1] != NULL)
+            CU_ASSERT_EQUAL(right->conn.fault, HAUL_CONN_OTHER_NETWORK);
+        CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED] + right->seen[HAUL_CONN_OPENED], 0);
+    }
+    networks[0] = networks[1] = NULL;
 }
 
 static void a_security_that_the_peer_does_not_speak_is_told_as_that(void)
@@ -514,6 +561,8 @@ int main(void)
     static const struct unit_test tests[] = {
         T(both_sides_are_proven_however_the_bytes_are_cut),
         T(the_first_security_that_both_speak_is_taken),
+        T(members_of_a_private_network_meet),
+        T(strangers_to_a_private_network_are_shown_the_door),
         T(a_security_that_the_peer_does_not_speak_is_told_as_that),
         T(streams_ride_in_the_second_flight),
         T(an_answer_comes_even_when_the_opener_has_ended),

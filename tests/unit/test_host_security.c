@@ -1,0 +1,92 @@
+/* Hosts that meet over Noise or TLS, whatever each prefers, and hosts of private networks. */
+#include "controlplane/p2p/psk.h"
+#include "controlplane/p2p/secure.h"
+#include "tests/unit/host_rig.h"
+
+static const struct haul_protocol protocols[] = {
+    { .behaviour = &haul_identify_behaviour },
+    { .behaviour = &haul_identify_push_behaviour },
+    { .behaviour = &haul_ping_behaviour },
+    { 0 },
+};
+
+static bool agents_known(void)
+{
+    struct haul_connection_facts facts[2];
+
+    return haul_host_facts(a.host, a.connection, &facts[0]) &&
+           haul_host_facts(b.host, b.connection, &facts[1]) && facts[0].agent[0] != 0 &&
+           facts[1].agent[0] != 0;
+}
+
+/* The dial offers one alone, so that it need not wait; refused, it dials again with the other. */
+static void a_dial_finds_the_security_that_the_peer_speaks(void)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        struct haul_connection_facts facts;
+
+        pair_prepare(protocols);
+        a.conf.security_count = 2;
+        a.conf.securities[0] = i & 1 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE;
+        a.conf.securities[1] = i & 1 ? HAUL_SECURITY_NOISE : HAUL_SECURITY_TLS;
+        b.conf.security_count = i & 2 ? 2 : 1;
+        b.conf.securities[0] = i & 4 ? HAUL_SECURITY_TLS : HAUL_SECURITY_NOISE;
+        b.conf.securities[1] = i & 4 ? HAUL_SECURITY_NOISE : HAUL_SECURITY_TLS;
+        pair_start();
+        CU_ASSERT_TRUE_FATAL(pair_connect());
+        CU_ASSERT_TRUE(pair_run(agents_known, 20 * HAUL_SECOND));
+        CU_ASSERT_TRUE(haul_host_facts(a.host, a.connection, &facts));
+        CU_ASSERT_EQUAL(facts.security, i & 2 ? a.conf.securities[0] : b.conf.securities[0]);
+        pair_finish();
+    }
+}
+
+static void a_dial_with_no_security_in_common_ends(void)
+{
+    pair_prepare(protocols);
+    a.conf.security_count = b.conf.security_count = 1;
+    a.conf.securities[0] = HAUL_SECURITY_TLS;
+    b.conf.securities[0] = HAUL_SECURITY_NOISE;
+    pair_start();
+    CU_ASSERT_FALSE(pair_connect());
+    CU_ASSERT_EQUAL(a.failures, 1);
+    CU_ASSERT_EQUAL(haul_host_counters(a.host)->dialled, 1);
+    pair_finish();
+}
+
+static void members_of_a_private_network_meet_and_strangers_do_not(void)
+{
+    static const struct haul_psk keys[2] = { { { 1 } }, { { 2 } } };
+    static const struct haul_psk *const pairs[][2] = {
+        { &keys[0], &keys[0] }, { &keys[0], &keys[1] }, { &keys[0], NULL }, { NULL, &keys[0] }
+    };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(pairs); i++) {
+        pair_prepare(protocols);
+        a.conf.psk = pairs[i][0];
+        b.conf.psk = pairs[i][1];
+        pair_start();
+        CU_ASSERT_EQUAL(pair_connect(), i == 0);
+        if (i == 0)
+            CU_ASSERT_TRUE(pair_run(agents_known, 20 * HAUL_SECOND));
+        if (i != 0 && a.conf.psk != NULL) {
+            CU_ASSERT_EQUAL(a.error.code, HAUL_E_PEER_NETWORK);
+            CU_ASSERT_EQUAL(haul_host_counters(a.host)->foreign_network, 1);
+        }
+        CU_ASSERT_EQUAL(a.connected + b.connected, i == 0 ? 2 : 0);
+        pair_finish();
+    }
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        { "a dial finds the security that the peer speaks",
+          a_dial_finds_the_security_that_the_peer_speaks },
+        { "a dial with no security in common ends", a_dial_with_no_security_in_common_ends },
+        { "members of a private network meet and strangers do not",
+          members_of_a_private_network_meet_and_strangers_do_not },
+    };
+
+    return unit_main("host_security", tests, HAUL_COUNT_OF(tests));
+}
