@@ -59,6 +59,24 @@
       "hash of what is put without --hash")                                                        \
     X(LIMITS_CONNECTIONS, "limits.connections", COUNT, "256", "1..65536",                          \
       "libp2p connections at once")                                                                \
+    X(LIMITS_CONNECTIONS_OF_PEERS, "limits.connections-of-peers", COUNT, "192", "1..65536",        \
+      "of these, opened by peers")                                                                 \
+    X(LIMITS_CONNECTIONS_PER_PEER, "limits.connections-per-peer", COUNT, "8", "1..65536",          \
+      "libp2p connections with one peer")                                                          \
+    X(LIMITS_CONNECTIONS_PER_ADDRESS, "limits.connections-per-address", COUNT, "64", "1..65536",   \
+      "libp2p connections from one IP address, or one /64 of IPv6")                                \
+    X(LIMITS_HALF_OPEN, "limits.half-open", COUNT, "64", "1..65536",                               \
+      "connections whose peer is not proven yet; the oldest makes room for a new one")             \
+    X(LIMITS_STREAMS, "limits.streams", COUNT, "4096", "1..1000000",                               \
+      "streams opened by peers, of all connections together")                                      \
+    X(LIMITS_STREAM_MEMORY, "limits.stream-memory", SIZE, "256MiB", "1MiB..64GiB",                 \
+      "received bytes that may wait for this node, of all streams together; a quarter of it for "  \
+      "one connection")                                                                            \
+    X(LIMITS_STREAM_WINDOWS, "limits.stream-windows", SIZE, "1GiB", "1MiB..64GiB",                 \
+      "by which the receive windows of all streams together may grow")                             \
+    X(PEERS_ALLOW, "peers.allow", TEXT, "", NULL,                                                  \
+      "peer ids, or @FILE of them: with an entry, everybody else is kept out")                     \
+    X(PEERS_DENY, "peers.deny", TEXT, "", NULL, "peer ids, or @FILE of them, that are kept out")   \
     X(LIMITS_GRANTS_PER_PEER, "limits.grants-per-peer", COUNT, "4", "1..64",                       \
       "live fast-path grants to one peer")                                                         \
     X(LIMITS_GRANTS_PER_ADDRESS, "limits.grants-per-address", COUNT, "16", "1..64",                \

@@ -25,6 +25,8 @@
       "ask the holder for a fresh ticket; somebody else has the address now")                      \
     X(PEER_NETWORK, "peer-network", "the peer is not of the same private network",                 \
       "compare `network` in `haul status` of both nodes; copy the same key file to both")          \
+    X(PEER_FORBIDDEN, "peer-forbidden", "this node's configuration does not allow this peer",      \
+      "see peers.allow and peers.deny in `haul config`")                                           \
     X(PEER_UNREACHABLE, "peer-unreachable", "no address of the peer answered",                     \
       "check that the peer runs (`haul status` there) and that a firewall lets its port through")  \
     X(PEER_PROTOCOL, "peer-protocol", "the peer broke the protocol and was disconnected",          \

@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 #define HELPER_THREADS 2u
-#define HALF_OPEN_MAX  64u
 #define STREAMS_MAX    256u
 #define STOP_WAIT      (2 * HAUL_SECOND) /* for orders that are under way */
 
@@ -154,6 +153,27 @@ static int offers_open(struct haul_controlplane *plane, struct haul_error *error
     return haul_offers_open(&plane->parts.offers, &offers, error);
 }
 
+static bool is_allowed(void *context, const struct haul_peer_id *peer)
+{
+    return haul_gate_allows(((const struct haul_controlplane *)context)->gate, peer);
+}
+
+static void limits_of(const struct haul_conf *conf, struct haul_host_limits *limits)
+{
+    uint64_t held = haul_conf_number(conf, HAUL_CONF_LIMITS_STREAM_MEMORY);
+
+    *limits = (struct haul_host_limits){
+        .inbound_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_CONNECTIONS_OF_PEERS),
+        .per_peer_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_CONNECTIONS_PER_PEER),
+        .per_address_max =
+            (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_CONNECTIONS_PER_ADDRESS),
+        .streams_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_STREAMS),
+        .held_bytes_max = held,
+        .held_per_connection_max = held / 4,
+        .window_bytes_max = haul_conf_number(conf, HAUL_CONF_LIMITS_STREAM_WINDOWS),
+    };
+}
+
 static void security_order(const struct haul_conf *conf, struct haul_host_conf *host)
 {
     bool tls = haul_conf_is(conf, HAUL_CONF_SECURITY_ORDER, "tls") ||
@@ -192,13 +212,15 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
         .protocols = protocols,
         .connections_max =
             (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_CONNECTIONS),
-        .half_open_max = HALF_OPEN_MAX,
+        .half_open_max = (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_HALF_OPEN),
         .streams_per_connection_max = STREAMS_MAX,
         .context = plane,
         .connected = on_connected,
         .disconnected = on_disconnected,
+        .allowed = is_allowed,
     };
 
+    limits_of(plane->conf.conf, &conf.limits);
     security_order(plane->conf.conf, &conf);
     conf.psk = plane->is_private ? &plane->psk : NULL;
     return haul_host_open(&plane->parts.host, &conf, error);
@@ -228,8 +250,11 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         grants_open(plane, error) < 0 || offers_open(plane, error) < 0 ||
         haul_blocks_open(&plane->parts.blocks, plane->parts.orders, plane->parts.catalog, error) <
             0 ||
-        perf_open(plane, error) < 0 || private_open(plane, error) < 0 ||
-        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
+        perf_open(plane, error) < 0 ||
+        haul_gate_open(&plane->gate, conf->home, haul_conf_text(conf->conf, HAUL_CONF_PEERS_ALLOW),
+                       haul_conf_text(conf->conf, HAUL_CONF_PEERS_DENY), error) < 0 ||
+        private_open(plane, error) < 0 || host_open(plane, error) < 0 ||
+        listen_tcp(plane, error) < 0)
         return -1;
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
@@ -312,6 +337,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
     if (plane->signal_fd >= 0)
         close(plane->signal_fd);
     haul_loop_close(plane->parts.loop);
+    haul_gate_close(plane->gate);
     haul_psk_wipe(&plane->psk);
     free(plane);
 }

@@ -3,6 +3,7 @@
 
 #include "controlplane/controlplane.h"
 #include "controlplane/ctl/server.h"
+#include "controlplane/gate.h"
 #include "controlplane/xfer/parts.h"
 
 struct haul_controlplane {
@@ -10,6 +11,7 @@ struct haul_controlplane {
     struct haul_parts parts;
     struct haul_ctl *ctl;
     struct haul_perf *perf; /* NULL unless the node was started for rate tests */
+    struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
     bool is_private;
     struct haul_watch *signals;

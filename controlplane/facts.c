@@ -94,6 +94,20 @@ static void perf_facts(struct haul_controlplane *plane, const struct haul_facts 
 static void host_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     const struct haul_host_counters *counters = haul_host_counters(plane->parts.host);
+    struct haul_host_usage usage;
+
+    haul_host_usage(plane->parts.host, &usage);
+    haul_facts_number(facts, "host", "connections", usage.connections, "now");
+    haul_facts_number(facts, "host", "inbound", usage.inbound, "of these, opened by peers");
+    haul_facts_number(facts, "host", "half_open", usage.half_open, "of these, not yet proven");
+    haul_facts_number(facts, "host", "inbound_streams", usage.inbound_streams, "now");
+    haul_facts_number(facts, "host", "held_bytes", usage.held_bytes, "received and not yet taken");
+    haul_facts_number(facts, "host", "window_bytes_left", usage.window_bytes_left,
+                      "by which windows may still grow");
+    haul_facts_number(facts, "host", "peers_allowed", haul_gate_allow_count(plane->gate),
+                      "entries of peers.allow");
+    haul_facts_number(facts, "host", "peers_denied", haul_gate_deny_count(plane->gate),
+                      "entries of peers.deny");
 
 #define X(name, help)                                                                              \
     haul_facts_number(facts, "host", #name, haul_counter_read(&counters->name), help);

@@ -71,6 +71,8 @@ int haul_host_open(struct haul_host **host, const struct haul_host_conf *conf,
     LIST_INIT(&made->listeners);
     LIST_INIT(&made->dials);
     made->id_next = 1;
+    made->window_pool = made->conf.limits.window_bytes_max != 0 ? made->conf.limits.window_bytes_max
+                                                                : UINT64_MAX / 2;
     if (made->conf.security_count == 0) {
         made->conf.securities[0] = HAUL_SECURITY_NOISE;
         made->conf.security_count = 1;
@@ -189,12 +191,22 @@ struct haul_connection *haul_host_connection(const struct haul_host *host, uint6
 {
     struct haul_connection *connection;
 
-    TAILQ_FOREACH(connection, &host->connections, link)
+    LIST_FOREACH(connection, &host->by_id[id % HAUL_HOST_BUCKETS], id_link)
     {
-        if (connection->id == id && connection->state == HAUL_CONNECTION_UP)
-            return connection;
+        if (connection->id == id)
+            return connection->state == HAUL_CONNECTION_UP ? connection : NULL;
     }
     return NULL;
+}
+
+/* The last bytes of an id are those of a hash or a key: as good as random. */
+struct haul_connection_list *haul_host_peers(const struct haul_host *host,
+                                             const struct haul_peer_id *peer)
+{
+    unsigned end = peer->length >= 2 ? peer->length : 2;
+    unsigned bucket = (unsigned)peer->bytes[end - 1] << 8 | peer->bytes[end - 2];
+
+    return (struct haul_connection_list *)&host->by_peer[bucket % HAUL_HOST_BUCKETS];
 }
 
 bool haul_host_facts(const struct haul_host *host, uint64_t connection,
@@ -257,6 +269,14 @@ bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
 uint64_t haul_host_next(const struct haul_host *host, uint64_t connection)
 {
     const struct haul_connection *at;
+    const struct haul_connection *from = haul_host_connection(host, connection);
+
+    for (at = from != NULL ? TAILQ_NEXT(from, link) : NULL; at != NULL; at = TAILQ_NEXT(at, link)) {
+        if (at->state == HAUL_CONNECTION_UP)
+            return at->id;
+    }
+    if (from != NULL)
+        return HAUL_HOST_NO_CONNECTION;
 
     /* Connections are kept in order of their ids. */
     TAILQ_FOREACH(at, &host->connections, link)
@@ -270,14 +290,16 @@ uint64_t haul_host_next(const struct haul_host *host, uint64_t connection)
 uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer)
 {
     const struct haul_connection *at;
+    const struct haul_connection *found = NULL;
 
-    TAILQ_FOREACH(at, &host->connections, link)
+    /* The oldest: what two peers agree on when each has dialled the other. */
+    LIST_FOREACH(at, haul_host_peers(host, peer), peer_link)
     {
         if (at->state == HAUL_CONNECTION_UP && !at->conn.yamux.goaway_received &&
-            haul_peer_id_equal(&at->conn.peer, peer))
-            return at->id;
+            haul_peer_id_equal(&at->conn.peer, peer) && (found == NULL || at->id < found->id))
+            found = at;
     }
-    return HAUL_HOST_NO_CONNECTION;
+    return found != NULL ? found->id : HAUL_HOST_NO_CONNECTION;
 }
 
 void haul_host_disconnect(struct haul_host *host, uint64_t connection)

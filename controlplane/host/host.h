@@ -15,6 +15,24 @@
 #define HAUL_HOST_ADDRESSES_MAX 16u
 #define HAUL_HOST_PROTOCOLS_MAX 32u
 
+/* At most so many; 0: no limit. What is above is refused and counted. The node's defaults are in
+ * conf.h; a protocol's streams of one peer are limited by its table. */
+struct haul_host_limits {
+    uint32_t inbound_max;               /* connections that peers have opened */
+    uint32_t per_peer_max;              /* connections of one peer, either direction */
+    uint32_t per_address_max;           /* connections from one address (of IPv6: one /64) */
+    uint32_t half_open_per_address_max; /* of these, not yet proven */
+    uint32_t streams_max;               /* streams that peers have opened, of all connections */
+    uint64_t held_bytes_max; /* input that behaviours have not taken yet, of all streams */
+    uint64_t held_per_connection_max;
+    uint64_t window_bytes_max; /* by which the windows of all streams together may grow */
+};
+
+struct haul_host_usage {
+    uint32_t connections, inbound, half_open, inbound_streams;
+    uint64_t held_bytes, window_bytes_left;
+};
+
 struct haul_host_conf {
     struct haul_loop *loop;
     const struct haul_key *key; /* borrowed for the host's life */
@@ -26,9 +44,12 @@ struct haul_host_conf {
     size_t security_count; /*   that it need not wait, and dials again with the next; 0: Noise */
     const struct haul_psk *psk; /* key of a private network, borrowed likewise; NULL: none */
     uint32_t connections_max;
-    uint32_t half_open_max; /* not yet authenticated, either direction */
+    uint32_t half_open_max;     /* not yet authenticated, either direction */
+    haul_time authenticate_max; /* from the start of a connection to a proven peer; 0: a default */
     uint32_t streams_per_connection_max;
-    void *context; /* for the two calls below and haul_host_context */
+    struct haul_host_limits limits;
+    void *context; /* for the calls below and haul_host_context */
+    bool (*allowed)(void *context, const struct haul_peer_id *peer); /* NULL: everybody is */
     void (*connected)(void *context, uint64_t connection, const struct haul_peer_id *peer,
                       const struct haul_addr *address, bool inbound); /* authenticated and muxed */
     void (*disconnected)(void *context, uint64_t connection, const struct haul_peer_id *peer,
@@ -117,10 +138,16 @@ bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
     X(foreign_network, "connections ended because the peer has not this private network's key")    \
     X(late, "connections ended because the peer took too long")                                    \
     X(over_limit, "connections refused because there were too many")                               \
+    X(over_inbound, "connections of peers refused because there were too many of peers")           \
+    X(over_address, "connections refused because there were too many from their address")          \
+    X(over_peer, "connections ended because their peer had too many")                              \
+    X(forbidden, "connections ended because their peer is not allowed here")                       \
     X(half_open_dropped, "unauthenticated connections closed to make room for newer ones")         \
     X(streams_accepted, "streams opened by peers")                                                 \
     X(streams_opened, "streams opened by us")                                                      \
     X(streams_over_limit, "streams of peers reset because they had too many of a protocol")        \
+    X(streams_over_total, "streams of peers reset because there were too many of all peers")       \
+    X(over_memory, "streams reset because too much of their input waited to be taken")             \
     X(streams_idle, "streams reset because nothing moved on them")                                 \
     X(rx_bytes, "bytes received on connections")                                                   \
     X(tx_bytes, "bytes sent on connections")
@@ -130,4 +157,5 @@ struct haul_host_counters {
     HAUL_HOST_COUNTERS(X)
 #undef X
 };
+void haul_host_usage(const struct haul_host *host, struct haul_host_usage *usage);
 const struct haul_host_counters *haul_host_counters(const struct haul_host *host);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -13,6 +14,7 @@
 
 #define READS_A_TURN  4
 #define ROUNDS_A_TURN 8
+#define KEEP_BYTES    4096u
 
 static haul_time now_of(const struct haul_connection *connection)
 {
@@ -101,15 +103,17 @@ void haul_connection_free(struct haul_connection *connection)
     if (connection->working)
         TAILQ_REMOVE(&host->work, connection, work);
     TAILQ_REMOVE(&host->connections, connection, link);
+    LIST_REMOVE(connection, id_link);
+    if (connection->listed)
+        LIST_REMOVE(connection, peer_link);
+    host->inbound_count -= connection->inbound;
     host->connection_count--;
     haul_loop_unwatch(connection->watch);
     haul_loop_timer_free(connection->timer);
     if (connection->machine)
         haul_conn_fini(&connection->conn);
-    free(connection->mux_streams);
-    free(connection->muxes);
-    free(connection->in);
-    free(connection->out);
+    if (connection->memory != NULL)
+        munmap(connection->memory, connection->memory_bytes);
     close(connection->fd);
     free(connection);
 }
@@ -146,7 +150,15 @@ static void on_opened(struct haul_connection *connection)
     struct haul_host *host = connection->host;
     const struct haul_host_conf *conf = &host->conf;
 
+    enum haul_error_code refused = haul_host_admits_peer(connection);
+
+    if (refused != HAUL_OK) {
+        haul_connection_end(connection, refused, false);
+        return;
+    }
     connection_become(connection, HAUL_CONNECTION_UP);
+    LIST_INSERT_HEAD(haul_host_peers(host, &connection->conn.peer), connection, peer_link);
+    connection->listed = true;
     connection->since = now_of(connection);
     haul_counter_add(&host->counters.connected, 1);
     if (conf->connected != NULL)
@@ -405,6 +417,46 @@ static void on_ready(void *context, unsigned ready)
     haul_connection_serve(connection);
 }
 
+/* --- memory --- */
+
+/* Two buffers and the streams' arrays in one mapping: of ten thousand idle connections each keeps
+ * the few pages that it has touched. */
+static bool memory_open(struct haul_connection *connection)
+{
+    size_t streams = connection->host->conf.streams_per_connection_max;
+    size_t mux_bytes = streams * sizeof *connection->muxes;
+    uint8_t *at;
+
+    mux_bytes = (mux_bytes + 63) / 64 * 64;
+    connection->memory_bytes =
+        2 * HAUL_HOST_BUFFER_BYTES + mux_bytes + streams * sizeof *connection->mux_streams;
+    at = mmap(NULL, connection->memory_bytes, PROT_READ | PROT_WRITE,
+              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return false;
+    connection->memory = at;
+    connection->in = at;
+    connection->out = at + HAUL_HOST_BUFFER_BYTES;
+    connection->muxes =
+        (struct haul_yamux_stream *)(void *)(connection->out + HAUL_HOST_BUFFER_BYTES);
+    connection->mux_streams =
+        (struct haul_conn_stream *)(void *)((uint8_t *)connection->muxes + mux_bytes);
+    return true;
+}
+
+/* Gives the buffers' pages back when nothing is in them: all but the first of each, which the next
+ * keep-alive would only ask for again. */
+static void memory_trim(struct haul_connection *connection)
+{
+    uint64_t moved = connection->conn.rx_bytes + connection->conn.tx_bytes;
+
+    if (moved - connection->trimmed_at < KEEP_BYTES || !haul_conn_idle(&connection->conn))
+        return;
+    connection->trimmed_at = moved;
+    (void)madvise(connection->in + KEEP_BYTES, HAUL_HOST_BUFFER_BYTES - KEEP_BYTES, MADV_DONTNEED);
+    (void)madvise(connection->out + KEEP_BYTES, HAUL_HOST_BUFFER_BYTES - KEEP_BYTES, MADV_DONTNEED);
+}
+
 static void on_timer(void *context)
 {
     struct haul_connection *connection = context;
@@ -422,6 +474,7 @@ static void on_timer(void *context)
     if (runs(connection)) {
         haul_conn_expire(&connection->conn, now);
         haul_streams_idle(connection);
+        memory_trim(connection);
     }
     haul_connection_serve(connection);
 }
@@ -432,7 +485,6 @@ struct haul_connection *haul_connection_open(struct haul_host *host, int fd, boo
                                              const struct haul_addr *remote)
 {
     struct haul_connection *connection = calloc(1, sizeof *connection);
-    uint32_t streams = host->conf.streams_per_connection_max;
 
     if (connection == NULL) {
         close(fd);
@@ -445,18 +497,15 @@ struct haul_connection *haul_connection_open(struct haul_host *host, int fd, boo
     connection->ends_at = HAUL_TIME_NEVER;
     connection->idle_next = HAUL_TIME_NEVER;
     LIST_INIT(&connection->streams);
-    connection->in = malloc(HAUL_HOST_BUFFER_BYTES);
-    connection->out = malloc(HAUL_HOST_BUFFER_BYTES);
-    connection->mux_streams = malloc(streams * sizeof *connection->mux_streams);
-    connection->muxes = malloc(streams * sizeof *connection->muxes);
     connection->timer = haul_loop_timer(host->conf.loop, on_timer, connection);
     connection->watch = haul_loop_watch(host->conf.loop, fd, 0, on_ready, connection);
     connection->id = host->id_next++;
     TAILQ_INSERT_TAIL(&host->connections, connection, link);
+    LIST_INSERT_HEAD(&host->by_id[connection->id % HAUL_HOST_BUCKETS], connection, id_link);
     host->connection_count++;
+    host->inbound_count += inbound;
     host->half_open++;
-    if (connection->in == NULL || connection->out == NULL || connection->mux_streams == NULL ||
-        connection->muxes == NULL || connection->timer == NULL || connection->watch == NULL) {
+    if (!memory_open(connection) || connection->timer == NULL || connection->watch == NULL) {
         haul_connection_free(connection);
         return NULL;
     }
@@ -480,6 +529,7 @@ void haul_connection_start(struct haul_connection *connection)
         .security_count = connection->inbound ? host->conf.security_count : 1,
         .tls = &host->tls,
         .unix_seconds = (uint64_t)time(NULL),
+        .authenticate_max = host->conf.authenticate_max,
         .psk = host->conf.psk,
         .psk_nonce = nonce,
         .expected = connection->expected.length > 0 ? &connection->expected : NULL,
@@ -493,6 +543,7 @@ void haul_connection_start(struct haul_connection *connection)
         .muxes = connection->muxes,
         .stream_count = host->conf.streams_per_connection_max,
         .window_spare = HAUL_HOST_WINDOW_SPARE,
+        .window_pool = &host->window_pool,
         .static_private = secrets[0],
         .ephemeral_private = secrets[1],
     };

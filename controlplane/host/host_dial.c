@@ -24,7 +24,7 @@ struct haul_dial {
 /* Which failure says most to a person who dialled several addresses. */
 static int weight(enum haul_error_code code)
 {
-    if (code == HAUL_E_PEER_MISMATCH)
+    if (code == HAUL_E_PEER_MISMATCH || code == HAUL_E_PEER_FORBIDDEN)
         return 4;
     if (code == HAUL_E_PEER_PROTOCOL || code == HAUL_E_PEER_NETWORK)
         return 3;
@@ -169,6 +169,11 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
     for (size_t i = 0; i < count && dial->count < HAUL_HOST_ADDRESSES_MAX; i++) {
         if (haul_multiaddr_tcp(&addresses[i], &dial->addresses[dial->count]))
             dial->count++;
+    }
+    if (peer != NULL && !haul_host_allows(host, peer)) {
+        haul_counter_add(&host->counters.forbidden, 1);
+        haul_fail(&dial->error, HAUL_E_PEER_FORBIDDEN, "peers.allow or peers.deny keeps it out");
+        dial->count = 0;
     }
     LIST_INSERT_HEAD(&host->dials, dial, link);
     haul_loop_timer_set(dial->timer, haul_loop_now(host->conf.loop)); /* never before we return */

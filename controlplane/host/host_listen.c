@@ -64,7 +64,7 @@ static void on_incoming(void *context, unsigned ready)
         if (fd < 0)
             return;
         haul_counter_add(&host->counters.accepted, 1);
-        if (!haul_host_make_room(host)) {
+        if (!haul_host_admits_address(host, &remote) || !haul_host_make_room(host)) {
             close(fd);
             continue;
         }

@@ -1,6 +1,7 @@
-/* What the files of the host share: host.c holds the table of connections, host_listen.c accepts,
- * host_dial.c connects, host_connection.c feeds one machine and its socket, host_stream.c offers
- * streams to behaviours, host_socket.c calls the kernel. For these files only.
+/* What the files of the host share: host.c holds the table of connections, host_limits.c says who
+ * may join it, host_listen.c accepts, host_dial.c connects, host_connection.c feeds one machine and
+ * its socket, host_stream.c offers streams to behaviours, host_socket.c calls the kernel. For these
+ * files only.
  *
  * Nothing is freed while one of its callbacks runs: connections and streams are marked and swept by
  * connection_serve, which runs after their own events and, through the host's work timer, when
@@ -60,6 +61,7 @@ struct haul_connection {
     bool shut;             /* our half of the socket is closed */
     bool full;             /* the socket takes no more: wait until it does */
     bool was_up, end_told;
+    bool listed; /* by its peer */
     struct haul_watch *watch;
     struct haul_timer *timer;
     struct haul_addr remote, local;
@@ -74,12 +76,18 @@ struct haul_connection {
     char agent[64];
     struct haul_addr observed;
     uint32_t speaks;                   /* haul_identified.speaks */
+    uint64_t held_bytes;               /* of its streams' rests */
+    uint64_t trimmed_at;               /* bytes moved when the buffers were last given back */
     TAILQ_ENTRY(haul_connection) link; /* by age */
+    LIST_ENTRY(haul_connection) id_link;
+    LIST_ENTRY(haul_connection) peer_link; /* while it is up */
     TAILQ_ENTRY(haul_connection) work;
     struct haul_conn conn;
     struct haul_conn_stream *mux_streams;
     struct haul_yamux_stream *muxes;
     uint8_t *in, *out;
+    void *memory; /* all of these; pages that were never touched cost nothing */
+    size_t memory_bytes;
 };
 
 struct haul_listener {
@@ -92,6 +100,9 @@ struct haul_listener {
 };
 
 TAILQ_HEAD(haul_connections, haul_connection);
+LIST_HEAD(haul_connection_list, haul_connection);
+
+#define HAUL_HOST_BUCKETS 1024u
 
 struct haul_host {
     struct haul_host_conf conf;
@@ -102,7 +113,10 @@ struct haul_host {
     struct haul_connections connections;
     struct haul_connections work;
     struct haul_timer *work_timer;
-    uint32_t connection_count, half_open;
+    struct haul_connection_list by_id[HAUL_HOST_BUCKETS];
+    struct haul_connection_list by_peer[HAUL_HOST_BUCKETS];
+    uint32_t connection_count, half_open, inbound_count, inbound_streams;
+    uint64_t held_bytes, window_pool;
     uint64_t id_next;
     bool closing;
     LIST_HEAD(, haul_listener) listeners;
@@ -117,6 +131,19 @@ struct haul_connection *haul_host_connection(const struct haul_host *host, uint6
 /* The entry of a table, or NULL. */
 const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host,
                                                     const struct haul_behaviour *behaviour);
+
+/* Those of which one may be the peer's; up, and maybe already about to end. */
+struct haul_connection_list *haul_host_peers(const struct haul_host *host,
+                                             const struct haul_peer_id *peer);
+
+/* --- host_limits.c: each counts what it refuses --- */
+
+bool haul_host_admits_address(struct haul_host *host, const struct haul_addr *remote);
+bool haul_host_allows(const struct haul_host *host, const struct haul_peer_id *peer);
+enum haul_error_code haul_host_admits_peer(struct haul_connection *connection);
+bool haul_host_admits_stream(struct haul_host *host);
+bool haul_host_hold(struct haul_connection *connection, size_t bytes);
+void haul_host_unhold(struct haul_connection *connection, size_t bytes);
 
 /* --- host_connection.c --- */
 

@@ -67,7 +67,7 @@ static uint32_t count_streams(const struct haul_connection *connection,
     const struct haul_stream *stream;
     uint32_t count = 0;
 
-    TAILQ_FOREACH(at, &connection->host->connections, link)
+    LIST_FOREACH(at, haul_host_peers(connection->host, &connection->conn.peer), peer_link)
     {
         if (at->state != HAUL_CONNECTION_UP ||
             !haul_peer_id_equal(&at->conn.peer, &connection->conn.peer))
@@ -85,7 +85,8 @@ void haul_stream_accept(struct haul_connection *connection, const struct haul_co
     struct haul_host_counters *counters = &connection->host->counters;
     struct haul_stream *stream = NULL;
 
-    if (count_streams(connection, behaviour, true) < behaviour->inbound_per_peer_max)
+    if (haul_host_admits_stream(connection->host) &&
+        count_streams(connection, behaviour, true) < behaviour->inbound_per_peer_max)
         stream = stream_open(connection, behaviour, protocol->service);
     if (stream == NULL) {
         haul_counter_add(&counters->streams_over_limit, 1);
@@ -94,6 +95,7 @@ void haul_stream_accept(struct haul_connection *connection, const struct haul_co
     }
     haul_counter_add(&counters->streams_accepted, 1);
     stream->inbound = true;
+    connection->host->inbound_streams++;
     stream_bind(stream, event->stream);
     if (behaviour->opened != NULL)
         behaviour->opened(stream, NULL);
@@ -130,6 +132,15 @@ struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection
 
 /* --- input --- */
 
+static void rest_free(struct haul_stream *stream)
+{
+    haul_host_unhold(stream->connection, stream->rest_capacity);
+    free(stream->rest);
+    stream->rest = NULL;
+    stream->rest_at = 0;
+    stream->rest_capacity = 0;
+}
+
 static bool rest_append(struct haul_stream *stream, const uint8_t *data, size_t bytes)
 {
     size_t need = stream->rest_bytes + bytes;
@@ -142,10 +153,15 @@ static bool rest_append(struct haul_stream *stream, const uint8_t *data, size_t 
     }
     if (need > stream->rest_capacity) {
         size_t capacity = need < 4096 ? 4096 : need + need / 2;
-        uint8_t *grown = realloc(stream->rest, capacity);
+        uint8_t *grown;
 
-        if (grown == NULL)
+        if (!haul_host_hold(stream->connection, capacity - stream->rest_capacity))
             return false;
+        grown = realloc(stream->rest, capacity);
+        if (grown == NULL) {
+            haul_host_unhold(stream->connection, capacity - stream->rest_capacity);
+            return false;
+        }
         stream->rest = grown;
         stream->rest_capacity = capacity;
     }
@@ -188,12 +204,8 @@ static void stream_offer_rest(struct haul_stream *stream)
         stream->rest_at += taken;
         stream->rest_bytes -= taken;
     }
-    if (stream->rest_bytes == 0) {
-        free(stream->rest);
-        stream->rest = NULL;
-        stream->rest_at = 0;
-        stream->rest_capacity = 0;
-    }
+    if (stream->rest_bytes == 0)
+        rest_free(stream);
     stream_tell_end(stream);
 }
 
@@ -263,9 +275,10 @@ static void stream_free(struct haul_stream *stream)
 {
     LIST_REMOVE(stream, link);
     stream->connection->stream_count--;
+    stream->connection->host->inbound_streams -= stream->inbound;
     if (stream->behaviour->closed != NULL)
         stream->behaviour->closed(stream, stream->end);
-    free(stream->rest);
+    rest_free(stream);
     free(stream);
 }
 

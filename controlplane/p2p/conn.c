@@ -50,7 +50,6 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
     haul_assert(conf->in_bytes >= HAUL_CONN_IN_BYTES_MIN);
     haul_assert(conf->out_bytes >= HAUL_CONN_OUT_BYTES_MIN);
     memset(conn, 0, sizeof *conn);
-    memset(conf->streams, 0, conf->stream_count * sizeof *conf->streams);
     conn->dialer = conf->dialer;
     conn->protocols = conf->protocols;
     conn->protocol_count = conf->protocol_count;
@@ -62,8 +61,11 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
     conn->muxes = conf->muxes;
     conn->stream_count = conf->stream_count;
     conn->window_spare = conf->window_spare;
+    conn->window_pool = conf->window_pool;
     conn->now = now;
     conn->born = now;
+    conn->prove_by = haul_time_add(now, conf->authenticate_max != 0 ? conf->authenticate_max
+                                                                    : HAUL_CONN_AUTHENTICATE_MAX);
     conn->moved_at = now;
     conn->streams_deadline = HAUL_TIME_NEVER;
     if (conf->expected != NULL) {
@@ -78,6 +80,9 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
 
 void haul_conn_fini(struct haul_conn *conn)
 {
+    if (conn->muxed)
+        haul_yamux_fini(&conn->yamux);
+    conn->muxed = false;
     haul_secure_fini(&conn->secure);
     OPENSSL_cleanse(conn->clear, sizeof conn->clear);
     conn->phase = HAUL_CONN_OVER;
@@ -163,7 +168,7 @@ static void mux_start(struct haul_conn *conn)
 {
     conn->muxed = true;
     haul_yamux_init(&conn->yamux, conn->dialer, conn->muxes, conn->stream_count, conn->window_spare,
-                    conn->now);
+                    conn->window_pool, conn->now);
     haul_yamux_expire(&conn->yamux, conn->now); /* the first ping rides with the first frames */
 }
 
@@ -329,7 +334,7 @@ haul_time haul_conn_deadline(const struct haul_conn *conn)
     if (conn->phase == HAUL_CONN_OVER)
         return HAUL_TIME_NEVER;
     if (conn->phase < HAUL_CONN_MUXING)
-        when = haul_time_min(when, conn->born + HAUL_CONN_AUTHENTICATE_MAX);
+        when = haul_time_min(when, conn->prove_by);
     if (conn->phase == HAUL_CONN_MUXING)
         when = haul_time_min(when, conn->proven_at + HAUL_CONN_NEGOTIATE_MAX);
     if (conn->muxed)
@@ -344,7 +349,7 @@ void haul_conn_expire(struct haul_conn *conn, haul_time now)
     conn->now = now;
     if (now < haul_conn_deadline(conn))
         return;
-    if (conn->phase < HAUL_CONN_MUXING && now >= conn->born + HAUL_CONN_AUTHENTICATE_MAX)
+    if (conn->phase < HAUL_CONN_MUXING && now >= conn->prove_by)
         haul_conn_fail(conn, HAUL_CONN_LATE);
     else if (conn->phase == HAUL_CONN_MUXING && now >= conn->proven_at + HAUL_CONN_NEGOTIATE_MAX)
         haul_conn_fail(conn, HAUL_CONN_LATE);
@@ -355,6 +360,12 @@ void haul_conn_expire(struct haul_conn *conn, haul_time now)
     haul_conn_streams_expire(conn);
     if (conn->muxed)
         haul_yamux_expire(&conn->yamux, now);
+}
+
+bool haul_conn_idle(const struct haul_conn *conn)
+{
+    return conn->in_at == conn->in_end && conn->clear_bytes == 0 && conn->rest_bytes == 0 &&
+           haul_conn_out_empty(conn);
 }
 
 void haul_conn_goaway(struct haul_conn *conn)

@@ -22,7 +22,7 @@
 #include "controlplane/p2p/select.h"
 #include "controlplane/p2p/yamux.h"
 
-#define HAUL_CONN_AUTHENTICATE_MAX (5 * HAUL_SECOND)  /* from the start to a proven peer */
+#define HAUL_CONN_AUTHENTICATE_MAX (5 * HAUL_SECOND)  /* by default; from the start to proof */
 #define HAUL_CONN_NEGOTIATE_MAX    (10 * HAUL_SECOND) /* of the muxer, of a stream */
 #define HAUL_CONN_STALL_MAX        (15 * HAUL_SECOND) /* output of which the peer takes nothing */
 
@@ -97,6 +97,7 @@ struct haul_conn_conf {
         *securities;                     /* best first; copied. None: Noise. A dialer that offers */
     size_t security_count;               /*   one alone does not wait for the answer */
     const struct haul_tls_identity *tls; /* borrowed likewise; needed where TLS is offered */
+    haul_time authenticate_max;          /* 0: the default */
     uint64_t unix_seconds;               /* now, for certificates */
     const struct haul_psk *psk;          /* borrowed likewise; NULL: no private network */
     const uint8_t *psk_nonce;            /* fresh; read by init only */
@@ -105,10 +106,12 @@ struct haul_conn_conf {
     size_t protocol_count;
     uint8_t *in, *out; /* lent for the machine's life */
     size_t in_bytes, out_bytes;
-    struct haul_conn_stream *streams;
+    struct haul_conn_stream
+        *streams;                    /* zeroed, as the next; touched only as far as they are used */
     struct haul_yamux_stream *muxes; /* as many as streams */
     size_t stream_count;
     uint64_t window_spare;         /* see haul_yamux_init */
+    uint64_t *window_pool;         /* likewise */
     const uint8_t *static_private; /* 32 bytes each, fresh, read by init only */
     const uint8_t *ephemeral_private;
 };
@@ -133,9 +136,10 @@ struct haul_conn {
     const char *const *protocols;
     size_t stream_count, protocol_count;
     uint64_t window_spare;
+    uint64_t *window_pool;
     bool dialer, muxed; /* streams may be written */
     bool opened_told, failed_told;
-    haul_time now, born, proven_at, moved_at, streams_deadline;
+    haul_time now, born, prove_by, proven_at, moved_at, streams_deadline;
     uint16_t negotiating, telling, expiring, tell_at; /* expiring: of those that are told of */
 
     uint8_t *in, *out;
@@ -167,6 +171,9 @@ void haul_conn_sent(struct haul_conn *conn, size_t bytes, haul_time now);
 
 haul_time haul_conn_deadline(const struct haul_conn *conn);
 void haul_conn_expire(struct haul_conn *conn, haul_time now); /* events may follow */
+
+/* True when the buffers are empty. */
+bool haul_conn_idle(const struct haul_conn *conn);
 
 /* Tells the peer that the connection ends; output must still be sent. */
 void haul_conn_goaway(struct haul_conn *conn);

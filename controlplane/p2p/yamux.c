@@ -39,12 +39,17 @@ struct haul_yamux_stream *haul_yamux_stream_take(struct haul_yamux *yamux, uint3
     uint16_t index;
 
     /* A quarter is kept for our own, or a peer could keep us from ever opening one. */
-    if (stream == NULL ||
+    if ((stream == NULL && yamux->fresh == yamux->capacity) ||
         (inbound && yamux->live - yamux->opened >= yamux->capacity - yamux->capacity / 4))
         return NULL;
-    yamux->free_head = stream->hash_next;
+    if (stream != NULL) {
+        yamux->free_head = stream->hash_next;
+        index = stream->index;
+    } else {
+        index = yamux->fresh++;
+        stream = &yamux->streams[index];
+    }
     yamux->live++;
-    index = stream->index;
     *stream = (struct haul_yamux_stream){
         .window_max = HAUL_YAMUX_WINDOW_BYTES,
         .id = id,
@@ -61,6 +66,14 @@ struct haul_yamux_stream *haul_yamux_stream_take(struct haul_yamux *yamux, uint3
     return stream;
 }
 
+static void window_give(struct haul_yamux *yamux, uint64_t bytes)
+{
+    yamux->window_spare += bytes;
+    yamux->window_taken -= bytes;
+    if (yamux->window_pool != NULL)
+        *yamux->window_pool += bytes;
+}
+
 static void stream_free(struct haul_yamux *yamux, struct haul_yamux_stream *stream)
 {
     uint16_t *link = bucket_of(yamux, stream->id);
@@ -70,7 +83,7 @@ static void stream_free(struct haul_yamux *yamux, struct haul_yamux_stream *stre
     *link = stream->hash_next;
     if (yamux->frame_stream == stream)
         yamux->frame_stream = NULL;
-    yamux->window_spare += stream->recv_window - HAUL_YAMUX_WINDOW_BYTES;
+    window_give(yamux, stream->recv_window - HAUL_YAMUX_WINDOW_BYTES);
     yamux->live--;
     if (!stream->inbound) {
         yamux->opened--;
@@ -114,24 +127,24 @@ void haul_yamux_fail(struct haul_yamux *yamux, enum haul_yamux_fault fault)
 /* --- life --- */
 
 void haul_yamux_init(struct haul_yamux *yamux, bool client, struct haul_yamux_stream *streams,
-                     size_t count, uint64_t window_spare, haul_time now)
+                     size_t count, uint64_t window_spare, uint64_t *window_pool, haul_time now)
 {
     haul_assert(count > 0 && count <= HAUL_YAMUX_STREAMS_MAX);
     memset(yamux, 0, sizeof *yamux);
-    memset(streams, 0, count * sizeof *streams);
     yamux->streams = streams;
     yamux->capacity = (uint16_t)count;
-    for (size_t i = 0; i < count; i++) {
-        streams[i].index = (uint16_t)i;
-        streams[i].hash_next = (uint16_t)(i + 1 < count ? i + 2 : 0);
-    }
-    yamux->free_head = 1;
+    yamux->window_pool = window_pool;
     yamux->client = client;
     yamux->id_next = client ? 1 : 2;
     yamux->window_spare = window_spare;
     yamux->now = now;
     yamux->heard_at = now;
     yamux->ping_next = now;
+}
+
+void haul_yamux_fini(struct haul_yamux *yamux)
+{
+    window_give(yamux, yamux->window_taken);
 }
 
 struct haul_yamux_stream *haul_yamux_open(struct haul_yamux *yamux)
@@ -208,8 +221,13 @@ static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stre
         more = stream->window_max - stream->recv_window;
     if (more > yamux->window_spare)
         more = yamux->window_spare;
+    if (yamux->window_pool != NULL && more > *yamux->window_pool)
+        more = *yamux->window_pool;
     stream->recv_window += (uint32_t)more;
     yamux->window_spare -= more;
+    yamux->window_taken += more;
+    if (yamux->window_pool != NULL)
+        *yamux->window_pool -= more;
 }
 
 void haul_yamux_consume(struct haul_yamux *yamux, struct haul_yamux_stream *stream, size_t bytes)

@@ -108,7 +108,10 @@ struct haul_yamux {
     enum haul_yamux_fault fault;
     enum haul_yamux_code goaway_code;
     uint32_t id_next;      /* 0 when the ids have run out */
+    uint16_t fresh;        /* slots from here on were never used */
     uint64_t window_spare; /* bytes by which all windows together may still grow */
+    uint64_t window_taken; /* bytes by which they have grown */
+    uint64_t *window_pool; /* what other connections draw from as well; NULL: none */
 
     /* Input: the view being read, the header in progress, the frame in progress. */
     const uint8_t *at, *end;
@@ -134,12 +137,14 @@ struct haul_yamux {
     uint8_t refusal_at, refusal_count;
 };
 
-/* `streams` (zeroed here) limits both directions together, at most HAUL_YAMUX_STREAMS_MAX; a
- * quarter of it is kept for our own opens. `window_spare` is how many bytes all windows together
- * may grow beyond the initial ones. The first ping, which measures the round trip, is due at once.
- */
+/* `streams` (zeroed by the caller, and touched only as far as they are used) limits both directions
+ * together, at most HAUL_YAMUX_STREAMS_MAX; a quarter of it is kept for our own opens.
+ * `window_spare` is how many bytes all windows together may grow beyond the initial ones,
+ * `window_pool` (may be NULL) how many those of all connections that share it. The first ping,
+ * which measures the round trip, is due at once. */
 void haul_yamux_init(struct haul_yamux *yamux, bool client, struct haul_yamux_stream *streams,
-                     size_t count, uint64_t window_spare, haul_time now);
+                     size_t count, uint64_t window_spare, uint64_t *window_pool, haul_time now);
+void haul_yamux_fini(struct haul_yamux *yamux); /* gives back to the pool */
 
 /* Lends bytes of the peer; call haul_yamux_next until it returns false before lending more. */
 void haul_yamux_input(struct haul_yamux *yamux, const uint8_t *data, size_t bytes, haul_time now);

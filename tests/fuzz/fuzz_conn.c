@@ -45,6 +45,8 @@ static void end_open(struct end *end, bool dial)
     for (size_t i = 0; i < sizeof secrets; i++)
         secrets[i / 32][i % 32] = (uint8_t)(i + dial);
     memset(end->mine, 0, sizeof end->mine);
+    memset(end->streams, 0, sizeof end->streams);
+    memset(end->muxes, 0, sizeof end->muxes);
     haul_key_from_seed(&end->key, secrets[0]);
     haul_conn_init(&end->conn, &conf, now);
 }

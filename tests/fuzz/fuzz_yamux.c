@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     memset(&bench, 0, sizeof bench);
     bench.now = 1;
-    haul_yamux_init(&bench.yamux, size % 2 == 0, bench.streams, STREAMS, 4u << 20, bench.now);
+    haul_yamux_init(&bench.yamux, size % 2 == 0, bench.streams, STREAMS, 4u << 20, NULL, bench.now);
     while (!in.bad && haul_in_left(&in) > 0) {
         uint8_t step = (uint8_t)haul_in_be(&in, 1);
 

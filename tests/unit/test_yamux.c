@@ -21,13 +21,14 @@ struct side {
 };
 
 static struct side *left, *right; /* the client and the server */
+static uint64_t *pool;            /* what both draw from for their windows, or NULL */
 static haul_time now;
 
 static void side_start(struct side **side, bool client, uint64_t spare)
 {
     free(*side);
     *side = calloc(1, sizeof **side);
-    haul_yamux_init(&(*side)->yamux, client, (*side)->streams, STREAMS, spare, now);
+    haul_yamux_init(&(*side)->yamux, client, (*side)->streams, STREAMS, spare, pool, now);
 }
 
 static void start(uint64_t spare)
@@ -540,7 +541,7 @@ static void the_backlog_of_unacknowledged_opens_is_bounded(void)
     static struct haul_yamux_stream streams[HAUL_YAMUX_STREAMS_MAX];
     size_t count = 0;
 
-    haul_yamux_init(&yamux, true, streams, HAUL_YAMUX_STREAMS_MAX, 0, 0);
+    haul_yamux_init(&yamux, true, streams, HAUL_YAMUX_STREAMS_MAX, 0, NULL, 0);
     while (haul_yamux_open(&yamux) != NULL)
         count++;
     CU_ASSERT_EQUAL(count, HAUL_YAMUX_BACKLOG_MAX);
