@@ -4,6 +4,7 @@
 #include "controlplane/cmd/attach.h"
 #include "controlplane/cmd/print.h"
 #include "controlplane/cmd/put.h"
+#include "controlplane/p2p/peerid.h"
 
 #include <string.h>
 
@@ -53,6 +54,19 @@ int haul_share_run(const struct haul_options *options, struct haul_attach *attac
     return 0;
 }
 
+/* Before anything is stored or started for a share that cannot be. */
+static int peers_check(const struct haul_options *options, struct haul_error *error)
+{
+    struct haul_peer_id peer;
+
+    for (size_t i = 0; i < options->list_count; i++) {
+        if (!haul_peer_id_parse(options->list[i], &peer))
+            return haul_fail(error, HAUL_E_PEER_MALFORMED, "'%.80s' is not a peer id",
+                             options->list[i]);
+    }
+    return 0;
+}
+
 /* A CID names what is stored; anything else is a path to be put first. */
 static int cid_of(const struct haul_options *options, struct haul_attach *attach,
                   char cid[HAUL_CID_TEXT_BYTES], struct haul_error *error)
@@ -76,7 +90,11 @@ int haul_cmd_share(const struct haul_options *options)
     char cid[HAUL_CID_TEXT_BYTES];
     struct haul_attach attach;
     struct haul_error error;
-    int failed = haul_attach_open(&attach, options, true, &error);
+    int failed;
+
+    if (peers_check(options, &error) < 0)
+        return haul_print_error(options, &error);
+    failed = haul_attach_open(&attach, options, true, &error);
 
     if (failed == 0) {
         failed = cid_of(options, &attach, cid, &error);
