@@ -79,7 +79,19 @@ const struct haul_command haul_command_table[] = {
 };
 const size_t haul_command_count = HAUL_COUNT_OF(haul_command_table);
 
-static int unknown_command(const char *name)
+/* Mistakes in the options are told in the form that was asked for, so it is looked for first. */
+static struct haul_options form_of(int argc, char *const *argv)
+{
+    struct haul_options options = { 0 };
+
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            options.given = BIT(JSON);
+    }
+    return options;
+}
+
+static int unknown_command(const char *name, const struct haul_options *form)
 {
     const char *names[HAUL_COUNT_OF(haul_command_table)];
     struct haul_error error;
@@ -91,13 +103,13 @@ static int unknown_command(const char *name)
     haul_fail(&error, HAUL_E_USAGE, "there is no command '%.40s'%s%s%s", name,
               nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
               nearest != NULL ? "'?" : "");
-    return haul_print_error(NULL, &error);
+    return haul_print_error(form, &error);
 }
 
 static int command_run(const struct haul_command *command, int argc, char *const *argv)
 {
     const struct haul_options help = { .arguments = { command->name }, .argument_count = 1 };
-    struct haul_options options = { 0 };
+    struct haul_options options = form_of(argc, argv);
     struct haul_error error;
 
     if (haul_options_parse(argc, argv, command->options | HAUL_OPTIONS_COMMON, &options, &error) <
@@ -117,6 +129,7 @@ static int command_run(const struct haul_command *command, int argc, char *const
 
 int main(int argc, char **argv)
 {
+    const struct haul_options form = form_of(argc, argv);
     const struct haul_options none = { 0 };
     const struct haul_command *command;
     const char *name = argc > 1 ? argv[1] : "help";
@@ -127,6 +140,6 @@ int main(int argc, char **argv)
         return haul_cmd_version(&none);
     command = haul_command_find(name);
     if (command == NULL)
-        return unknown_command(name);
+        return unknown_command(name, &form);
     return command_run(command, argc > 2 ? argc - 2 : 0, argv + 2);
 }
