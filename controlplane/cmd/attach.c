@@ -53,12 +53,21 @@ static bool ready_read(int output)
     return false;
 }
 
+void haul_node_reap(pid_t pid, int output)
+{
+    int status;
+
+    kill(pid, SIGTERM);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    close(output);
+}
+
 int haul_node_spawn(const char *home, const char *const *settings, bool perf, pid_t *pid,
                     int *output, struct haul_error *error)
 {
     int ends[2];
     pid_t child;
-    int status = 0;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
         return haul_fail(error, HAUL_E_SYSTEM, "no pipe for a node: %s", strerror(errno));
@@ -71,23 +80,12 @@ int haul_node_spawn(const char *home, const char *const *settings, bool perf, pi
         return haul_fail(error, HAUL_E_SYSTEM, "cannot start a node: %s", strerror(errno));
     }
     if (!ready_read(ends[0])) {
-        close(ends[0]);
-        waitpid(child, &status, 0);
+        haul_node_reap(child, ends[0]);
         return haul_fail(error, HAUL_E_SYSTEM, "the node in %s did not start", home);
     }
     *pid = child;
     *output = ends[0];
     return 0;
-}
-
-void haul_node_reap(pid_t pid, int output)
-{
-    int status;
-
-    kill(pid, SIGTERM);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        continue;
-    close(output);
 }
 
 /* Somebody else may start or stop a node in this home at the same moment: a few attempts. */
