@@ -26,6 +26,7 @@ import traceback
 
 HAUL = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
 # Small programs beside this file; the build hands in their places.
+LIAR = os.environ.get("HAUL_LIAR", "")
 PLANT_BLOCK = os.environ.get("PLANT_BLOCK", "")
 WITHOUT_IO_URING = os.environ.get("WITHOUT_IO_URING", "")
 DEADLINE = float(os.environ.get("HAUL_TEST_DEADLINE", "30"))  # seconds any one wait may take
@@ -209,6 +210,13 @@ class Node:
         self.process.stdout.close()
         self.process = None
         equal(status, 0, f"exit of node {self.name}: {self.log()[-500:]}")
+
+    def kill(self):
+        """As a crash would."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
 
     def __str__(self):
         return f"node {self.name}"

@@ -1,212 +1,109 @@
 #!/usr/bin/env python3
-"""Commands without a peer: homes, options, errors, exit codes, put and the datasets of one node."""
-import json
+"""Commands without a peer: help, homes, configuration, and the datasets of one node."""
 import os
 import socket
-import stat
 import subprocess
 
-import rig
-from rig import check, code, haul, path, text
+from nodes import case, contains, equal, main, same
+
+HELLO = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"  # "hello world\n", SHA2-256
 
 
-def usage():
-    check("no arguments print the commands", haul().returncode == 0 and b"share" in haul().stdout)
-    check("an unknown command is usage, and the nearest is named",
-          haul("gett").returncode == 2 and b"did you mean 'get'" in haul("gett").stderr)
-    check("an unknown option is usage, and the nearest is named",
-          haul("get", "x", "--carier", "udp").returncode == 2
-          and b"did you mean --carrier" in haul("get", "x", "--carier", "udp").stderr)
-    check("too few arguments are usage", haul("get").returncode == 2)
-    check("an error has its code on the screen and in --json",
-          json.loads(haul("explain", "nothing", "--json").stdout)["code"] == "usage")
-    for command in ("init", "node", "put", "get", "ls", "share", "status", "perf", "config"):
-        check(f"help says what {command} does", b"usage: haul " + command.encode()
-              in haul("help", command).stdout and haul(command, "--help").returncode == 0)
-    check("the completion is valid bash",
-          subprocess.run(["bash", "-n"], input=haul("help", "completion").stdout,
-                         check=False).returncode == 0)
-    check("the manual page names every command",
-          all(name in haul("help", "man").stdout for name in (b"haul share", b"target\\-exists")))
-    check("every error code is explained",
-          len(text(haul("explain", "--json")).splitlines()) > 25
-          and "rename" not in text(haul("explain", "target-exists"))
-          and "target" in text(haul("explain", "target-exists")))
+@case("help, completion and manual page know every command, and every error code is explained")
+def usage(bench):
+    said = bench.run("help").ok()
+    equal(bench.run("--help").ok().out, said.out)
+    commands = ("init", "id", "node", "put", "share", "get", "ls", "status", "perf", "config",
+                "explain", "version")
+    manual = bench.run("help", "man").ok().text
+    for command in commands:
+        contains(said.text, command)
+        contains(bench.run("help", command).ok().text, f"usage: haul {command}")
+        equal(bench.run(command, "--help").ok().out, bench.run("help", command).out)
+        contains(manual, f"haul {command}")
+    completion = bench.run("help", "completion").ok().out
+    equal(subprocess.run(["bash", "-n"], input=completion, check=False).returncode, 0, "completion")
+    contains(manual, "target\\-exists")
+    codes = [row["code"] for row in bench.run("explain", "--json").ok().objects]
+    assert len(codes) == len(set(codes)) > 25, codes
+    for code in codes:
+        contains(manual, code.replace("-", "\\-"))
+    bench.run("explain", "--json", "nothing").fails("usage", status=2)
 
 
-def configuration():
-    home = path("configured")
-    haul("init", home=home, ok=True)
-    check("an unknown key is refused, and the nearest is named",
-          code(haul("config", "listen.tpc", home=home)) == (2, "config-key")
-          and b"listen.tcp" in haul("config", "listen.tpc", home=home).stderr)
-    with open(os.path.join(home, "config.yaml"), "w", encoding="utf-8") as file:
-        file.write("slots:\n  filing: 10\n")
-    done = haul("node", home=home)
-    check("a node does not start with an unknown key in its file, and names the nearest",
-          code(done) == (1, "config-key") and b"filling" in done.stderr, done.stderr)
-    with open(os.path.join(home, "config.yaml"), "w", encoding="utf-8") as file:
+@case("config says what every key is, and where its value came from")
+def configuration(bench):
+    home = bench.path("home")
+    bench.run("init", "--home", home).ok()
+    rows = {row["key"]: row for row in bench.run("config", "--json", "--home", home).ok().objects}
+    assert all(row["origin"] == "default" for row in rows.values()), rows
+    with open(bench.path("home/config.yaml"), "w", encoding="utf-8") as file:
         file.write("slots:\n  filling: 9\n")
-    row = json.loads(text(haul("config", "slots.filling", "--json", home=home)))
-    check("config says where a value came from", (row["value"], row["origin"]) == ("9", "file"), row)
+
+    def value(*words):
+        row = bench.run("config", "slots.filling", "--json", "--home", home, *words).ok().object
+        return row["value"], row["origin"]
+
+    equal(value(), ("9", "file"))
+    bench.environment["HAUL_SLOTS_FILLING"] = "10"
+    equal(value(), ("10", "environment"))
+    equal(value("--set", "slots.filling=11"), ("11", "option"))
 
 
-def homes():
-    home = path("home")
-    first = text(haul("init", home=home, ok=True))
-    check("init is repeatable", text(haul("init", home=home, ok=True)) == first)
-    check("id prints both forms", text(haul("id", home=home)).splitlines()[0] == first
-          and text(haul("id", home=home)).splitlines()[1].startswith("bafz"))
-    key = os.path.join(home, "identity.key")
-    check("the key is private", stat.S_IMODE(os.stat(key).st_mode) == 0o600)
-    check("HAUL_HOME names the home", text(haul("id", env={"HAUL_HOME": home})).startswith(first))
-    os.chmod(key, 0o644)
-    check("a key that is open to others is refused", code(haul("id", home=home)) == (1, "key-unsafe"))
-    os.chmod(key, 0o600)
-    with open(os.path.join(home, "format"), "w", encoding="utf-8") as file:
-        file.write("haul home 99\n")
-    check("a home of another format is refused", code(haul("id", home=home)) == (1, "home-format"))
-    check("status without a home says that no node runs",
-          code(haul("status", home=path("none"))) == (1, "node-absent"))
+@case("init is repeatable, id prints both forms, and HAUL_HOME names the home")
+def homes(bench):
+    home = bench.path("home")
+    first = bench.run("init", "--home", home).ok().text
+    equal(bench.run("init", "--home", home).ok().text, first)
+    forms = bench.run("id", "--home", home).ok().text.splitlines()
+    equal((forms[0], forms[1][:4], len(forms)), (first, "bafz", 2))
+    bench.environment["HAUL_HOME"] = home
+    equal(bench.run("id").ok().text.splitlines(), forms)
+    bench.run("status", "--json").fails("node-absent")
+    bench.run("status", "--json", "--home", bench.path("none")).fails("node-absent")
+    equal(os.path.exists(bench.path("none")), False, "status made a home")
 
 
-def one_node():
-    node = rig.Node("one")
-    check("a second node in the same home is refused",
-          code(haul("node", home=node.home)) == (1, "node-busy"))
-    control = os.path.join(node.home, "control.sock")
-    check("the control socket is private", stat.S_IMODE(os.stat(control).st_mode) == 0o600)
-    status = node.status()
-    check("status says what is in use",
-          status["net"]["backend"] in ("uring", "mmsg") and "gcm" in status["cipher"]["in_use"]
-          and status["net"]["receive_buffer_bytes"] > 0 and status["net"]["segments_max"] > 0, status)
+@case("rubbish on the control socket harms nobody")
+def rubbish(bench):
+    node = bench.node("node")
     for junk in (b"\xff" * 4096, b"\x04\x00\x00\x00abcd", b"\x00\x00\x00\x80", b""):
         with socket.socket(socket.AF_UNIX) as client:
-            client.connect(control)
+            client.connect(bench.path("node/control.sock"))
             client.sendall(junk)
-    check("rubbish on the control socket harms nobody", haul("status", home=node.home).returncode == 0)
-    forced = rig.Node("forced", "net.backend=mmsg", "store.backend=posix", "cipher.backend=openssl")
-    status = forced.status()
-    check("each part can be forced, and status says so",
-          (status["net"]["backend"], status["store"]["backend"], status["cipher"]["in_use"])
-          == ("mmsg", "file/posix", "aes-128-gcm/openssl"), status)
-    return node
+    node.json("status").ok()
 
 
-def put(node):
-    tree = path("tree")
-    os.makedirs(os.path.join(tree, "inner"))
-    with open(os.path.join(tree, "inner", "run"), "wb") as file:
-        file.write(b"#!/bin/sh\n")
-    os.chmod(os.path.join(tree, "inner", "run"), 0o755)
-    os.symlink("../away", os.path.join(tree, "link"))
-    open(os.path.join(tree, "empty"), "wb").close()
-    done = haul("put", tree, home=node.home, ok=True)
-    check("put says how many executable bits it drops", b"1 executable" in done.stderr, done.stderr)
-    cid = text(done)
-    check("a directory has the same CID from another node",
-          text(haul("put", tree, home=path("fresh"), ok=True)) == cid)
-    check("ls shows what is stored, and that it is private",
-          cid in text(haul("ls", home=node.home)) and "private" in text(haul("ls", home=node.home)))
-    rows = [json.loads(row) for row in text(haul("ls", cid, "--json", home=node.home)).splitlines()]
-    check("ls lists a directory by name",
-          [(row["name"], row["kind"]) for row in rows]
-          == [("empty", "file"), ("inner", "directory"), ("link", "link")], rows)
-    check("ls goes deeper by path", "run" in text(haul("ls", cid + "/inner", home=node.home)))
-    check("a path that is not there is path-unknown",
-          code(haul("ls", cid + "/no", home=node.home)) == (1, "path-unknown"))
-    check("get from the own store works without a ticket",
-          haul("get", cid, "-o", path("copy"), home=node.home, ok=True).returncode == 0
-          and rig.same(tree, path("copy"), modes=False))
-    check("get of a file goes to standard output",
-          haul("get", cid + "/inner/run", "-o", "-", home=node.home, ok=True).stdout == b"#!/bin/sh\n")
-    data = os.urandom(3_000_000)
-    cid = text(haul("put", "-", home=node.home, stdin=data, ok=True))
-    check("standard input is put and got back",
-          haul("get", cid, "-o", "-", home=node.home, ok=True).stdout == data)
-    check("sha2-256 gives the CID that other tools compute",
-          text(haul("put", "-", "--hash", "sha2-256", home=node.home, stdin=b"hello world\n", ok=True))
-          == "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4")
+@case("a directory has one CID wherever it is put; ls shows what is stored, by name and by path")
+def put(bench):
+    node = bench.node("node")
+    bench.file("tree/inner/run", b"#!/bin/sh\n")
+    bench.file("tree/empty")
+    os.symlink("../away", bench.path("tree/link"))
+    cid = node.put(bench.path("tree"))
+    equal(bench.run("put", bench.path("tree"), "--home", bench.path("fresh")).ok().text, cid)
+    listed = node.run("ls").ok().text
+    contains(listed, cid)
+    contains(listed, "private")
+    rows = [(row["name"], row["kind"]) for row in node.json("ls", cid).ok().objects]
+    equal(rows, [("empty", "file"), ("inner", "directory"), ("link", "link")])
+    equal([row["name"] for row in node.json("ls", f"{cid}/inner").ok().objects], ["run"])
+    node.json("ls", f"{cid}/no").fails("path-unknown")
+    node.get(f"{cid}/no", "-o", bench.path("no")).fails("path-unknown")
+    node.get(cid, "-o", bench.path("copy")).ok()
+    same(bench.path("tree"), bench.path("copy"))
+    equal(node.run("get", f"{cid}/inner/run", "-o", "-").ok().out, b"#!/bin/sh\n")
+    node.get(cid, "-o", "-").fails("usage", status=2)  # a directory is no stream of bytes
+    equal(node.run("put", "-", "--hash", "sha2-256", input=b"hello world\n").ok().text, HELLO)
 
 
-def refused_sources(node):
-    tree = path("special")
-    os.makedirs(tree)
-    os.mkfifo(os.path.join(tree, "a pipe"))
-    done = haul("put", tree, home=node.home)
-    check("a pipe is refused by name", code(done) == (1, "source-special") and b"a pipe" in done.stderr)
-    os.remove(os.path.join(tree, "a pipe"))
-    open(os.path.join(tree.encode(), b"bad-\xff"), "wb").close()
-    check("a name that is not UTF-8 is refused by name",
-          code(haul("put", tree, home=node.home)) == (1, "source-name"))
-    check("a source that is not there is source-unreadable",
-          code(haul("put", path("nowhere"), home=node.home)) == (1, "source-unreadable"))
-    if os.geteuid() != 0:
-        secret = path("secret")
-        open(secret, "wb").close()
-        os.chmod(secret, 0)
-        check("a source that cannot be read is source-unreadable",
-              code(haul("put", secret, home=node.home)) == (1, "source-unreadable"))
+@case("what is not stored cannot be shared, and a CID that nobody is known to have is cid-unknown")
+def unknown(bench):
+    node = bench.node("node")
+    node.json("share", HELLO).fails("cid-unknown")
+    node.get(HELLO, "-o", bench.path("got")).fails("cid-unknown")
+    node.json("put", bench.path("nowhere")).fails("source-unreadable", "nowhere")
 
 
-def malformed(node):
-    for what, expected in (("bafynonsense", "cid-malformed"), ("haul:aaaa", "ticket-malformed"),
-                           ("", "cid-malformed"), ("../etc/passwd", "cid-malformed")):
-        check(f"'{what}' is {expected}",
-              code(haul("get", what, "-o", path("x"), home=node.home)) == (1, expected),
-              haul("get", what, "-o", path("x"), home=node.home).stderr)
-    elsewhere = text(haul("put", "-", home=path("fresh"), stdin=b"elsewhere", ok=True))
-    check("a CID that nobody is known to have is cid-unknown",
-          code(haul("get", elsewhere, "-o", path("x"), home=node.home)) == (1, "cid-unknown"))
-    cid = text(haul("put", "-", home=node.home, stdin=b"x", ok=True))
-    check("a malformed peer is peer-malformed",
-          code(haul("share", cid, "--to", "nobody", home=node.home)) == (1, "peer-malformed"))
-    check("an unknown dataset cannot be shared",
-          code(haul("share", elsewhere, home=node.home)) == (1, "cid-unknown"))
-
-
-def targets(node):
-    cid = text(haul("put", "-", home=node.home, stdin=b"target", ok=True))
-    existing = path("existing")
-    open(existing, "wb").close()
-    check("a target that exists is refused",
-          code(haul("get", cid, "-o", existing, home=node.home)) == (1, "target-exists")
-          and os.path.getsize(existing) == 0)
-    check("a target in a directory that is not there is target-unwritable",
-          code(haul("get", cid, "-o", path("no", "where"), home=node.home)) == (1, "target-unwritable"))
-    if os.geteuid() == 0:
-        check("a target on a file system that refuses is target-unwritable",
-              code(haul("get", cid, "-o", "/proc/haul-target", home=node.home))
-              == (1, "target-unwritable"))
-    else:
-        os.makedirs(path("closed"), mode=0o555)
-        check("a target in a closed directory is target-unwritable",
-              code(haul("get", cid, "-o", path("closed", "x"), home=node.home))
-              == (1, "target-unwritable"))
-    check("nothing is left beside a target that failed", rig.leftovers(rig.work) == [])
-
-
-def without_a_node():
-    home = path("lonely")
-    cid = text(haul("put", "-", home=home, stdin=b"lonely", ok=True))
-    check("put and get run a node for their own duration",
-          haul("get", cid, "-o", "-", home=home, ok=True).stdout == b"lonely")
-    done = haul("share", cid, home=home, ok=True)
-    check("share without a node prints the ticket and says that a node must run",
-          text(done).startswith("haul:") and b"haul node" in done.stderr)
-    check("no node is left running", code(haul("status", home=home)) == (1, "node-absent"))
-
-
-def main():
-    usage()
-    configuration()
-    homes()
-    node = one_node()
-    put(node)
-    refused_sources(node)
-    malformed(node)
-    targets(node)
-    without_a_node()
-
-
-rig.main(main)
+if __name__ == "__main__":
+    main()

@@ -1,238 +1,144 @@
 #!/usr/bin/env python3
-"""Providers that lie, stall, speak rubbish or have a damaged disk, and datagrams from strangers. What
-an honest node cannot be made to do, tests/system/liar.c does."""
-import base64
-import hashlib
-import json
+"""Providers that lie, stall or speak rubbish, and strangers who shout. What an honest node cannot be
+made to do, tests/system/liar.c does."""
+import contextlib
 import os
 import socket
 import subprocess
 import threading
-import time
 
-import rig
-from rig import check, code, haul, path, text
+import dagpb
+from nodes import LIAR, case, equal, leftovers, main, wait_for
 
-LIAR = os.environ.get("HAUL_LIAR", os.path.join(rig.ROOT, "build/release/tests/system/liar"))
-
-
-# --- datasets by hand: dag-pb and UnixFS, SHA2-256 ---
-
-def varint(number):
-    out = b""
-    while number > 127:
-        out += bytes([number & 127 | 128])
-        number >>= 7
-    return out + bytes([number])
+MIB = 1 << 20
 
 
-def field(number, body):
-    return varint(number << 3 | 2) + varint(len(body)) + body
+@contextlib.contextmanager
+def liar(bench, dataset, root, manner="honest"):
+    """A provider of these blocks: its ticket and its peer id."""
+    directory = bench.directory(f"blocks-{manner}")
+    for multihash, content in dataset.blocks:
+        with open(os.path.join(directory, multihash.hex()), "wb") as file:
+            file.write(content)
+    process = bench.popen([LIAR, directory, dagpb.text(root), manner], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE)
+    yield tuple(process.stdout.readline().decode().strip() for _ in range(2))
+    process.stdin.close()
+    process.wait(20)
 
 
-class Blocks:
-    """Blocks in a directory, as the liar reads them."""
-
-    def __init__(self, name):
-        self.directory = path(name)
-        os.makedirs(self.directory)
-
-    def add(self, data, codec):
-        multihash = b"\x12\x20" + hashlib.sha256(data).digest()
-        with open(os.path.join(self.directory, multihash.hex()), "wb") as file:
-            file.write(data)
-        return b"\x01" + bytes([codec]) + multihash
-
-    def file(self, data):
-        return self.add(data, 0x55)
-
-    def directory_of(self, entries):
-        """Links in the order given: nothing here is sorted or refused."""
-        links = b"".join(field(2, field(1, cid) + field(2, name) + b"\x18" + varint(10))
-                         for name, cid in entries)
-        return self.add(links + field(1, b"\x08\x01"), 0x70)
-
-    def link_to(self, target):
-        return self.add(field(1, b"\x08\x04" + field(2, target)), 0x70)
+def nothing_left(bench):
+    equal([name for name in leftovers(bench.root) if "haul-part" in name or name == "got"], [])
 
 
-def cid_text(cid):
-    return "b" + base64.b32encode(cid).decode().lower().rstrip("=")
+@case("a peer without a fast path: auto takes the stream, and --carrier udp says that it cannot")
+def honest(bench):
+    getter = bench.node("getter")
+    data = dagpb.Dataset()
+    root = data.directory([(b"a", data.file(b"one")), (b"l", data.symlink(b"a"))])
+    with liar(bench, data, root) as (ticket, _):
+        record = getter.get(ticket, "-o", bench.path("got")).ok().object
+        equal(record["bytes_by_carrier"], {"stream": 3})
+        with open(bench.path("got/a"), "rb") as file:
+            equal(file.read(), b"one")
+        equal(os.readlink(bench.path("got/l")), "a")
+        getter.get(ticket, "-o", bench.path("x"), "--carrier", "udp").fails("carrier-failed")
 
 
-class Liar:
-    def __init__(self, blocks, root, manner="honest"):
-        self.process = subprocess.Popen([LIAR, blocks.directory, cid_text(root), manner],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.ticket = self.process.stdout.readline().decode().strip()
-        self.peer = self.process.stdout.readline().decode().strip()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        self.process.wait(20)
+@case("wrong bytes over the stream: the peer is named, nothing is left and nothing wrong is stored")
+def wrong(bench):
+    getter = bench.node("getter")
+    data = dagpb.Dataset()
+    root = data.directory([(b"a", data.file(bench.bytes(70000)))])
+    with liar(bench, data, root, "wrong") as (ticket, peer):
+        getter.get(ticket, "-o", bench.path("got"), "--carrier", "stream").fails("block-wrong", peer)
+        getter.get(ticket).fails("block-wrong", peer)
+    nothing_left(bench)
+    equal(getter.json("ls").ok().objects, [])
 
 
-def honest(getter):
-    """The bench itself: what is in order is got, and auto finds the stream by itself."""
-    blocks = Blocks("honest")
-    root = blocks.directory_of([(b"a", blocks.file(b"one")), (b"l", blocks.link_to(b"a"))])
-    with Liar(blocks, root) as liar:
-        done = haul("get", liar.ticket, "-o", path("honest-got"), "--json", home=getter.home)
-        check("auto falls to the stream where the peer has no fast path",
-              done.returncode == 0
-              and json.loads(done.stdout)["bytes_by_carrier"] == {"stream": 3}
-              and open(path("honest-got", "a"), "rb").read() == b"one"
-              and os.readlink(path("honest-got", "l")) == "a", done.stderr)
-        check("--carrier udp fails there, and says so",
-              code(haul("get", liar.ticket, "-o", path("x"), "--carrier", "udp", home=getter.home))
-              == (1, "carrier-failed"))
+@case("a block that the provider lacks ends the get as cid-unknown")
+def missing(bench):
+    getter = bench.node("getter")
+    data = dagpb.Dataset()
+    root = data.directory([(b"a", b"\x01\x55\x12\x20" + b"\0" * 32)])
+    with liar(bench, data, root) as (ticket, _):
+        getter.get(ticket, "-o", bench.path("got")).fails("cid-unknown")
+    nothing_left(bench)
 
 
-def hostile_names(getter):
-    blocks = Blocks("hostile")
-    evil = blocks.file(b"evil")
-    inner = blocks.directory_of([(b"evil", evil)])
-    cases = {
-        "..": [(b"..", evil)], ".": [(b".", evil)], "../evil": [(b"../evil", evil)],
-        "/etc/evil": [(b"/etc/evil", evil)], "a/b": [(b"a/b", evil)], "an empty name": [(b"", evil)],
-        "NUL": [(b"a\0b", evil)], "bad UTF-8": [(b"\xff\xfe", evil)],
-        "300 bytes": [(b"n" * 300, evil)], "one name twice": [(b"a", evil), (b"a", evil)],
-        "a link and a directory of one name": [(b"d", blocks.link_to(b"/tmp")), (b"d", inner)],
-        ".. deeper": [(b"d", blocks.directory_of([(b"..", evil)]))],
-    }
-    outside = set(os.listdir(rig.work))
-    for name, entries in cases.items():
-        with Liar(blocks, blocks.directory_of(entries)) as liar:
-            done = haul("get", liar.ticket, "-o", path("target"), "--carrier", "stream",
-                        home=getter.home)
-            check(f"a directory with {name} is refused, and nothing is written",
-                  code(done)[0] == 1 and code(done)[1].startswith("manifest-")
-                  and set(os.listdir(rig.work)) == outside, done.stderr)
-    for name, data in (("rubbish", b"\xff" * 40), ("nothing", b""), ("a cut node", field(2, b"x")[:2])):
-        with Liar(blocks, blocks.add(data, 0x70)) as liar:
-            done = haul("get", liar.ticket, "-o", path("target"), "--carrier", "stream",
-                        home=getter.home)
-            check(f"a node of {name} is manifest-broken", code(done) == (1, "manifest-broken"),
-                  done.stderr)
+@case("rubbish for an answer is peer-protocol; a provider that never answers is ended by --timeout")
+def rubbish(bench):
+    getter = bench.node("getter")
+    data = dagpb.Dataset()
+    root = data.directory([(b"a", data.file(b"one"))])
+    with liar(bench, data, root, "rubbish") as (ticket, _):
+        getter.get(ticket, "-o", bench.path("got")).fails("peer-protocol")
+    with liar(bench, data, root, "silent") as (ticket, _):
+        done = getter.get(ticket, "-o", bench.path("got"), "--timeout", "2s").fails("timeout")
+        assert done.seconds < 20, done.seconds
+    nothing_left(bench)
 
 
-def lies(getter):
-    blocks = Blocks("lies")
-    root = blocks.directory_of([(b"a", blocks.file(os.urandom(70000)))])
-    with Liar(blocks, root, "wrong") as liar:
-        done = haul("get", liar.ticket, "-o", path("x"), "--carrier", "stream", home=getter.home)
-        check("stream: wrong bytes are block-wrong, the peer is named, nothing is left",
-              code(done) == (1, "block-wrong") and liar.peer.encode() in done.stderr
-              and rig.leftovers(rig.work) == [], done.stderr)
-        haul("get", liar.ticket, home=getter.home)
-        check("... and nothing wrong is stored", cid_text(root) not in text(haul("ls", home=getter.home)))
-    missing = blocks.directory_of([(b"a", b"\x01\x55\x12\x20" + b"\x00" * 32)])
-    with Liar(blocks, missing) as liar:
-        check("a block that the provider lacks ends the get",
-              code(haul("get", liar.ticket, "-o", path("x"), home=getter.home)) == (1, "cid-unknown"))
-    with Liar(blocks, root, "rubbish") as liar:
-        check("rubbish answers end the get",
-              code(haul("get", liar.ticket, "-o", path("x"), home=getter.home))
-              == (1, "peer-protocol"))
-    with Liar(blocks, root, "silent") as liar:
-        began = time.monotonic()
-        check("a silent provider ends with --timeout",
-              code(haul("get", liar.ticket, "-o", path("x"), "--timeout", "2s", home=getter.home))
-              == (1, "timeout") and time.monotonic() - began < 20)
-    check("nothing is left of all this", rig.leftovers(rig.work) == [])
-
-
-def damaged_disk(getter):
-    """A seeder whose disk changed a block: found by the getter on either carrier."""
-    seeder = rig.Node("damaged")
-    ticket = text(haul("share", "-", home=seeder.home, stdin=os.urandom(5_000_000), ok=True))
-    seeder.stop()
-    damaged = 0
-    for where, _, files in os.walk(os.path.join(seeder.home, "blocks")):
-        for name in files:
-            full = os.path.join(where, name)
-            if os.path.getsize(full) > 1_000_000:
-                with open(full, "r+b") as file:
-                    file.seek(500_000)
-                    data = file.read(64)
-                    file.seek(500_000)
-                    file.write(bytes(byte ^ 255 for byte in data))
-                damaged += 1
-    seeder = rig.Node("damaged")
-    # The address of a ticket holds a port that the node no longer has.
-    cid = json.loads(text(haul("ls", "--json", home=seeder.home)))["cid"]
-    ticket = text(haul("share", cid, home=seeder.home, ok=True))
+@case("a peer that dies in mid-transfer is peer-gone on either carrier, and nothing is left")
+def dies(bench):
+    getter = bench.node("getter")
+    source = bench.file("file", 200 * MIB)
     for carrier in ("udp", "stream"):
-        done = haul("get", ticket, "-o", path("x"), "--carrier", carrier, home=getter.home)
-        check(f"{carrier}: a damaged block of the seeder is found, and nothing is left",
-              damaged > 0 and code(done)[0] == 1
-              and code(done)[1] in ("block-wrong", "refused", "cid-unknown", "store-failed")
-              and rig.leftovers(rig.work) == [], done.stderr)
+        seeder = bench.node(f"seeder-{carrier}")
+        ticket = seeder.share(source)
+        get = bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path("got"),
+                          "--carrier", carrier)
+        wait_for(lambda: [name for name in os.listdir(bench.root) if "haul-part" in name], "a part")
+        seeder.kill()
+        bench.finish(get).fails("peer-gone")
+        nothing_left(bench)
 
 
-def strangers(getter):
-    """Datagrams of no flow, garbage on TCP: silence, counters, and a transfer that completes."""
-    seeder = rig.Node("steady")
-    data = os.urandom(60_000_000)
-    ticket = text(haul("share", "-", home=seeder.home, stdin=data, ok=True))
-    udp = seeder.status()["net"]["address"].rsplit(":", 1)
-    udp = (udp[0].strip("[]").replace("::ffff:", ""), int(udp[1]))
-    tcp = seeder.status()["node"]["address"]
-    tcp = int((tcp if isinstance(tcp, str) else tcp[0]).rsplit("/", 1)[1])
-    done = threading.Event()
-    answered = []
-
-    def shout():
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.settimeout(0.01)
-            while not done.is_set():
-                for size in (0, 1, 23, 24, 40, 100, 1408, 1448, 60000):
-                    sender.sendto(os.urandom(size), udp)
-                try:
-                    answered.append(sender.recv(2048))
-                except socket.timeout:
-                    pass
-
-    def babble():
+def shout(port, done, answers):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.settimeout(0.01)
         while not done.is_set():
-            for greeting in (os.urandom(2000), b"\x13/multistream/1.0.0\n" + b"\xff" * 3000,
-                             b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff\xff" + b"x" * 70000):
-                try:
-                    with socket.create_connection(("127.0.0.1", tcp), 2) as client:
-                        client.settimeout(0.2)
-                        client.sendall(greeting)
-                        client.recv(4096)
-                except OSError:
-                    pass
+            for size in (0, 1, 23, 24, 40, 100, 1408, 1448, 60000):
+                sender.sendto(os.urandom(size), ("127.0.0.1", port))
+            with contextlib.suppress(socket.timeout):
+                answers.append(sender.recv(2048))
 
-    threads = [threading.Thread(target=shout), threading.Thread(target=babble)]
+
+def babble(port, done):
+    while not done.is_set():
+        for greeting in (os.urandom(2000), b"\x13/multistream/1.0.0\n" + b"\xff" * 3000,
+                         b"\x13/multistream/1.0.0\n\x07/noise\n" + b"\xff\xff" + b"x" * 70000):
+            with contextlib.suppress(OSError), \
+                    socket.create_connection(("127.0.0.1", port), 2) as client:
+                client.settimeout(0.2)
+                client.sendall(greeting)
+                client.recv(4096)
+
+
+@case("transfers complete while strangers shout at both ports; they get no answer and are counted")
+def strangers(bench):
+    seeder, getter = bench.pair()
+    data = bench.bytes(40 * MIB)
+    ticket = seeder.share(bench.file("file", data))
+    done, answers = threading.Event(), []
+    threads = [threading.Thread(target=shout, args=(seeder.udp_port, done, answers)),
+               threading.Thread(target=babble, args=(seeder.tcp_port, done))]
     for thread in threads:
         thread.start()
-    got = [haul("get", ticket, "--carrier", carrier, "-o", "-", home=getter.home).stdout
-           for carrier in ("udp", "stream")]
-    done.set()
-    for thread in threads:
-        thread.join()
-    check("transfers complete while strangers shout", got == [data, data])
-    check("strangers get no answer", answered == [])
+    try:
+        for carrier in ("udp", "stream"):
+            got = getter.run("get", ticket, "--carrier", carrier, "-o", "-").ok()
+            assert got.out == data, f"{carrier}: other bytes than were sent"
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    equal(answers, [])
     status = seeder.status()
-    check("and are counted", status["worker"]["rx_unknown"] > 0, status["worker"])
-    check("garbage does not make the node grow",
-          status["node"]["peak_rss_bytes"] < 256 << 20, status["node"])
+    assert status["worker"]["rx_unknown"] > 0, status["worker"]
+    assert status["node"]["peak_rss_bytes"] < 256 * MIB, status["node"]
 
 
-def main():
-    if not os.access(LIAR, os.X_OK):
-        raise RuntimeError(LIAR + " is not built")
-    getter = rig.Node("getter")
-    honest(getter)
-    hostile_names(getter)
-    lies(getter)
-    damaged_disk(getter)
-    strangers(getter)
-
-
-rig.main(main)
+if __name__ == "__main__":
+    main()

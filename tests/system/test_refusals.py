@@ -218,9 +218,7 @@ def dies(bench):
     get = bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path("got"),
                       "--carrier", "udp", "--timeout", "12s")
     wait_for(lambda: getter.status()["worker"]["fetched_bytes"] > 0, "a first block")
-    seeder.process.kill()
-    seeder.process.wait()
-    seeder.process = None
+    seeder.kill()
     done = bench.finish(get)
     equal(done.status, 1, str(done))
     assert done.object["code"] in ("peer-gone", "timeout", "peer-unreachable", "carrier-failed"), str(done)
