@@ -19,12 +19,14 @@
 
 #define LIMIT_BYTES (32u << 10)
 #define UNDER_WAY   32u /* dials at once */
+#define HOSTS       64u /* of the dialler: peers are told apart by their keys */
 #define NOT_HERE    77
 
 struct side {
     struct haul_loop *loop;
-    struct haul_host *host;
-    struct haul_key key;
+    struct haul_host *hosts[HOSTS];
+    struct haul_key keys[HOSTS];
+    uint32_t host_count;
     uint32_t wanted, dialled, up, lost;
     uint64_t before_bytes;
     struct haul_multiaddr to;
@@ -75,10 +77,9 @@ static void on_disconnected(void *context, uint64_t connection, const struct hau
     ((struct side *)context)->lost++;
 }
 
-static bool side_open(struct side *side, uint8_t seed)
+static bool side_open(struct side *side, uint32_t hosts)
 {
     struct haul_host_conf conf = {
-        .key = &side->key,
         .agent = "idle/1",
         .protocols = protocols,
         .securities = { HAUL_SECURITY_NOISE, HAUL_SECURITY_TLS },
@@ -93,13 +94,18 @@ static bool side_open(struct side *side, uint8_t seed)
     struct haul_error error;
     uint8_t secret[32];
 
-    memset(secret, seed, sizeof secret);
-    haul_key_from_seed(&side->key, secret);
     if (haul_loop_open(&side->loop, &error) < 0)
         return false;
     conf.loop = side->loop;
-    if (haul_host_open(&side->host, &conf, &error) < 0)
-        return false;
+    for (; side->host_count < hosts; side->host_count++) {
+        struct haul_key *key = &side->keys[side->host_count];
+
+        memset(secret, (int)(hosts + side->host_count), sizeof secret);
+        haul_key_from_seed(key, secret);
+        conf.key = key;
+        if (haul_host_open(&side->hosts[side->host_count], &conf, &error) < 0)
+            return false;
+    }
     side->before_bytes = resident_bytes();
     return true;
 }
@@ -143,7 +149,7 @@ static int listener(uint32_t count, int pipe_fd)
     struct result result;
     char order;
 
-    if (!side_open(&side, 2) || haul_host_listen(side.host, &address, &address, &error) < 0)
+    if (!side_open(&side, 1) || haul_host_listen(side.hosts[0], &address, &address, &error) < 0)
         return 1;
     if (write(pipe_fd, &address, sizeof address) != (ssize_t)sizeof address)
         return 1;
@@ -160,6 +166,15 @@ static int listener(uint32_t count, int pipe_fd)
 
 /* --- the dialler --- */
 
+static haul_dial_fn on_dialled;
+
+static void dial_next(struct side *side)
+{
+    struct haul_host *host = side->hosts[side->dialled++ % side->host_count];
+
+    haul_host_dial(host, NULL, &side->to, 1, HAUL_TIME_NEVER, on_dialled, side);
+}
+
 static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
 {
     struct side *side = context;
@@ -172,8 +187,7 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
         return;
     }
     if (side->dialled < side->wanted) {
-        side->dialled++;
-        haul_host_dial(side->host, NULL, &side->to, 1, HAUL_TIME_NEVER, on_dialled, side);
+        dial_next(side);
     } else if (side->up == side->wanted) {
         haul_loop_stop(side->loop);
     }
@@ -186,12 +200,12 @@ static int dialler(uint32_t count, int pipe_fd, haul_time rest)
     struct haul_addr address;
     bool good;
 
-    if (read(pipe_fd, &address, sizeof address) != (ssize_t)sizeof address || !side_open(&side, 1))
+    if (read(pipe_fd, &address, sizeof address) != (ssize_t)sizeof address ||
+        !side_open(&side, HOSTS))
         return 1;
     haul_multiaddr_from_tcp(&side.to, &address);
     for (uint32_t i = 0; i < UNDER_WAY && side.dialled < count; i++) {
-        side.dialled++;
-        haul_host_dial(side.host, NULL, &side.to, 1, HAUL_TIME_NEVER, on_dialled, &side);
+        dial_next(&side);
     }
     haul_loop_run(side.loop, NULL, NULL);
     if (!side.failed)

@@ -18,6 +18,7 @@ struct haul_dial {
     haul_dial_fn *done;
     void *context;
     struct haul_error error; /* the most telling failure so far */
+    LIST_HEAD(, haul_connection) attempts;
     LIST_ENTRY(haul_dial) link;
 };
 
@@ -46,16 +47,19 @@ static void note_failure(struct haul_dial *dial, enum haul_error_code code,
     haul_fail(&dial->error, code, "%s: %s", where, text);
 }
 
+static void take_off(struct haul_connection *connection)
+{
+    LIST_REMOVE(connection, dial_link);
+    connection->dial = NULL;
+}
+
 /* Takes the attempts that are still under way off the dial and drops them. */
 static void drop_attempts(struct haul_dial *dial)
 {
     struct haul_connection *connection;
 
-    TAILQ_FOREACH(connection, &dial->host->connections, link)
-    {
-        if (connection->dial != dial)
-            continue;
-        connection->dial = NULL;
+    while ((connection = LIST_FIRST(&dial->attempts)) != NULL) {
+        take_off(connection);
         if (haul_connection_half_open(connection))
             haul_connection_end(connection, HAUL_E_CANCELLED, false);
     }
@@ -104,6 +108,7 @@ static bool attempt(struct haul_dial *dial)
         }
         haul_counter_add(&host->counters.dialled, 1);
         connection->dial = dial;
+        LIST_INSERT_HEAD(&dial->attempts, connection, dial_link);
         connection->security = security;
         if (dial->named)
             connection->expected = dial->peer;
@@ -183,7 +188,7 @@ void haul_dial_connected(struct haul_connection *connection)
 {
     struct haul_dial *dial = connection->dial;
 
-    connection->dial = NULL;
+    take_off(connection);
     dial_done(dial, connection->id);
 }
 
@@ -205,7 +210,7 @@ void haul_dial_failed(struct haul_connection *connection, enum haul_error_code w
 {
     struct haul_dial *dial = connection->dial;
 
-    connection->dial = NULL;
+    take_off(connection);
     dial->under_way--;
     note_failure(dial, why, &connection->remote, text);
     if (wants_another_security(connection)) {

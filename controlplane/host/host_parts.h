@@ -75,10 +75,11 @@ struct haul_connection {
     bool stream_work; /* some stream has something due */
     char agent[64];
     struct haul_addr observed;
-    uint32_t speaks;                   /* haul_identified.speaks */
-    uint64_t held_bytes;               /* of its streams' rests */
-    uint64_t trimmed_at;               /* bytes moved when the buffers were last given back */
-    TAILQ_ENTRY(haul_connection) link; /* by age */
+    uint32_t speaks;                       /* haul_identified.speaks */
+    uint64_t held_bytes;                   /* of its streams' rests */
+    uint64_t trimmed_at;                   /* bytes moved when the buffers were last given back */
+    TAILQ_ENTRY(haul_connection) link;     /* by age */
+    LIST_ENTRY(haul_connection) dial_link; /* while it has a dial */
     LIST_ENTRY(haul_connection) id_link;
     LIST_ENTRY(haul_connection) peer_link; /* while it is up */
     TAILQ_ENTRY(haul_connection) work;
