@@ -502,6 +502,33 @@ static void a_peer_that_asks_and_never_reads_is_held_back(void)
     CU_ASSERT_EQUAL(right->conn.phase, HAUL_CONN_OVER);
 }
 
+/* The deadlock that muxers are known for: a side whose writes are stuck must go on reading, and
+ * what it has to answer must not wait behind its writers. */
+static void a_side_that_cannot_write_still_reads_and_answers(void)
+{
+    static uint8_t data[1u << 20];
+    struct haul_conn_stream *stream;
+
+    start(false, false);
+    settle(WIRE_MAX);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    while (haul_conn_write(&left->conn, stream, data, sizeof data) > 0)
+        ;
+    stream = haul_conn_open(&right->conn, protocols[SINK], NULL);
+    CU_ASSERT_TRUE(haul_conn_send(&right->conn, stream, data, 1000));
+    now += HAUL_YAMUX_PING_EVERY;
+    haul_conn_expire(&right->conn, now);
+    side_send(right);
+    CU_ASSERT_EQUAL(side_receive(left, right->wire, right->wire_bytes, WIRE_MAX),
+                    right->wire_bytes);
+    right->wire_bytes = 0;
+    CU_ASSERT_EQUAL(left->bytes, 1000);
+    CU_ASSERT_TRUE(right->conn.yamux.ping_out);
+    settle(WIRE_MAX);
+    CU_ASSERT_FALSE(right->conn.yamux.ping_out);
+    CU_ASSERT_EQUAL(left->conn.phase, HAUL_CONN_UP);
+}
+
 static void goaway_is_told_and_ends_opening(void)
 {
     start(false, false);
@@ -575,6 +602,7 @@ int main(void)
         T(output_that_does_not_move_ends_the_connection),
         T(a_writer_is_held_back_and_told_when_there_is_room),
         T(a_peer_that_asks_and_never_reads_is_held_back),
+        T(a_side_that_cannot_write_still_reads_and_answers),
         T(goaway_is_told_and_ends_opening),
         T(bulk_flows_and_costs_little_beside_the_cipher),
     };
