@@ -165,7 +165,7 @@ static void af_xdp_judge(const struct haul_fitness_facts *facts, const struct ha
         unfit(row, "lower the MTU of the interface to 3498 or less",
               "an MTU of %lld does not fit an AF_XDP frame", (long long)card->mtu);
     else
-        fit(row, "%s; the kernel keeps all but haul's port",
+        fit(row, "%s; with a filter the kernel keeps all but haul's address",
             haul_card_zero_copy(card) ? "the driver copies nothing" : "the kernel copies");
 }
 

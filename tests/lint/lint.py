@@ -32,6 +32,7 @@ LAYERS = {
                          "dataplane/store/store.h", "perf"],
     "controlplane": ["common", "hw", "controlplane"],
     "perf": ["common", "hw", "dataplane"],
+    "conf": [],
     "tests": ["common", "hw", "dataplane", "controlplane", "tests", "perf"],
 }
 

@@ -1,0 +1,310 @@
+#!/usr/bin/env python3
+"""A port that the kernel does not own, seen from outside: a node on a veth end by af_packet (or on a
+live interface by af_xdp), and on the other end a kernel that pings it, a node on kernel UDP, and
+whoever forges frames."""
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+from nodes import Skip, case, equal, main, same, wait_for
+
+MIB = 1 << 20
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HAUL4, PEER4 = "10.77.0.1", "10.77.0.2"
+HAUL6, PEER6 = "fd77::1", "fd77::2"
+PORT = 4501
+
+
+# --- two namespaces and a wire ---
+
+def namespace(bench):
+    holder = bench.popen(["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"],
+                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    if holder.stdout.readline() != b"up\n":
+        raise Skip("a network namespace is refused here")
+    return holder.pid, ["nsenter", "-t", str(holder.pid), "-n"]
+
+
+def run(inside, *words, check=True):
+    done = subprocess.run([*inside, *words], capture_output=True, timeout=30, check=False)
+    if check and done.returncode:
+        raise AssertionError(f"{words}: {done.stderr.decode()[-500:]}")
+    return done
+
+
+class Wire:
+    """`near`, where the node with a port of its own is, and `far`, where a kernel has the other end.
+    A second pair of interfaces carries libp2p."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.near_pid, self.near = namespace(bench)
+        self.far_pid, self.far = namespace(bench)
+        # One queue an end: af_packet and af_xdp read one. No bursts on the wire: no card makes them.
+        done = run(self.near, "ip", "link", "add", "wire", "numrxqueues", "1", "numtxqueues", "1", "type",
+                   "veth", "peer", "name", "wire", "numrxqueues", "1", "numtxqueues", "1", "netns",
+                   str(self.far_pid), check=False)
+        if done.returncode:
+            raise Skip("no veth here")
+        run(self.near, "ip", "link", "add", "talk", "type", "veth", "peer", "name", "talk", "netns",
+            str(self.far_pid))
+        for inside, number in ((self.near, 1), (self.far, 2)):
+            run(inside, "ip", "link", "set", "wire", "gso_max_segs", "1")
+            run(inside, "ip", "link", "set", "wire", "up")
+            run(inside, "ip", "link", "set", "talk", "up")
+            run(inside, "ip", "addr", "add", f"10.88.0.{number}/24", "dev", "talk")
+        run(self.near, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/wire/disable_ipv6", check=False)
+        run(self.far, "ip", "addr", "add", f"{PEER4}/24", "dev", "wire")
+        run(self.far, "ip", "-6", "addr", "add", f"{PEER6}/64", "dev", "wire", "nodad")
+        self.mac = self.mac_of(self.near)
+        self.far_mac = self.mac_of(self.far)
+
+    @staticmethod
+    def mac_of(inside):
+        text = run(inside, "ip", "link", "show", "wire").stdout.decode()
+        return bytes.fromhex(re.search(r"link/ether ([0-9a-f:]+)", text)[1].replace(":", ""))
+
+    def node(self, device="net_af_packet0,iface=wire", **more):
+        settings = {
+            "listen.tcp": "10.88.0.1:0",
+            "dpdk.device": device,
+            "dpdk.addresses": f"{HAUL4}/24, {HAUL6}/64",
+            "dpdk.port": str(PORT),
+            "dpdk.pages": "ordinary",
+            "fast.networks": "10.77.0.0/24, fd77::/64",
+            **{key.replace("__", "."): value for key, value in more.items()},
+        }
+        try:
+            node = self.bench.node("port", self.near, settings=settings)
+        except AssertionError as error:
+            for reason in ("dpdk-absent", "dpdk-permission", "config-key"):
+                if reason in str(error):
+                    raise Skip(str(error)[-200:]) from None
+            raise
+        return node
+
+    def kernel_node(self):
+        return self.bench.node("kernel", self.far, settings={
+            "listen.tcp": "10.88.0.2:0", "listen.udp": f"{PEER4}:0",
+            "fast.networks": "10.77.0.0/24, fd77::/64"})
+
+    def ping(self, address, *options):
+        """How many of five were answered."""
+        done = run(self.far, "ping", "-n", "-c", "5", "-i", "0.05", "-W", "5", *options, address, check=False)
+        found = re.search(rb"(\d+) received", done.stdout)
+        if not found:
+            raise Skip("no ping here: " + done.stderr.decode()[-100:])
+        return int(found[1])
+
+    def send(self, frames, times=1):
+        """Frames as they are, from the far end."""
+        script = ("import socket,sys\ns=socket.socket(socket.AF_PACKET,socket.SOCK_RAW)\n"
+                  "s.bind(('wire',0))\nf=[bytes.fromhex(l) for l in sys.stdin.read().split()]\n"
+                  f"for i in range({times}):\n for x in f: s.send(x)\n")
+        done = subprocess.run([*self.far, sys.executable, "-c", script], check=False, capture_output=True,
+                              input="\n".join(frame.hex() for frame in frames).encode(), timeout=60)
+        equal(done.returncode, 0, done.stderr.decode()[-300:])
+
+
+def counters(node):
+    return node.status()["dpdk"]
+
+
+def counts(node, name, least=1):
+    wait_for(lambda: counters(node)[name] >= least, f"{name} to reach {least}, of {counters(node)}")
+
+
+# --- frames ---
+
+def checksum(data):
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def ethernet(wire, kind, body, target=None, tags=()):
+    tag = b"".join(struct.pack("!HH", *pair) for pair in tags)
+    return (target or wire.mac) + wire.far_mac + tag + struct.pack("!H", kind) + body
+
+
+def ip4(body, protocol=17, fragment=0x4000, options=b"", source=PEER4, target=HAUL4):
+    head = struct.pack("!BBHHHBBH4s4s", 0x45 + len(options) // 4, 0, 20 + len(options) + len(body), 7,
+                       fragment, 64, protocol, 0, socket.inet_aton(source), socket.inet_aton(target))
+    head += options
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + body
+
+
+def ip6(body, protocol=17, hops=64):
+    return (struct.pack("!IHBB", 6 << 28, len(body), protocol, hops)
+            + socket.inet_pton(socket.AF_INET6, PEER6) + socket.inet_pton(socket.AF_INET6, HAUL6) + body)
+
+
+def udp(payload=b"x" * 64, port=PORT, check=0, length=None):
+    return struct.pack("!HHHH", 4501, port, 8 + len(payload) if length is None else length, check) + payload
+
+
+def arp(operation, sender_mac, sender, target_mac, target):
+    return (bytes.fromhex("000108000604") + struct.pack("!H", operation) + sender_mac
+            + socket.inet_aton(sender) + target_mac + socket.inet_aton(target))
+
+
+# --- cases ---
+
+@case("ping is answered, IPv4 and IPv6, short and long")
+def ping(bench):
+    wire = Wire(bench)
+    node = wire.node()
+    for address in (HAUL4, HAUL6):
+        equal(wire.ping(address), 5)
+        equal(wire.ping(address, "-s", "1400"), 5)
+    assert counters(node)["ether_echo_answered"] >= 20, counters(node)
+    assert counters(node)["ether_arp_answered"] >= 1 and counters(node)["ether_ndp_answered"] >= 1
+
+
+@case("a node on kernel UDP and a node with a port of its own exchange datasets, both ways")
+def interop(bench):
+    wire = Wire(bench)
+    # A granter answers over the net that is asked of, where it has it: this one has its port alone.
+    port, kernel = wire.node(listen__udp=""), wire.kernel_node()
+    ticket = port.share(bench.file("down", 6 * MIB + 7))
+    record = kernel.get(ticket, "-o", bench.path("down got"), "--carrier", "udp").ok().object
+    equal(list(record["bytes_by_carrier"]), ["udp"])
+    same(bench.path("down"), bench.path("down got"))
+    ticket = kernel.share(bench.file("up", 6 * MIB + 7))
+    record = port.get(ticket, "-o", bench.path("up got"), "--carrier", "dpdk").ok().object
+    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    same(bench.path("up"), bench.path("up got"))
+
+
+@case("malformed frames of every layer are dropped, each by its cause, and the node goes on")
+def malformed(bench):
+    wire = Wire(bench)
+    node = wire.node()
+    good = ethernet(wire, 0x0800, ip4(udp()))
+    frames = {
+        "ether_rx_protocol": [ethernet(wire, 0x88cc, b"\0" * 50)],
+        "ether_rx_vlan_stack": [ethernet(wire, 0x0800, ip4(udp()), tags=[(0x88a8, 5), (0x8100, 7)]),
+                                ethernet(wire, 0x0800, ip4(udp()), tags=[(0x8100, 5), (0x8100, 7)])],
+        "ether_rx_vlan_other": [ethernet(wire, 0x0800, ip4(udp()), tags=[(0x8100, 5)])],
+        "ether_rx_ip_malformed": [ethernet(wire, 0x0800, b"\x44" + ip4(udp())[1:])],
+        "ether_rx_ip_checksum": [good[:24] + b"\xff\xff" + good[26:]],
+        "ether_rx_ip_options": [ethernet(wire, 0x0800, ip4(udp(), options=b"\x94\4\0\0"))],
+        # Those of IPv4 the packet socket itself collects; the unit tests have them.
+        "ether_rx_fragment": [ethernet(wire, 0x86dd, ip6(bytes([17, 0, 0, 1, 0, 0, 0, 9]) + udp(), 44))],
+        "ether_rx_ipv6_extension": [ethernet(wire, 0x86dd, ip6(bytes([17, 0, 0, 0, 0, 0, 0, 0]) + udp(), 43))],
+        "ether_rx_short": [good[:30], ethernet(wire, 0x86dd, ip6(udp()))[:60]],
+        "ether_rx_udp_malformed": [ethernet(wire, 0x0800, ip4(udp(length=7))),
+                                   ethernet(wire, 0x0800, ip4(udp(length=900)))],
+        "ether_rx_udp_checksum": [ethernet(wire, 0x0800, ip4(udp(check=0x1234))),
+                                  ethernet(wire, 0x86dd, ip6(udp()))],
+        "ether_rx_udp_port": [ethernet(wire, 0x0800, ip4(udp(port=9)))],
+        "ether_rx_source": [ethernet(wire, 0x0800, ip4(udp(), source="224.0.0.9")),
+                            ethernet(wire, 0x0800, ip4(udp(), source=HAUL4))],
+        "ether_rx_not_for_us": [ethernet(wire, 0x0800, ip4(udp(), target="10.77.0.9"))],
+        "ether_rx_icmp_checksum": [ethernet(wire, 0x0800, ip4(b"\x08\0\x12\x34" + b"\0" * 60, 1))],
+        "ether_rx_arp_malformed": [ethernet(wire, 0x0806, arp(9, wire.far_mac, PEER4, wire.mac, HAUL4))],
+    }
+    for name, each in frames.items():
+        before = counters(node)[name]
+        wire.send(each, 3)
+        counts(node, name, before + 3 * len(each))
+    equal(wire.ping(HAUL4), 5)
+    equal(wire.ping(HAUL6), 5)
+
+
+@case("during a transfer: a flood of ARP and of echo requests, and forged claims to the peer's address")
+def flood(bench):
+    wire = Wire(bench)
+    port, kernel = wire.node(), wire.kernel_node()
+    ticket = kernel.share(bench.file("file", 24 * MIB))
+    stop = threading.Event()
+    forged = b"\x02\x66\x66\x66\x66\x66"
+    broadcast = b"\xff" * 6
+    noise = [ethernet(wire, 0x0806, arp(1, bytes([2, 9, 0, 0, 0, i]), f"10.77.0.{i}", b"\0" * 6, HAUL4), broadcast)
+             for i in range(10, 250)]
+    spoof = [ethernet(wire, 0x0806, arp(2, forged, PEER4, wire.mac, HAUL4)),
+             ethernet(wire, 0x0806, arp(1, forged, PEER4, b"\0" * 6, HAUL4), broadcast),
+             ethernet(wire, 0x0806, arp(1, forged, PEER4, b"\0" * 6, PEER4), broadcast)]
+    echo = b"\x08\0" + struct.pack("!H", checksum(b"\x08\0\0\0" + b"\0" * 60)) + b"\0" * 60
+
+    def forge():
+        while not stop.is_set():
+            wire.send(noise + spoof + [ethernet(wire, 0x0800, ip4(echo, 1))] * 50, 5)
+
+    forger = threading.Thread(target=forge)
+    # The neighbour is known before the first forged claim: what is defended is a live path.
+    first = kernel.share(bench.file("first", 100))
+    port.get(first, "-o", bench.path("first got"), "--carrier", "dpdk").ok()
+    forger.start()
+    try:
+        counts(port, "ether_challenges")
+        record = port.get(ticket, "-o", bench.path("got"), "--carrier", "dpdk").ok().object
+        counts(port, "ether_refused")
+    finally:
+        stop.set()
+        forger.join()
+    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    same(bench.path("file"), bench.path("got"))
+    after = counters(port)
+    equal(after["ether_moved"], 0)
+    assert after["ether_rx_rate"] > 0, after
+    assert "dpdk-neighbour-refused" in port.log(), port.log()[-1000:]
+
+
+@case("a claim to our own address is told, and answered with an announcement")
+def conflict(bench):
+    wire = Wire(bench)
+    node = wire.node()
+    wire.send([ethernet(wire, 0x0806, arp(1, b"\x02\x66\0\0\0\1", HAUL4, b"\0" * 6, PEER4), b"\xff" * 6)])
+    counts(node, "ether_conflicts")
+    wait_for(lambda: "dpdk-address-conflict" in node.log(), "the log to tell the conflict")
+    equal(wire.ping(HAUL4), 5)
+
+
+@case("on the only card: af_xdp takes haul's address, the kernel keeps its own")
+def only_card(bench):
+    compiler = shutil.which("clang") or shutil.which("clang-14")
+    if compiler is None:
+        raise Skip("no clang to compile the filter")
+    wire = Wire(bench)
+    run(wire.near, "ip", "addr", "add", "10.77.0.9/24", "dev", "wire")
+    filtered = bench.path("filter.o")
+    done = subprocess.run(
+        [compiler, "-O2", "-g", "-target", "bpf", "-DIPV4={10,77,0,1}",
+         "-DIPV6={0xfd,0x77,0,0,0,0,0,0,0,0,0,0,0,0,0,1}", "-c",
+         os.path.join(ROOT, "conf/af_xdp.bpf.c"), "-o", filtered], capture_output=True, check=False)
+    equal(done.returncode, 0, done.stderr.decode()[-500:])
+    try:
+        port = wire.node(f"net_af_xdp0,iface=wire,xdp_prog={filtered}")
+    except AssertionError as error:
+        if "dpdk-device" in str(error):
+            raise Skip("no af_xdp here: " + str(error)[-300:]) from None
+        raise
+    kernel = wire.kernel_node()
+    equal(wire.ping("10.77.0.9"), 5)
+    equal(wire.ping(HAUL4), 5)
+    equal(wire.ping(HAUL6), 5)
+    equal(counters(port)["ether_echo_answered"], 10)  # the kernel answered for itself
+    ticket = kernel.share(bench.file("file", 3 * MIB))
+    record = port.get(ticket, "-o", bench.path("got"), "--carrier", "dpdk").ok().object
+    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    same(bench.path("file"), bench.path("got"))
+    # The filter outlives a node that is killed, and does the kernel no harm.
+    port.process.kill()
+    port.process.wait()
+    equal(wire.ping("10.77.0.9"), 5)
+    run(wire.near, "ip", "link", "set", "wire", "xdp", "off")
+    port.start()
+    equal(wire.ping(HAUL4), 5)
+    equal(wire.ping("10.77.0.9"), 5)
+
+
+if __name__ == "__main__":
+    main()
