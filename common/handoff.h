@@ -118,6 +118,7 @@ enum haul_status {
     HAUL_STATUS_DONE,
     HAUL_STATUS_REFUSED_UNKNOWN, /* FETCH: the peer refused */
     HAUL_STATUS_REFUSED_BUSY,    /* FETCH: ... for now; `at` is when to ask again, in ms from now */
+    HAUL_STATUS_REFUSED_FAILED,  /* FETCH: ... as its store failed, or has it in another length */
     HAUL_STATUS_WRONG,           /* FETCH: every byte arrived and the hash does not hold */
     HAUL_STATUS_WITHDRAWN,       /* FETCH: cancelled; SERVE: the peer withdrew */
     HAUL_STATUS_FLOW_ENDED,      /* the flow ended first */

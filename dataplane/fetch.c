@@ -224,8 +224,9 @@ static enum haul_status refusal_status(enum haul_refusal refusal)
     switch (refusal) {
     case HAUL_REFUSAL_BUSY:
         return HAUL_STATUS_REFUSED_BUSY;
-    case HAUL_REFUSAL_UNKNOWN:
     case HAUL_REFUSAL_FAILED:
+        return HAUL_STATUS_REFUSED_FAILED;
+    case HAUL_REFUSAL_UNKNOWN:
         break;
     }
     return HAUL_STATUS_REFUSED_UNKNOWN;

@@ -71,8 +71,7 @@ static void verify_done(void *job)
 static void fetched(struct haul_fetch *fetch, const struct haul_blocks_answer *answer)
 {
     struct haul_transfer *transfer = fetch->transfer;
-    bool whole = answer->offset == 0 && answer->count == answer->total &&
-                 (fetch->length == 0 || answer->total == fetch->length);
+    bool whole = answer->offset == 0 && answer->count == answer->total;
 
     fetch->got = answer->count;
     if (!whole) {
@@ -122,7 +121,7 @@ static void stream_done(void *context, enum haul_blocks_status status,
         haul_fetch_done(fetch, HAUL_STATUS_REFUSED_BUSY, 0, answer->retry_ms, 0);
         break;
     case HAUL_BLOCKS_FAILED:
-        haul_fetch_done(fetch, HAUL_STATUS_REFUSED_BUSY, 0, 200, 0);
+        haul_fetch_done(fetch, HAUL_STATUS_REFUSED_FAILED, 0, 0, 0);
         break;
     case HAUL_BLOCKS_LOST:
         haul_fetch_done(fetch, HAUL_STATUS_FLOW_ENDED, 0, 0, 0);

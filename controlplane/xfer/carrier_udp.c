@@ -12,7 +12,7 @@ static bool udp_fetch(struct haul_fetch *fetch)
     struct haul_transfer *transfer = fetch->transfer;
     struct haul_order order = { .kind = HAUL_ORDER_FETCH,
                                 .flow = transfer->flow,
-                                .length = fetch->length,
+                                .length = fetch->measuring ? 0 : fetch->length,
                                 .slot = fetch->slot,
                                 .hash = fetch->cid.hash };
 

@@ -62,6 +62,10 @@ void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place)
     const struct haul_transfer *transfer = fetch->transfer;
 
     *place = (struct haul_place){ 0 };
+    if (fetch->measuring) {
+        place->kind = HAUL_PLACE_DISCARD;
+        return;
+    }
     if (fetch->awaited != NULL || transfer->ask.sink == HAUL_SINK_STREAM) {
         place->kind = HAUL_PLACE_SLOT;
         place->index = fetch->slot;
@@ -332,6 +336,50 @@ static void retry(struct haul_fetch *fetch, haul_time after)
     fetch->retry_at = haul_time_add(haul_loop_now(transfer->parts.loop), after);
 }
 
+/* The peer has the block and cannot give it: its store failed, or the block has not the length that
+ * the manifest claims. Asked for in any length it shows which: a good block of another length is
+ * the manifest's fault. */
+static void unreadable(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    char cid[HAUL_CID_TEXT_BYTES];
+
+    if (++fetch->failures > HAUL_FETCH_FAILURES_MAX) {
+        haul_cid_print(&fetch->cid, cid);
+        fetch_free(fetch);
+        haul_transfer_fail_text(transfer, HAUL_E_REFUSED, "the peer cannot read block %s", cid);
+        return;
+    }
+    fetch->measuring = fetch->length > 0 && fetch->by == &haul_carrier_udp;
+    retry(fetch, fetch->failures == 1 ? 0 : 200 * HAUL_MILLISECOND);
+}
+
+static void done(struct haul_fetch *fetch, uint32_t length, uint64_t at, haul_time when)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    uint32_t expected = fetch->length;
+    char cid[HAUL_CID_TEXT_BYTES];
+
+    if (expected > 0 && length != expected) {
+        haul_cid_print(&fetch->cid, cid);
+        fetch_free(fetch);
+        haul_transfer_fail_text(transfer, HAUL_E_MANIFEST_BROKEN,
+                                "block %s has %u bytes, and its node claims %u", cid, length,
+                                expected);
+        return;
+    }
+    if (fetch->measuring) {
+        fetch->measuring = false;
+        retry(fetch, 0);
+        return;
+    }
+    fetch->got = length;
+    fetch->when = when;
+    if (fetch->by->places && keeps(transfer))
+        packs_note(transfer, at);
+    verified(fetch);
+}
+
 void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
                      uint64_t at, haul_time when)
 {
@@ -346,11 +394,10 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     }
     switch (status) {
     case HAUL_STATUS_DONE:
-        fetch->got = length;
-        fetch->when = when;
-        if (fetch->by->places && keeps(transfer))
-            packs_note(transfer, at);
-        verified(fetch);
+        done(fetch, length, at, when);
+        break;
+    case HAUL_STATUS_REFUSED_FAILED:
+        unreadable(fetch);
         break;
     case HAUL_STATUS_REFUSED_UNKNOWN:
     case HAUL_STATUS_MISSING:

@@ -5,11 +5,12 @@
 #include "controlplane/ticket.h"
 #include "controlplane/xfer/transfer.h"
 
-#define HAUL_FETCHES_MAX       128u
-#define HAUL_FETCH_SLOTS_MAX   24u /* control slots that one transfer holds at most */
-#define HAUL_FETCH_TRIES_MAX   100u
-#define HAUL_NO_CONTROL_SLOT   UINT32_MAX
-#define HAUL_BACKLOG_BYTES_MAX (4u << 20) /* said to the command and not yet taken by it */
+#define HAUL_FETCHES_MAX        128u
+#define HAUL_FETCH_SLOTS_MAX    24u /* control slots that one transfer holds at most */
+#define HAUL_FETCH_TRIES_MAX    100u
+#define HAUL_FETCH_FAILURES_MAX 3u
+#define HAUL_NO_CONTROL_SLOT    UINT32_MAX
+#define HAUL_BACKLOG_BYTES_MAX  (4u << 20) /* said to the command and not yet taken by it */
 
 enum haul_fetch_state {
     HAUL_FETCH_FREE,
@@ -37,6 +38,8 @@ struct haul_fetch {
     haul_time when; /* verified */
     haul_time retry_at;
     uint32_t tries;
+    uint32_t failures; /* of the peer to read it */
+    bool measuring;    /* asked for in whatever length it has, to be dropped; see unreadable() */
     const struct haul_carrier_ops *by; /* the one carrier that has it, or had it last */
     bool distrusted;                   /* the fast path brought wrong bytes: the stream it is */
     bool inline_data;                  /* the bytes came inside a node */

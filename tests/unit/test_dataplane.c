@@ -119,7 +119,7 @@ static void a_refusal_reaches_the_asker_with_its_reason(void)
     pair->b.offered[0].place = store; /* where it is not */
     id = fetch(&pair->a, 0, hash, 0, discard);
     CU_ASSERT_TRUE(planes_run(pair, &pair->a, 3));
-    check_status(&pair->a, id, HAUL_STATUS_REFUSED_UNKNOWN);
+    check_status(&pair->a, id, HAUL_STATUS_REFUSED_FAILED);
     planes_close(pair);
 }
 
