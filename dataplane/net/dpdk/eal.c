@@ -366,9 +366,13 @@ int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error
 {
     char complaint[160];
     char name[RTE_ETH_NAME_MAX_LEN];
+    size_t bytes = strcspn(device, ",");
     int code;
 
-    snprintf(name, sizeof name, "%.*s", (int)strcspn(device, ","), device);
+    if (bytes > sizeof name - 1)
+        bytes = sizeof name - 1;
+    memcpy(name, device, bytes);
+    name[bytes] = '\0';
     if (haul_eal_is_card(device)) {
         if (rte_eth_dev_get_port_by_name(name, port) == 0)
             return 0;
