@@ -119,9 +119,9 @@ static int command_run(const struct haul_command *command, int argc, char *const
         return haul_cmd_help(&help);
     if (options.argument_count < command->arguments_min ||
         options.argument_count > command->arguments_max) {
-        haul_fail(&error, HAUL_E_USAGE, "too %s arguments; usage: haul %s [OPTIONS] %s",
+        haul_fail(&error, HAUL_E_USAGE, "too %s arguments; usage: haul %s [OPTIONS]%s%s",
                   options.argument_count < command->arguments_min ? "few" : "many", command->name,
-                  command->arguments);
+                  command->arguments[0] != '\0' ? " " : "", command->arguments);
         return haul_print_error(&options, &error);
     }
     return command->run(&options);

@@ -180,7 +180,11 @@ static int value_take(enum haul_option option, const char *value, struct haul_op
 
     switch (info->kind) {
     case HAUL_OPTION_KIND_FLAG:
-    case HAUL_OPTION_KIND_TEXT:
+        break;
+    case HAUL_OPTION_KIND_TEXT: /* an empty one is a variable that was never set */
+        if (value[0] == '\0')
+            return haul_fail(error, HAUL_E_USAGE, "--%s needs a value (%s)", info->name,
+                             info->value);
         break;
     case HAUL_OPTION_KIND_LIST:
         if (options->list_count == HAUL_OPTION_LIST_MAX)

@@ -16,7 +16,8 @@
     X(CARRIER, "carrier", CHOICE, "NAME", "auto|udp|stream", "what moves the bytes")               \
     X(TIMEOUT, "timeout", DURATION, "TIME", NULL,                                                  \
       "give up after this long (30s, 5m; default: wait)")                                          \
-    X(HASH, "hash", CHOICE, "NAME", "blake3|sha2-256|none", "how blocks are named and verified")   \
+    X(HASH, "hash", CHOICE, "NAME", "blake3|sha2-256|none",                                        \
+      "how blocks are named and verified (none: perf alone)")                                      \
     X(PRESERVE, "preserve", FLAG, NULL, NULL, "keep file modes and modification times")            \
     X(TO, "to", LIST, "PEER", NULL, "share with this peer alone (may be given again for another)") \
     X(OFF, "off", FLAG, NULL, NULL, "end the sharing")                                             \

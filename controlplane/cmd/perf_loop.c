@@ -251,7 +251,8 @@ static int series_prepare(struct haul_perf_series *series, const struct haul_opt
                 ? options->number[HAUL_OPTION_RUNS]
                 : haul_perf_runs_for(series->bytes, TOTAL_DEFAULT);
     if (series->bytes == 0 || series->bytes % HAUL_BLOCK_BYTES_MAX != 0)
-        return haul_fail(error, HAUL_E_USAGE, "--size must be whole MiB");
+        return haul_fail(error, HAUL_E_USAGE,
+                         "--size takes whole MiB, such as 64M, and at least one");
     if (*runs > HAUL_PERF_RUNS_MAX / series->carrier_count)
         return haul_fail(error, HAUL_E_USAGE, "at most %zu runs in a series",
                          HAUL_PERF_RUNS_MAX / series->carrier_count);

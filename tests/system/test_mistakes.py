@@ -28,6 +28,8 @@ def usage(bench):
         plain = bench.run(*words)
         equal((plain.status, plain.out), (2, b""), str(plain))
         contains(plain.err.decode(), "[usage]")
+    for option in ("--home", "--output"):
+        bench.run("get", "--json", option, "", "x").fails("usage", f"{option} needs a value", status=2)
     bench.run("node", "--json", "--set").fails("usage", "--set needs a value", status=2)
     # Behind -- it is a name, not an option.
     equal(bench.run("get", "--carrier", "pigeon", "--", "--json").out, b"")
