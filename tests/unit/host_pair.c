@@ -41,6 +41,21 @@ void host_pair_dialled(void *context, uint64_t connection, const struct haul_err
     node->error = error != NULL ? *error : (struct haul_error){ 0 };
 }
 
+void host_pair_listen(struct haul_host **host, struct haul_multiaddr *address,
+                      struct haul_host_conf *conf)
+{
+    struct haul_addr any = { .family = 4, .ip = { 127, 0, 0, 1 } };
+
+    conf->loop = pair.loop;
+    conf->agent = "test/1";
+    conf->connections_max = 8;
+    conf->half_open_max = 8;
+    conf->streams_per_connection_max = 32;
+    CU_ASSERT_EQUAL_FATAL(haul_host_open(host, conf, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(haul_host_listen(*host, &any, NULL, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(haul_host_addresses(*host, address, 1), 1);
+}
+
 static void node_open(struct host_node *node, uint8_t seed, const struct haul_protocol *protocols)
 {
     struct haul_host_conf conf = {

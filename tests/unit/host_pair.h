@@ -25,6 +25,11 @@ struct host_pair {
 };
 extern struct host_pair pair;
 
+/* For tests whose nodes hold more than a host: one host in the pair's loop, listening on loopback,
+ * with room for a few connections; the conf brings key, protocols, context and its two calls. */
+void host_pair_listen(struct haul_host **host, struct haul_multiaddr *address,
+                      struct haul_host_conf *conf);
+
 /* Opens the loop and both hosts, each listening on a free port. */
 void host_pair_open(const struct haul_protocol *a, const struct haul_protocol *b);
 void host_pair_close(void);

@@ -3,6 +3,7 @@
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/offer_parts.h"
+#include "tests/unit/host_pair.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -28,7 +29,6 @@ struct node {
     struct haul_offer_result result;
 };
 
-static struct haul_loop *loop;
 static struct node a, b; /* a asks, b grants */
 static struct haul_cid root;
 
@@ -108,20 +108,19 @@ static struct haul_offers_conf offers_conf(struct node *node)
 
 static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul_offers_conf *conf))
 {
-    struct haul_addr any = { .family = 4, .ip = { 127, 0, 0, 1 } };
     struct haul_offers_conf conf;
     uint8_t secret[32];
 
-    *node = (struct node){ .loop = loop, .directory = "/tmp/haul-offer-XXXXXX" };
+    *node = (struct node){ .loop = pair.loop, .directory = "/tmp/haul-offer-XXXXXX" };
     memset(secret, seed, sizeof secret);
     haul_key_from_seed(&node->key, secret);
     haul_assert(mkdtemp(node->directory) != NULL);
     node->handoff = calloc(1, sizeof *node->handoff);
     haul_assert(haul_handoff_open(node->handoff, NULL, 0) == 0);
-    haul_assert(haul_orders_open(&node->orders, loop, node->handoff, NULL) == 0);
+    haul_assert(haul_orders_open(&node->orders, pair.loop, node->handoff, NULL) == 0);
     haul_assert(haul_catalog_open(&node->catalog, node->directory, NULL) == 0);
     haul_assert(haul_grants_open(&node->grants,
-                                 &(struct haul_grants_conf){ .loop = loop,
+                                 &(struct haul_grants_conf){ .loop = pair.loop,
                                                              .orders = node->orders,
                                                              .catalog = node->catalog,
                                                              .per_peer_max = 2,
@@ -136,20 +135,12 @@ static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul
     node->protocols[1].behaviour = &haul_offer_behaviour;
     node->protocols[1].service = node->offers;
     node->protocols[2].behaviour = &bulk_behaviour;
-    haul_assert(haul_host_open(&node->host,
-                               &(struct haul_host_conf){ .loop = loop,
-                                                         .key = &node->key,
-                                                         .agent = "test/1",
-                                                         .protocols = node->protocols,
-                                                         .connections_max = 8,
-                                                         .half_open_max = 8,
-                                                         .streams_per_connection_max = 32,
-                                                         .context = node,
-                                                         .connected = on_connected,
-                                                         .disconnected = on_disconnected },
-                               NULL) == 0);
-    haul_assert(haul_host_listen(node->host, &any, NULL, NULL) == 0);
-    haul_assert(haul_host_addresses(node->host, &node->address, 1) == 1);
+    host_pair_listen(&node->host, &node->address,
+                     &(struct haul_host_conf){ .key = &node->key,
+                                               .protocols = node->protocols,
+                                               .context = node,
+                                               .connected = on_connected,
+                                               .disconnected = on_disconnected });
 }
 
 static void node_close(struct node *node)
@@ -181,34 +172,6 @@ static void share_something(struct node *node)
     haul_assert(haul_catalog_share(node->catalog, &root, NULL, true, NULL) == 0);
 }
 
-static haul_time stop_at;
-static bool (*until)(void);
-
-static void on_turn(void *context)
-{
-    (void)context;
-    if ((until != NULL && until()) || haul_loop_now(loop) >= stop_at)
-        haul_loop_stop(loop);
-}
-
-static void on_tick(void *context)
-{
-    (void)context;
-}
-
-static bool run(bool (*condition)(void), haul_time limit)
-{
-    struct haul_timer *timer = haul_loop_timer(loop, on_tick, NULL);
-
-    until = condition;
-    stop_at = haul_loop_now(loop) + limit;
-    haul_loop_timer_set(timer, stop_at);
-    if (condition == NULL || !condition())
-        haul_loop_run(loop, on_turn, NULL);
-    haul_loop_timer_free(timer);
-    return condition != NULL && condition();
-}
-
 static bool both_connected(void)
 {
     return a.connected && b.connected;
@@ -224,19 +187,19 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
 static void start(void (*adapt_a)(struct haul_offers_conf *conf),
                   void (*adapt_b)(struct haul_offers_conf *conf))
 {
-    haul_assert(haul_loop_open(&loop, NULL) == 0);
+    haul_assert(haul_loop_open(&pair.loop, NULL) == 0);
     node_open(&a, 1, adapt_a);
     node_open(&b, 2, adapt_b);
     share_something(&b);
     haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, NULL);
-    CU_ASSERT_TRUE_FATAL(run(both_connected, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE_FATAL(host_pair_run(both_connected, 5 * HAUL_SECOND));
 }
 
 static void finish(void)
 {
     node_close(&a);
     node_close(&b);
-    haul_loop_close(loop);
+    haul_loop_close(pair.loop);
 }
 
 static void on_done(void *context, const struct haul_offer_result *result)
@@ -277,7 +240,7 @@ static void ask_and_wait(const struct haul_cid *cid)
 {
     CU_ASSERT_PTR_NOT_NULL(ask_for(cid));
     CU_ASSERT_EQUAL(a.done, 0);
-    CU_ASSERT_TRUE_FATAL(run(is_done, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE_FATAL(host_pair_run(is_done, 5 * HAUL_SECOND));
 }
 
 static bool b_confirmed(void)
@@ -313,7 +276,7 @@ static void what_is_agreed_fits_together(void)
     CU_ASSERT_EQUAL(mine->candidates[0].port, 4999);
     CU_ASSERT_EQUAL(theirs->candidate_count, 1);
     /* Confirmed: the grant outlives the time in which it had to be. */
-    run(b_confirmed, 300 * HAUL_MILLISECOND);
+    host_pair_run(b_confirmed, 300 * HAUL_MILLISECOND);
     CU_ASSERT_EQUAL(haul_grants_counters(b.grants)->ended_unconfirmed, 0);
     CU_ASSERT_TRUE(haul_grants_facts(b.grants, 0, &facts));
     CU_ASSERT_TRUE(haul_peer_id_equal(&facts.peer, &a.key.id));
@@ -447,7 +410,7 @@ static void a_cancelled_ask_leaves_nothing_behind(void)
     ask = ask_for(&root);
     CU_ASSERT_PTR_NOT_NULL_FATAL(ask);
     haul_offer_cancel(ask);
-    run(NULL, 50 * HAUL_MILLISECOND);
+    host_pair_run(NULL, 50 * HAUL_MILLISECOND);
     CU_ASSERT_EQUAL(a.done, 0);
     ask_and_wait(&root);
     CU_ASSERT_EQUAL(a.result.flow, 0); /* its seat is free again */
@@ -460,7 +423,7 @@ static void an_ask_ends_with_its_connection(void)
     start(NULL, NULL);
     CU_ASSERT_PTR_NOT_NULL(ask_for(&root));
     haul_host_disconnect(a.host, a.connection);
-    CU_ASSERT_TRUE(run(is_done, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(is_done, 5 * HAUL_SECOND));
     CU_ASSERT_EQUAL(a.result.code, HAUL_E_PEER_GONE);
     CU_ASSERT_PTR_NULL(ask_for(&root));
     finish();
@@ -472,7 +435,7 @@ static void messages_wait_while_the_connection_is_full(void)
     haul_time limit;
 
     start(NULL, NULL);
-    limit = haul_loop_now(loop) + 20 * HAUL_SECOND;
+    limit = haul_loop_now(pair.loop) + 20 * HAUL_SECOND;
     for (unsigned i = 0; i < 4; i++)
         CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &bulk_behaviour, NULL));
     do {
@@ -485,7 +448,7 @@ static void messages_wait_while_the_connection_is_full(void)
         }
     } while ((haul_offers_counters(a.offers)->waited < 2 ||
               haul_offers_counters(b.offers)->waited < 2) &&
-             haul_loop_now(loop) < limit);
+             haul_loop_now(pair.loop) < limit);
     CU_ASSERT_TRUE(haul_offers_counters(a.offers)->waited >= 2);
     CU_ASSERT_TRUE(haul_offers_counters(b.offers)->waited >= 2);
     CU_ASSERT_TRUE(haul_offers_counters(b.offers)->given >= 2);
@@ -601,11 +564,11 @@ static void what_cannot_be_understood_is_reset(void)
     start(NULL, NULL);
     for (size_t i = 0; i < HAUL_COUNT_OF(cases); i++) {
         rogue_says(cases[i].data, cases[i].bytes);
-        CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+        CU_ASSERT_TRUE(host_pair_run(rogue_is_over, 5 * HAUL_SECOND));
         CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
     }
     rogue_says(message, sound_offer(message, zero)); /* a key of small order */
-    CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(rogue_is_over, 5 * HAUL_SECOND));
     CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
     CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->malformed, HAUL_COUNT_OF(cases) + 1);
     CU_ASSERT_FALSE(haul_grants_facts(b.grants, 0, &facts));
@@ -634,7 +597,7 @@ static void a_stream_on_which_nothing_is_said_is_reset(void)
 {
     start(NULL, short_patience);
     rogue_says("\x05", 1);
-    CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(rogue_is_over, 5 * HAUL_SECOND));
     CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
     CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_idle, 1);
     finish();
@@ -657,16 +620,16 @@ static void a_peer_has_few_streams_and_keeps_to_that(void)
     CU_ASSERT_EQUAL(error.code, HAUL_E_LIMIT);
     haul_offer_cancel(asks[0]);
     CU_ASSERT_PTR_NOT_NULL(ask_for(&root));
-    CU_ASSERT_TRUE(run(four_are_done, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(four_are_done, 5 * HAUL_SECOND));
     CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_over_limit, 0);
     CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->malformed, 0);
     /* Of a peer that does not keep to it, the fifth is reset. */
     for (size_t i = 0; i < HAUL_COUNT_OF(asks); i++)
         rogue_says("\x05", 1);
-    run(NULL, 20 * HAUL_MILLISECOND);
+    host_pair_run(NULL, 20 * HAUL_MILLISECOND);
     CU_ASSERT_EQUAL(rogue.closed, 0);
     rogue_says("\x05", 1);
-    CU_ASSERT_TRUE(run(rogue_is_over, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(rogue_is_over, 5 * HAUL_SECOND));
     CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
     CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_over_limit, 1);
     finish();
@@ -683,7 +646,7 @@ static void a_wrong_or_missing_confirmation_ends_the_grant(void)
         haul_kex_public(secret, key);
         bytes = sound_offer(message, key);
         rogue_says(message, bytes);
-        CU_ASSERT_TRUE_FATAL(run(rogue_was_answered, 5 * HAUL_SECOND));
+        CU_ASSERT_TRUE_FATAL(host_pair_run(rogue_was_answered, 5 * HAUL_SECOND));
         CU_ASSERT_EQUAL(rogue.closed, 0);
         CU_ASSERT_EQUAL(b.handoff->grants[0].candidate_count, 1); /* the public one was dropped */
         CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->candidates_dropped, 1);
@@ -697,7 +660,7 @@ static void a_wrong_or_missing_confirmation_ends_the_grant(void)
         } else if (way == 1) { /* the stream ends instead */
             haul_stream_close(rogue.stream);
         } /* else: silence */
-        CU_ASSERT_TRUE(run(b_closes_a_flow, 5 * HAUL_SECOND));
+        CU_ASSERT_TRUE(host_pair_run(b_closes_a_flow, 5 * HAUL_SECOND));
         CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->bad_signatures, way == 0);
         CU_ASSERT_EQUAL(haul_grants_counters(b.grants)->ended_unconfirmed, way == 2);
         finish();

@@ -5,6 +5,7 @@
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/behaviours/offer.h"
 #include "dataplane/dataplane.h"
+#include "tests/unit/host_pair.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -33,7 +34,6 @@ struct node {
     unsigned fetched, refused, failed;
 };
 
-static struct haul_loop *loop;
 static struct node a, b; /* a asks, b grants */
 static struct haul_cid root;
 static struct haul_hash leaves[LEAVES];
@@ -84,7 +84,6 @@ static void plane_open(struct node *node, struct haul_offers_conf *offers)
 
 static void node_open(struct node *node, uint8_t seed)
 {
-    struct haul_addr any = { .family = 4, .ip = { 127, 0, 0, 1 } };
     struct haul_offers_conf conf = { .key = &node->key, .payload_max = 8192, .wants_max = 16 };
     struct haul_error *error = &node->error;
     uint8_t secret[32];
@@ -94,11 +93,11 @@ static void node_open(struct node *node, uint8_t seed)
     haul_key_from_seed(&node->key, secret);
     haul_assert(mkdtemp(node->directory) != NULL && mkdtemp(node->store) != NULL);
     plane_open(node, &conf);
-    haul_assert(haul_orders_open(&node->orders, loop, haul_dataplane_handoff(node->plane), error) ==
-                0);
+    haul_assert(haul_orders_open(&node->orders, pair.loop, haul_dataplane_handoff(node->plane),
+                                 error) == 0);
     haul_assert(haul_catalog_open(&node->catalog, node->directory, error) == 0);
     haul_assert(haul_grants_open(&node->grants,
-                                 &(struct haul_grants_conf){ .loop = loop,
+                                 &(struct haul_grants_conf){ .loop = pair.loop,
                                                              .orders = node->orders,
                                                              .catalog = node->catalog,
                                                              .per_peer_max = 4,
@@ -111,20 +110,12 @@ static void node_open(struct node *node, uint8_t seed)
     node->protocols[0].behaviour = &haul_identify_behaviour;
     node->protocols[1].behaviour = &haul_offer_behaviour;
     node->protocols[1].service = node->offers;
-    haul_assert(haul_host_open(&node->host,
-                               &(struct haul_host_conf){ .loop = loop,
-                                                         .key = &node->key,
-                                                         .agent = "test/1",
-                                                         .protocols = node->protocols,
-                                                         .connections_max = 8,
-                                                         .half_open_max = 8,
-                                                         .streams_per_connection_max = 32,
-                                                         .context = node,
-                                                         .connected = on_connected,
-                                                         .disconnected = on_disconnected },
-                               error) == 0);
-    haul_assert(haul_host_listen(node->host, &any, NULL, error) == 0);
-    haul_assert(haul_host_addresses(node->host, &node->address, 1) == 1);
+    host_pair_listen(&node->host, &node->address,
+                     &(struct haul_host_conf){ .key = &node->key,
+                                               .protocols = node->protocols,
+                                               .context = node,
+                                               .connected = on_connected,
+                                               .disconnected = on_disconnected });
 }
 
 static void node_close(struct node *node)
@@ -164,36 +155,6 @@ static void share_generated_blocks(struct node *node)
     haul_assert(haul_catalog_add_synthetic(node->catalog, build, &dataset, leaves, LEAVES, NULL) ==
                 0);
     haul_assert(haul_catalog_share(node->catalog, &root, &a.key.id, true, NULL) == 0);
-}
-
-/* --- running --- */
-
-static haul_time stop_at;
-static bool (*until)(void);
-
-static void on_turn(void *context)
-{
-    (void)context;
-    if (until() || haul_loop_now(loop) >= stop_at)
-        haul_loop_stop(loop);
-}
-
-static void on_tick(void *context)
-{
-    (void)context;
-}
-
-static bool run(bool (*condition)(void))
-{
-    struct haul_timer *timer = haul_loop_timer(loop, on_tick, NULL);
-
-    until = condition;
-    stop_at = haul_loop_now(loop) + 20 * HAUL_SECOND;
-    haul_loop_timer_set(timer, stop_at);
-    if (!condition())
-        haul_loop_run(loop, on_turn, NULL);
-    haul_loop_timer_free(timer);
-    return condition();
 }
 
 static bool both_connected(void)
@@ -280,35 +241,35 @@ static void blocks_cross_a_flow_that_two_hosts_agreed_on(void)
 {
     struct haul_hash foreign;
 
-    haul_assert(haul_loop_open(&loop, NULL) == 0);
+    haul_assert(haul_loop_open(&pair.loop, NULL) == 0);
     node_open(&a, 1);
     node_open(&b, 2);
     share_generated_blocks(&b);
     haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, NULL);
-    CU_ASSERT_TRUE_FATAL(run(both_connected));
+    CU_ASSERT_TRUE_FATAL(host_pair_run(both_connected, 20 * HAUL_SECOND));
     CU_ASSERT_PTR_NOT_NULL_FATAL(haul_offer_ask(
         a.offers, a.host, a.connection,
         &(struct haul_offer_wish){
             .root = root, .done = on_granted, .up = on_up, .ended = on_ended, .context = &a },
         NULL));
-    CU_ASSERT_TRUE_FATAL(run(is_up));
+    CU_ASSERT_TRUE_FATAL(host_pair_run(is_up, 20 * HAUL_SECOND));
     CU_ASSERT_EQUAL_FATAL(a.up, 1);
     haul_hash_of(HAUL_HASH_BLAKE3, "elsewhere", 9, &foreign);
     for (uint32_t i = 0; i < LEAVES; i++)
         fetch(&leaves[i], i % 2 == 0 ? HAUL_BLOCK_BYTES_MAX : 0);
     fetch(&foreign, 0);
-    CU_ASSERT_TRUE(run(all_fetched));
+    CU_ASSERT_TRUE(host_pair_run(all_fetched, 20 * HAUL_SECOND));
     CU_ASSERT_EQUAL(a.fetched, LEAVES);
     CU_ASSERT_EQUAL(a.refused, 1);
     CU_ASSERT_EQUAL(haul_grants_counters(b.grants)->wants_unknown, 1);
     haul_host_disconnect(a.host, a.connection); /* the lifeline: the lease is short here */
-    CU_ASSERT_TRUE(run(both_ended));
+    CU_ASSERT_TRUE(host_pair_run(both_ended, 20 * HAUL_SECOND));
     CU_ASSERT_EQUAL(a.why, HAUL_STATUS_CLOSED);
     node_close(&a);
     node_close(&b);
     node_close_orders(&a);
     node_close_orders(&b);
-    haul_loop_close(loop);
+    haul_loop_close(pair.loop);
 }
 
 int main(void)
