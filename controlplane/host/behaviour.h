@@ -71,6 +71,7 @@ struct haul_protocol {
     const struct haul_behaviour *behaviour;
     void *service;    /* of this node; may be NULL */
     const char *name; /* instead of the table's, for one with a configured prefix; or NULL */
+    bool dial_only;   /* not told to peers, and refused when they open it */
 };
 
 /* --- on a stream --- */

@@ -27,19 +27,26 @@ static void on_work(void *context)
     }
 }
 
+/* Those that peers may open come first, so that they alone are told. */
 static void protocols_take(struct haul_host *host, const struct haul_protocol *protocols)
 {
-    for (; protocols->behaviour != NULL; protocols++) {
-        size_t index = host->protocol_count++;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        for (const struct haul_protocol *at = protocols; at->behaviour != NULL; at++) {
+            size_t index = host->protocol_count;
 
-        haul_assert(index < HAUL_HOST_PROTOCOLS_MAX);
-        haul_assert(haul_host_find_protocol(host, protocols->behaviour) == NULL);
-        host->protocols[index] = *protocols;
-        if (protocols->name == NULL)
-            host->protocols[index].name = protocols->behaviour->protocol;
-        host->names[index] = host->protocols[index].name;
+            if (at->dial_only != (pass == 1))
+                continue;
+            haul_assert(index < HAUL_HOST_PROTOCOLS_MAX);
+            haul_assert(haul_host_find_protocol(host, at->behaviour) == NULL);
+            host->protocol_count++;
+            host->told_count += pass == 0;
+            host->protocols[index] = *at;
+            if (at->name == NULL)
+                host->protocols[index].name = at->behaviour->protocol;
+            host->names[index] = host->protocols[index].name;
+        }
     }
-    haul_assert(host->protocol_count > 0);
+    haul_assert(host->told_count > 0);
     host->conf.protocols = NULL; /* copied */
 }
 
@@ -160,7 +167,7 @@ const char *haul_host_agent(const struct haul_host *host)
 
 const char *haul_host_protocol(const struct haul_host *host, size_t index)
 {
-    return index < host->protocol_count ? host->names[index] : NULL;
+    return index < host->told_count ? host->names[index] : NULL;
 }
 
 const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host,

@@ -534,7 +534,7 @@ void haul_connection_start(struct haul_connection *connection)
         .psk_nonce = nonce,
         .expected = connection->expected.length > 0 ? &connection->expected : NULL,
         .protocols = host->names,
-        .protocol_count = host->protocol_count,
+        .protocol_count = host->told_count,
         .in = connection->in,
         .in_bytes = HAUL_HOST_BUFFER_BYTES,
         .out = connection->out,

@@ -110,7 +110,7 @@ struct haul_host {
     struct haul_protocol protocols[HAUL_HOST_PROTOCOLS_MAX]; /* with their names */
     const char *names[HAUL_HOST_PROTOCOLS_MAX + 1];          /* the same, for the machines */
     struct haul_tls_identity tls;                            /* absent where TLS is not spoken */
-    size_t protocol_count;
+    size_t protocol_count, told_count;
     struct haul_connections connections;
     struct haul_connections work;
     struct haul_timer *work_timer;

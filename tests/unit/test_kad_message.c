@@ -209,7 +209,7 @@ static void addresses_of_others_are_left_out(void)
 
 static void long_lists_are_read_to_their_limit(void)
 {
-    static uint8_t data[HAUL_KAD_ANSWER_BYTES_MAX];
+    static uint8_t data[1u << 20];
     struct haul_out out = haul_out_to(data, sizeof data);
     struct haul_multiaddr addresses[64];
     struct haul_kad_message message;
