@@ -85,6 +85,21 @@
       "which secure channel connections use: when dialling the first that the peer speaks")        \
     X(PRIVATE_KEY_FILE, "private.key-file", TEXT, "", NULL,                                        \
       "key of a private network (/key/swarm/psk/1.0.0/): only peers that have it are met")         \
+    X(DHT_MODE, "dht.mode", CHOICE, "off", "off|client|server",                                    \
+      "whether the node joins a DHT: off; asking alone; or answering as well")                     \
+    X(DHT_PREFIX, "dht.prefix", TEXT, "/haul", "a path such as /haul; /ipfs is the public one",    \
+      "which DHT: the protocol is this and /kad/1.0.0")                                            \
+    X(DHT_BOOTSTRAP, "dht.bootstrap", LIST, "",                                                    \
+      "multiaddrs that end in /p2p/PEER; /dnsaddr and /dns names are resolved",                    \
+      "whom to call to join the DHT")                                                              \
+    X(DHT_ADDRESSES, "dht.addresses", CHOICE, "public", "public|any",                              \
+      "which addresses of peers are believed and told; private clusters say any")                  \
+    X(DHT_PER_NETWORK, "dht.per-network", COUNT, "3", "none|1..512",                               \
+      "how many peers of one network (IPv4 /16, IPv6 /32) the routing table takes")                \
+    X(DHT_REPUBLISH, "dht.republish", DURATION, "22h", "10s..44h",                                 \
+      "how often announced datasets are announced again; records live for 48h")                    \
+    X(DNS_SERVERS, "dns.servers", LIST, "", "servers such as 192.0.2.1:53",                        \
+      "who resolves names in multiaddrs; without an entry: whom the system asks")                  \
     X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \
       "the least important lines that are still logged")                                           \
     X(CONTROL_GROUP, "control.group", TEXT, "", NULL,                                              \
@@ -106,6 +121,7 @@ enum haul_conf_kind {
     HAUL_CONF_KIND_CHOICE,
     HAUL_CONF_KIND_TEXT,
     HAUL_CONF_KIND_ADDRESSES, /* 192.0.2.1:4501, [2001:db8::1]:4501 or /ip4/192.0.2.1/tcp/4501 */
+    HAUL_CONF_KIND_LIST,      /* of text */
     HAUL_CONF_KIND_NETWORKS,  /* 192.0.2.0/24, 2001:db8::/32 */
 };
 

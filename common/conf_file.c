@@ -74,7 +74,8 @@ static bool is_nothing(const struct reader *reader)
 
 static bool is_list(enum haul_conf_key key)
 {
-    return haul_conf_table[key].kind == HAUL_CONF_KIND_ADDRESSES ||
+    return haul_conf_table[key].kind == HAUL_CONF_KIND_LIST ||
+           haul_conf_table[key].kind == HAUL_CONF_KIND_ADDRESSES ||
            haul_conf_table[key].kind == HAUL_CONF_KIND_NETWORKS;
 }
 

@@ -57,6 +57,9 @@ void haul_conf_range(enum haul_conf_key key, char text[HAUL_CONF_RANGE_BYTES])
     case HAUL_CONF_KIND_TEXT:
         words = info->range == NULL ? "any text, or none" : info->range;
         break;
+    case HAUL_CONF_KIND_LIST:
+        words = info->range;
+        break;
     case HAUL_CONF_KIND_ADDRESSES:
         words = "addresses such as 192.0.2.1:4501, [2001:db8::1]:4501 or /ip4/192.0.2.1/tcp/4501";
         break;
@@ -115,7 +118,8 @@ static void comment(FILE *out, const char *indent, const char *text)
 
 static void generate_value(FILE *out, const struct haul_conf_info *info)
 {
-    bool list = info->kind == HAUL_CONF_KIND_ADDRESSES || info->kind == HAUL_CONF_KIND_NETWORKS;
+    bool list = info->kind == HAUL_CONF_KIND_LIST || info->kind == HAUL_CONF_KIND_ADDRESSES ||
+                info->kind == HAUL_CONF_KIND_NETWORKS;
     const char *cursor = info->value, *item;
     bool first = true;
     size_t bytes;

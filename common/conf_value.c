@@ -207,6 +207,8 @@ static bool list_check(enum haul_conf_kind kind, const char *text, uint64_t *num
 
         if (++*number > HAUL_CONF_ITEMS_MAX)
             return false;
+        if (kind == HAUL_CONF_KIND_LIST)
+            continue;
         if (kind == HAUL_CONF_KIND_ADDRESSES ? !haul_conf_address_parse(item, bytes, &addr)
                                              : !haul_prefix_parse(item, bytes, &prefix))
             return false;
@@ -230,6 +232,7 @@ bool haul_conf_value_check(enum haul_conf_key key, const char *text, uint64_t *n
         return word_of(info->range, text, strlen(text));
     case HAUL_CONF_KIND_TEXT:
         return info->range == NULL || *text != 0;
+    case HAUL_CONF_KIND_LIST:
     case HAUL_CONF_KIND_ADDRESSES:
     case HAUL_CONF_KIND_NETWORKS:
         return list_check(info->kind, text, number);

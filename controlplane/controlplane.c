@@ -9,6 +9,7 @@
 #include "controlplane/behaviours/perf.h"
 #include "controlplane/behaviours/ping.h"
 #include "controlplane/controlplane_parts.h"
+#include "controlplane/dht/dht.h"
 #include "controlplane/xfer/transfer.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 
 static const struct haul_ctl_verb *const verbs[] = {
     &haul_verb_status, &haul_verb_put,       &haul_verb_get, &haul_verb_list,
-    &haul_verb_share,  &haul_verb_synthetic, NULL,
+    &haul_verb_share,  &haul_verb_synthetic, &haul_verb_dht, NULL,
 };
 
 static void signal_came(void *context, unsigned ready)
@@ -196,15 +197,14 @@ static int private_open(struct haul_controlplane *plane, struct haul_error *erro
 /* What this node speaks: a line a protocol. */
 static int host_open(struct haul_controlplane *plane, struct haul_error *error)
 {
-    const struct haul_protocol protocols[] = {
+    struct haul_protocol protocols[HAUL_HOST_PROTOCOLS_MAX + 1] = {
         { .behaviour = &haul_identify_behaviour },
         { .behaviour = &haul_identify_push_behaviour },
         { .behaviour = &haul_ping_behaviour },
         { .behaviour = &haul_offer_behaviour, .service = plane->parts.offers },
         { .behaviour = &haul_blocks_behaviour, .service = plane->parts.blocks },
-        { .behaviour = plane->perf != NULL ? &haul_perf_behaviour : NULL, .service = plane->perf },
-        { 0 },
     };
+    size_t count = 5;
     struct haul_host_conf conf = {
         .loop = plane->parts.loop,
         .key = plane->conf.key,
@@ -221,6 +221,15 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
     };
 
     limits_of(plane->conf.conf, &conf.limits);
+    if (plane->perf != NULL)
+        protocols[count++] =
+            (struct haul_protocol){ .behaviour = &haul_perf_behaviour, .service = plane->perf };
+    if (plane->parts.dht != NULL)
+        protocols[count++] =
+            (struct haul_protocol){ .behaviour = &haul_kad_behaviour,
+                                    .service = haul_dht_kad(plane->parts.dht),
+                                    .name = plane->dht_protocol,
+                                    .dial_only = !haul_dht_serves(plane->parts.dht) };
     security_order(plane->conf.conf, &conf);
     conf.psk = plane->is_private ? &plane->psk : NULL;
     return haul_host_open(&plane->parts.host, &conf, error);
@@ -253,9 +262,10 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         perf_open(plane, error) < 0 ||
         haul_gate_open(&plane->gate, conf->home, haul_conf_text(conf->conf, HAUL_CONF_PEERS_ALLOW),
                        haul_conf_text(conf->conf, HAUL_CONF_PEERS_DENY), error) < 0 ||
-        private_open(plane, error) < 0 || host_open(plane, error) < 0 ||
-        listen_tcp(plane, error) < 0)
+        private_open(plane, error) < 0 || haul_join_open(plane, error) < 0 ||
+        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
+    haul_join_start(plane);
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
 }
@@ -311,6 +321,7 @@ void haul_controlplane_stop(struct haul_controlplane *plane)
         haul_loop_run(plane->parts.loop, stop_turn, plane);
     }
     haul_loop_timer_free(timer);
+    haul_dht_stop(plane->parts.dht);
     haul_host_close(plane->parts.host);
     plane->parts.host = NULL;
 }
@@ -320,10 +331,12 @@ void haul_controlplane_close(struct haul_controlplane *plane)
     if (plane == NULL)
         return;
     haul_ctl_close(plane->ctl);
+    haul_dht_stop(plane->parts.dht);
     if (plane->parts.host != NULL)
         haul_host_close(plane->parts.host);
     haul_helpers_close(plane->parts.helpers);
     haul_transfers_abandon(&plane->transfers);
+    haul_dht_close(plane->parts.dht);
     if (plane->parts.blocks != NULL)
         haul_blocks_close(plane->parts.blocks);
     haul_orders_close(plane->parts.orders);

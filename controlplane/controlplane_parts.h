@@ -14,6 +14,7 @@ struct haul_controlplane {
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
     bool is_private;
+    char dht_protocol[64];  /* what the streams of the DHT are called */
     struct haul_watch *signals;
     int signal_fd;
     struct haul_transfer *transfers;
@@ -27,9 +28,16 @@ extern const struct haul_ctl_verb haul_verb_get;
 extern const struct haul_ctl_verb haul_verb_list;
 extern const struct haul_ctl_verb haul_verb_share;
 extern const struct haul_ctl_verb haul_verb_synthetic;
+extern const struct haul_ctl_verb haul_verb_dht;
 
 /* ls: the datasets of this node. */
 void haul_list_datasets(struct haul_request *request);
 
 /* The facts of the control plane, then those of the data plane. */
 void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_facts *facts);
+
+/* join.c: the DHT as the configuration wants it. Opened before the host, started when it listens.
+ */
+HAUL_MUST_USE int haul_join_open(struct haul_controlplane *plane, struct haul_error *error);
+void haul_join_start(struct haul_controlplane *plane);
+void haul_join_facts(const struct haul_controlplane *plane, const struct haul_facts *facts);

@@ -34,6 +34,7 @@ int haul_cmd_put(const struct haul_options *options);
 int haul_cmd_get(const struct haul_options *options);
 int haul_cmd_ls(const struct haul_options *options);
 int haul_cmd_share(const struct haul_options *options);
+int haul_cmd_dht(const struct haul_options *options);
 int haul_cmd_status(const struct haul_options *options);
 int haul_cmd_perf(const struct haul_options *options);
 int haul_cmd_hw(const struct haul_options *options);

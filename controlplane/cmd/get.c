@@ -95,6 +95,7 @@ static int answer_take(struct get *get, const Haul__Ctl__Answer *answer, struct 
     case HAUL__CTL__ANSWER__WHAT_FAIL:
     case HAUL__CTL__ANSWER__WHAT_FACT:
     case HAUL__CTL__ANSWER__WHAT_DATASET:
+    case HAUL__CTL__ANSWER__WHAT_DHT_PEER:
     case _HAUL__CTL__ANSWER__WHAT__CASE_IS_INT_SIZE:
         break;
     }

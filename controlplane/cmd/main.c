@@ -53,7 +53,7 @@ const struct haul_command haul_command_table[] = {
       "Shares a stored dataset, with everybody or with named peers; a path is put first. The "
       "ticket\n"
       "holds CID, peer id and addresses. A node must run in this home to serve it.",
-      BIT(HASH) | BIT(PRESERVE) | BIT(TO) | BIT(OFF), 1, 1, haul_cmd_share },
+      BIT(HASH) | BIT(PRESERVE) | BIT(TO) | BIT(OFF) | BIT(ANNOUNCE), 1, 1, haul_cmd_share },
     { "get", "TICKET|CID[/PATH]", "fetch a dataset, or a part of it",
       "Writes to the path given with -o, by way of a part beside it that is renamed at the end; "
       "to\n"
@@ -64,6 +64,13 @@ const struct haul_command haul_command_table[] = {
       "Without an argument: the datasets of this node. Otherwise the entries of a directory, here\n"
       "or at the peer that the ticket names; only its nodes are fetched.",
       BIT(TIMEOUT), 0, 1, haul_cmd_ls },
+    { "dht", "find|provide|providers|peers [PEER|CID]", "ask the DHT",
+      "`haul dht find PEER` looks for a peer, `haul dht providers CID` for who announces a "
+      "dataset,\n"
+      "`haul dht provide CID` announces a dataset that is shared with everybody, once and now, "
+      "and\n"
+      "`haul dht peers` prints the routing table. The node must have joined one (dht.mode).",
+      BIT(TIMEOUT), 1, 2, haul_cmd_dht },
     { "status", "", "show what the running node is, uses and does",
       "Prints addresses, what is in use (receive, segmentation, cipher, store), connections, and\n"
       "the counters of every flow.",

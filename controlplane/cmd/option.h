@@ -20,6 +20,8 @@
       "how blocks are named and verified (none: perf alone)")                                      \
     X(PRESERVE, "preserve", FLAG, NULL, NULL, "keep file modes and modification times")            \
     X(TO, "to", LIST, "PEER", NULL, "share with this peer alone (may be given again for another)") \
+    X(ANNOUNCE, "announce", FLAG, NULL, NULL,                                                      \
+      "tell the DHT as well, now and for as long as it is shared")                                 \
     X(OFF, "off", FLAG, NULL, NULL, "end the sharing")                                             \
     X(SIZE, "size", SIZE, "SIZE", NULL, "bytes to move in a run (64M, 2G; binary)")                \
     X(RUNS, "runs", COUNT, "N", NULL, "how many runs")                                             \

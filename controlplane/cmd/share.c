@@ -20,6 +20,8 @@ static void show(const struct haul_options *options, const Haul__Ctl__Done *done
         if (!off)
             json_object_set_new(object, "ticket", json_string(done->ticket));
         json_object_set_new(object, "serving", json_boolean(!off && !own_node));
+        json_object_set_new(object, "announced",
+                            json_boolean(haul_options_has(options, HAUL_OPTION_ANNOUNCE)));
         haul_print_json(object);
         return;
     }
@@ -41,6 +43,7 @@ int haul_share_run(const struct haul_options *options, struct haul_attach *attac
 
     share.cid = (char *)cid;
     share.off = haul_options_has(options, HAUL_OPTION_OFF);
+    share.announce = haul_options_has(options, HAUL_OPTION_ANNOUNCE);
     share.peers = (char **)options->list;
     share.n_peers = options->list_count;
     ask.what_case = HAUL__CTL__ASK__WHAT_SHARE;

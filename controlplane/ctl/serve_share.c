@@ -1,6 +1,9 @@
 /* share: who may fetch a stored dataset, and the ticket that says so. */
 #include "controlplane/controlplane_parts.h"
+#include "controlplane/dht/dht.h"
 #include "controlplane/ticket.h"
+
+#include <stdlib.h>
 
 static int cid_of(const char *text, struct haul_cid *cid, struct haul_error *error)
 {
@@ -38,6 +41,30 @@ static void ticket_fill(const struct haul_controlplane *plane, const struct haul
         haul_host_addresses(plane->parts.host, ticket->addresses, HAUL_TICKET_ADDRESSES_MAX);
 }
 
+/* Announcing follows the sharing: what is no longer shared with everybody is withdrawn. */
+static int announce_apply(struct haul_controlplane *plane, const struct haul_cid *cid,
+                          bool announce, struct haul_error *error)
+{
+    struct haul_dht *dht = plane->parts.dht;
+    struct haul_dataset *dataset;
+    int failed = 0;
+
+    if (announce && dht == NULL)
+        return haul_fail(error, HAUL_E_REFUSED,
+                         "this node has joined no DHT to announce in (dht.mode)");
+    if (announce && haul_catalog_announce(plane->parts.catalog, cid, true, error) < 0)
+        return -1;
+    dataset = calloc(1, sizeof *dataset);
+    if (dht == NULL || dataset == NULL || !haul_catalog_find(plane->parts.catalog, cid, dataset))
+        failed = 0;
+    else if (dataset->announced)
+        failed = haul_dht_announce(dht, &cid->hash, error);
+    else
+        haul_dht_withdraw(dht, &cid->hash);
+    free(dataset);
+    return failed;
+}
+
 static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct haul_error *error)
 {
     struct haul_controlplane *plane = haul_request_context(request);
@@ -48,7 +75,8 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
     struct haul_cid cid;
 
     if (cid_of(ask->share->cid, &cid, error) < 0 ||
-        peers_apply(plane->parts.catalog, &cid, ask->share, error) < 0)
+        peers_apply(plane->parts.catalog, &cid, ask->share, error) < 0 ||
+        announce_apply(plane, &cid, ask->share->announce, error) < 0)
         return -1;
     ticket_fill(plane, &cid, &ticket);
     haul_ticket_print(&ticket, ticket_text);

@@ -500,6 +500,7 @@ static bool change_shares(struct haul_dataset *dataset, const struct haul_peer_i
         dataset->peer_count = 0;
     if (peer == NULL || on)
         dataset->shared_to_all = peer == NULL && on;
+    dataset->announced = dataset->announced && dataset->shared_to_all;
     if (peer == NULL)
         return true;
     while (at < dataset->peer_count && !haul_peer_id_equal(&dataset->peers[at], peer))
@@ -548,6 +549,53 @@ int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root
     if (full)
         return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
                          HAUL_CATALOG_PEERS_MAX);
+    if (result == MDB_NOTFOUND)
+        return haul_fail(error, HAUL_E_CID_UNKNOWN, "no dataset %s is stored here", text);
+    return result == 0 ? 0 : fail_lmdb(error, result);
+}
+
+static bool change_announced(struct haul_dataset *dataset, bool on)
+{
+    if (on && (!dataset->complete || !dataset->shared_to_all))
+        return false;
+    dataset->announced = on;
+    return true;
+}
+
+static int announce_stored(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
+                           bool *refused)
+{
+    struct haul_dataset dataset;
+    uint64_t id;
+    MDB_txn *txn;
+    int result = mdb_txn_begin(catalog->env, NULL, 0, &txn);
+
+    if (result != 0)
+        return result;
+    result = get_record(catalog, txn, root, &dataset, &id);
+    if (result == 0) {
+        *refused = !change_announced(&dataset, on);
+        if (!*refused)
+            result = put_record(catalog, txn, &dataset, id);
+    }
+    return end_write(txn, result);
+}
+
+int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
+                          struct haul_error *error)
+{
+    struct synthetic *synthetic = find_synthetic(catalog, root);
+    char text[HAUL_CID_TEXT_BYTES];
+    bool refused = false;
+    int result = 0;
+
+    if (synthetic != NULL)
+        refused = !change_announced(&synthetic->dataset, on);
+    else
+        result = announce_stored(catalog, root, on, &refused);
+    haul_cid_print(root, text);
+    if (refused)
+        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
     if (result == MDB_NOTFOUND)
         return haul_fail(error, HAUL_E_CID_UNKNOWN, "no dataset %s is stored here", text);
     return result == 0 ? 0 : fail_lmdb(error, result);

@@ -19,6 +19,7 @@ struct haul_dataset {
     uint64_t stored_unix; /* seconds */
     bool complete;        /* every block was stored and synced */
     bool shared_to_all;
+    bool announced;      /* in the DHT, as long as it is shared with all */
     uint32_t peer_count; /* shared with these, when not with all */
     struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX];
     char name[256]; /* what it was put from, for listings; escaped, may be empty */
@@ -61,6 +62,10 @@ bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
 HAUL_MUST_USE int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
                                      const struct haul_peer_id *peer /* NULL: all */, bool on,
                                      struct haul_error *error);
+
+/* To be announced in the DHT, or no more. REFUSED unless it is complete and shared with all. */
+HAUL_MUST_USE int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root,
+                                        bool on, struct haul_error *error);
 
 /* May this peer have this dataset? No for what is not shared, not complete or not there. And where
  * is this block of it? No when the dataset is not complete or not there, or has no such block; to a

@@ -5,6 +5,7 @@
 #define VERSION       1u
 #define FLAG_COMPLETE 1u
 #define FLAG_ALL      2u
+#define FLAG_ANNOUNCE 4u
 
 size_t haul_catalog_record_encode(const struct haul_dataset *dataset, uint64_t id,
                                   uint8_t data[HAUL_CATALOG_RECORD_BYTES_MAX])
@@ -17,8 +18,10 @@ size_t haul_catalog_record_encode(const struct haul_dataset *dataset, uint64_t i
     haul_out_le(&out, dataset->bytes, 8);
     haul_out_le(&out, dataset->blocks, 8);
     haul_out_le(&out, dataset->stored_unix, 8);
-    haul_out_le(
-        &out, (dataset->complete ? FLAG_COMPLETE : 0) | (dataset->shared_to_all ? FLAG_ALL : 0), 1);
+    haul_out_le(&out,
+                (dataset->complete ? FLAG_COMPLETE : 0) | (dataset->shared_to_all ? FLAG_ALL : 0) |
+                    (dataset->announced ? FLAG_ANNOUNCE : 0),
+                1);
     haul_out_le(&out, dataset->peer_count, 2);
     for (uint32_t i = 0; i < dataset->peer_count; i++) {
         haul_out_le(&out, dataset->peers[i].length, 1);
@@ -64,6 +67,7 @@ bool haul_catalog_record_decode(const uint8_t *data, size_t bytes, struct haul_d
     flags = haul_in_le(&in, 1);
     dataset->complete = (flags & FLAG_COMPLETE) != 0;
     dataset->shared_to_all = (flags & FLAG_ALL) != 0;
+    dataset->announced = (flags & FLAG_ANNOUNCE) != 0;
     decode_peers(&in, dataset);
     name = (size_t)haul_in_le(&in, 2);
     if (name >= sizeof dataset->name)

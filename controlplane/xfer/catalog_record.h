@@ -1,7 +1,7 @@
 /* How the catalog writes a dataset into its table: one value under the root's binary CID. All
  * integers little-endian: version 1 (one byte), id 8, bytes 8, blocks 8, stored 8, flags 1 (1
- * complete, 2 shared to all), peers 2 and for each a length byte and its bytes, name 2 and its
- * bytes. Pure. */
+ * complete, 2 shared to all, 4 announced), peers 2 and for each a length byte and its bytes, name 2
+ * and its bytes. Pure. */
 #pragma once
 
 #include "common/bytes.h"

@@ -9,6 +9,7 @@
 struct haul_grants;
 struct haul_offers;
 struct haul_blocks;
+struct haul_dht;
 struct haul_transfer;
 
 struct haul_parts {
@@ -20,6 +21,7 @@ struct haul_parts {
     struct haul_grants *grants;
     struct haul_offers *offers;
     struct haul_blocks *blocks;
+    struct haul_dht *dht;             /* NULL: none is joined */
     struct haul_transfer **transfers; /* all that are alive, for the node's end */
 
     /* Processor time of the worker so far, in nanoseconds. */

@@ -25,6 +25,7 @@ static void transfer_free(struct haul_transfer *transfer)
     if (*link != NULL)
         *link = transfer->next;
     haul_orders_forget(transfer->parts.orders, transfer);
+    haul_transfer_search_close(transfer);
     haul_loop_timer_free(transfer->timer);
     haul_plan_close(transfer->plan);
     for (size_t i = 0; i < HAUL_PLAN_FILES_MAX; i++) {
@@ -320,9 +321,10 @@ static int begin(struct haul_transfer *transfer, struct haul_error *error)
                        transfer->target.path, error) < 0)
         return -1;
     local = is_local(transfer);
-    if (!local && !transfer->target.has_ticket)
+    if (!local && !transfer->target.has_ticket && transfer->parts.dht == NULL)
         return haul_fail(error, HAUL_E_CID_UNKNOWN,
-                         "the dataset is not stored here, and a CID does not say who has it");
+                         "the dataset is not stored here, and a CID does not say who has it: "
+                         "that takes a ticket, or a DHT to ask (dht.mode)");
     if (!local && (transfer->ask.keep || transfer->ask.sink == HAUL_SINK_STORE)) {
         /* A part of a dataset is not a dataset: its blocks would belong to a root that is not
          * complete. */
@@ -439,4 +441,11 @@ void haul_transfers_abandon(struct haul_transfer **list)
 {
     while (*list != NULL)
         transfer_free(*list);
+}
+
+bool haul_transfers_use(const struct haul_transfer *list, uint64_t connection)
+{
+    while (list != NULL && (list->connection != connection || list->state == HAUL_TRANSFER_OVER))
+        list = list->next;
+    return list != NULL;
 }

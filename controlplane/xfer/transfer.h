@@ -66,5 +66,8 @@ uint64_t haul_transfer_total(const struct haul_transfer *transfer); /* 0: not kn
 uint64_t haul_transfer_files(const struct haul_transfer *transfer);
 const char *haul_transfer_carrier(const struct haul_transfer *transfer);
 
+/* Does one of them use this connection? */
+bool haul_transfers_use(const struct haul_transfer *list, uint64_t connection);
+
 /* After the data plane has stopped: frees every transfer that still waits for it. */
 void haul_transfers_abandon(struct haul_transfer **list);

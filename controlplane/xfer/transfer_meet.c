@@ -108,6 +108,17 @@ static void on_ended(void *context, uint32_t flow, enum haul_status why)
     haul_transfer_settle(transfer);
 }
 
+/* The next provider is tried; when all have failed, they are looked for again after a while. */
+static bool provider_failed(struct haul_transfer *transfer)
+{
+    if (transfer->search == NULL)
+        return false;
+    transfer->connection = HAUL_HOST_NO_CONNECTION;
+    transfer->meet_at = now_of(transfer);
+    haul_transfer_arm(transfer);
+    return true;
+}
+
 static void refused(struct haul_transfer *transfer, const struct haul_offer_result *result)
 {
     char cid[HAUL_CID_TEXT_BYTES];
@@ -117,6 +128,8 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
     haul_cid_print(&transfer->target.root, cid);
     switch (result->reason) {
     case HAUL_OFFER_UNKNOWN:
+        if (provider_failed(transfer))
+            break;
         haul_transfer_fail_text(transfer, HAUL_E_CID_UNKNOWN, "%s does not share %s with us", peer,
                                 cid);
         break;
@@ -158,6 +171,8 @@ static void on_offered(void *context, const struct haul_offer_result *result)
         haul_transfer_arm(transfer);
     } else if (result->code == HAUL_E_REFUSED) {
         refused(transfer, result);
+    } else if (result->code == HAUL_E_PEER_GONE && provider_failed(transfer)) {
+        /* somebody else may be there */
     } else if (result->code == HAUL_E_PEER_GONE) {
         haul_transfer_fail_text(transfer, HAUL_E_PEER_GONE, "the peer went away during the offer");
     } else {
@@ -196,6 +211,8 @@ static void dial_failed(struct haul_transfer *transfer, const struct haul_error 
     char peer[HAUL_PEER_ID_TEXT_BYTES];
     char text[400];
 
+    if (provider_failed(transfer))
+        return;
     if (error->code == HAUL_E_PEER_MISMATCH || error->code == HAUL_E_PEER_PROTOCOL) {
         haul_transfer_fail(transfer, error);
         return;
@@ -251,6 +268,9 @@ void haul_transfer_meet(struct haul_transfer *transfer)
 {
     if (transfer->carrier == &haul_carrier_local) {
         haul_transfer_move(transfer, &haul_carrier_local);
+    } else if (!transfer->dialling && transfer->connection == HAUL_HOST_NO_CONNECTION &&
+               !transfer->target.has_ticket && !haul_transfer_next_provider(transfer)) {
+        return;
     } else if (transfer->dialling || transfer->offer != NULL) {
         transfer->meet_at = HAUL_TIME_NEVER;
     } else if (transfer->connection == HAUL_HOST_NO_CONNECTION) {
@@ -274,6 +294,7 @@ void haul_transfer_seek_end(struct haul_transfer *transfer)
 void haul_transfer_part(struct haul_transfer *transfer)
 {
     haul_transfer_seek_end(transfer);
+    haul_transfer_search_close(transfer);
     if (transfer->has_flow)
         haul_grants_end(transfer->parts.grants, transfer->flow);
     if (transfer->carrier != NULL)

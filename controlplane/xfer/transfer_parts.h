@@ -104,6 +104,7 @@ struct haul_transfer {
     struct haul_offer_ask *offer; /* until it is answered */
     bool dialling;
     unsigned dials;
+    struct haul_search *search;        /* for providers; NULL: a ticket says who */
     struct haul_blocks_client *stream; /* stream carrier */
     uint32_t streaming;                /* fetches that the stream has */
     bool seeking;                      /* auto: the stream moves while the fast path is sought */
@@ -155,6 +156,12 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
 void haul_transfer_cancel_all(struct haul_transfer *transfer);
 void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
 haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
+
+/* transfer_search.c: without a ticket, whom to dial is asked of the DHT. */
+/* Puts the next provider into the target; false when there is none now: transfer_meet is called
+ * again when there is, or at meet_at. */
+bool haul_transfer_next_provider(struct haul_transfer *transfer);
+void haul_transfer_search_close(struct haul_transfer *transfer);
 
 /* transfer_meet.c */
 void haul_transfer_meet(struct haul_transfer *transfer);

@@ -3,7 +3,7 @@
 
 packages_build="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev libsodium-dev libprotobuf-c-dev
     protobuf-c-compiler protobuf-compiler liburing-dev liblmdb-dev libjansson-dev libcyaml-dev
-    libyaml-dev uthash-dev libmnl-dev libcunit1-dev libblake3-dev|librust-blake3-dev git"
+    libyaml-dev uthash-dev libmnl-dev libc-ares-dev libcunit1-dev libblake3-dev|librust-blake3-dev git"
 [ "$(uname -m)" = x86_64 ] && packages_build="$packages_build libipsec-mb-dev"
 # DPDK 22.11: the net over cards that the kernel does not see, and the virtual devices of its tests.
 packages_build="$packages_build libdpdk-dev librte-net-memif23|librte-net-memif24

@@ -46,6 +46,7 @@ THIRD_PARTY = {
                                                         "controlplane/ctl/"],
     r"\bblake3_hasher_": ["common/hash.c"],
     r"\byaml_|\bcyaml_": ["common/conf"],
+    r"\bares_": ["controlplane/dht/names.c"],
     r"\bmnl_": ["dataplane/net/", "hw/"],
     r"\b__atomic_|\batomic_": ["common/counters.h", "common/ring.c", "hw/placement"],
 }

@@ -1,0 +1,189 @@
+/* dht: find, provide, providers, peers. */
+#include "controlplane/controlplane_parts.h"
+#include "controlplane/dht/dht.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct asking {
+    struct haul_dht_query *query;
+    struct haul_dht_run *run;
+};
+
+static void peer_send(struct haul_request *request, const struct haul_peer_id *peer,
+                      const struct haul_multiaddr *addresses, size_t count,
+                      Haul__Ctl__DhtPeer *said)
+{
+    static char texts[HAUL_ADDRESS_BOOK_ADDRESSES_MAX][HAUL_MULTIADDR_TEXT_BYTES];
+    static char *list[HAUL_ADDRESS_BOOK_ADDRESSES_MAX];
+    Haul__Ctl__Answer answer = HAUL__CTL__ANSWER__INIT;
+    char name[HAUL_PEER_ID_TEXT_BYTES];
+
+    haul_peer_id_print(peer, name);
+    said->peer = name;
+    said->addresses = list;
+    said->n_addresses = 0;
+    for (size_t i = 0; i < count && i < HAUL_ADDRESS_BOOK_ADDRESSES_MAX; i++) {
+        haul_multiaddr_print(&addresses[i], texts[i]);
+        list[said->n_addresses++] = texts[i];
+    }
+    answer.what_case = HAUL__CTL__ANSWER__WHAT_DHT_PEER;
+    answer.dht_peer = said;
+    haul_request_send(request, &answer);
+}
+
+static void on_found(void *context, const struct haul_peer_id *peer,
+                     const struct haul_multiaddr *addresses, size_t count)
+{
+    Haul__Ctl__DhtPeer said = HAUL__CTL__DHT_PEER__INIT;
+
+    peer_send(context, peer, addresses, count, &said);
+}
+
+static void on_done(void *context, const struct haul_dht_result *result)
+{
+    struct asking *asking = haul_request_state(context);
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+    char record[256];
+
+    asking->query = NULL;
+    snprintf(record, sizeof record,
+             "{\"event\":\"lookup\",\"found\":%u,\"hops\":%u,\"asked\":%u,\"answered\":%u,"
+             "\"failed\":%u,\"seconds\":%" PRIu64 ".%03" PRIu64 "}",
+             result->found, result->hops, result->lookup->asked, result->lookup->answered,
+             result->lookup->failed, result->took / HAUL_SECOND,
+             result->took / HAUL_MILLISECOND % 1000);
+    done.record = record;
+    done.files = result->found;
+    haul_request_done(context, &done);
+}
+
+static void on_provided(void *context, const uint16_t *taken, size_t count)
+{
+    struct asking *asking = haul_request_state(context);
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+    struct haul_error error;
+    char record[64];
+
+    asking->run = NULL;
+    if (count == 0 || taken[0] == 0) {
+        haul_fail(&error, HAUL_E_PEER_UNREACHABLE, "no peer of the DHT took the announcement");
+        haul_request_fail(context, &error);
+        return;
+    }
+    snprintf(record, sizeof record, "{\"event\":\"provided\",\"peers\":%u}", taken[0]);
+    done.record = record;
+    done.files = taken[0];
+    haul_request_done(context, &done);
+}
+
+static void peers_send(struct haul_request *request, const struct haul_dht *dht)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    const struct haul_kad_server *server = haul_dht_server(dht);
+    const struct haul_kad_table *table = server->table;
+    haul_time now = haul_loop_now(plane->parts.loop);
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+
+    for (unsigned bucket = 0; bucket < HAUL_KAD_BUCKETS; bucket++) {
+        for (uint16_t i = table->heads[bucket]; i != HAUL_KAD_NO_ENTRY;
+             i = table->entries[i].next) {
+            const struct haul_kad_entry *entry = &table->entries[i];
+            struct haul_multiaddr addresses[HAUL_ADDRESS_BOOK_ADDRESSES_MAX];
+            Haul__Ctl__DhtPeer said = HAUL__CTL__DHT_PEER__INIT;
+            size_t count = haul_address_book_find(server->book, &entry->contact.id, now, addresses,
+                                                  HAUL_COUNT_OF(addresses));
+
+            said.shared_bits = bucket;
+            said.heard_ms = haul_time_since(entry->heard, now) / HAUL_MILLISECOND;
+            said.failures = entry->failures;
+            peer_send(request, &entry->contact.id, addresses, count, &said);
+        }
+    }
+    done.files = table->count;
+    haul_request_done(request, &done);
+}
+
+static int search(struct haul_request *request, enum haul_dht_kind kind, const uint8_t *key,
+                  size_t key_bytes, haul_time timeout, struct haul_error *error)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    struct asking *asking = haul_request_state(request);
+    const struct haul_dht_search wish = { .kind = kind,
+                                          .key = key,
+                                          .key_bytes = key_bytes,
+                                          .found_max = kind == HAUL_DHT_PEER ? 1 : 0,
+                                          .timeout = timeout,
+                                          .context = request,
+                                          .found = on_found,
+                                          .done = on_done };
+
+    return haul_dht_search(plane->parts.dht, &wish, &asking->query, error);
+}
+
+/* Only what everybody may fetch is announced. */
+static int provide(struct haul_request *request, const struct haul_cid *cid,
+                   struct haul_error *error)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    struct asking *asking = haul_request_state(request);
+    struct haul_dataset *dataset = calloc(1, sizeof *dataset);
+    bool shared = dataset != NULL && haul_catalog_find(plane->parts.catalog, cid, dataset) &&
+                  dataset->complete && dataset->shared_to_all;
+
+    free(dataset);
+    if (!shared)
+        return haul_fail(error, HAUL_E_REFUSED,
+                         "the dataset is not stored here and shared with everybody (`haul share`)");
+    return haul_dht_provide(plane->parts.dht, &cid->hash, 1, on_provided, request, &asking->run,
+                            error);
+}
+
+static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct haul_error *error)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    const Haul__Ctl__DhtAsk *dht = ask->dht;
+    haul_time timeout = dht->timeout_ms * HAUL_MILLISECOND;
+    struct haul_peer_id peer;
+    struct haul_cid cid;
+
+    if (plane->parts.dht == NULL)
+        return haul_fail(error, HAUL_E_REFUSED, "this node has joined no DHT (dht.mode)");
+    switch (dht->verb) {
+    case HAUL__CTL__DHT_VERB__PEERS:
+        peers_send(request, plane->parts.dht);
+        return 0;
+    case HAUL__CTL__DHT_VERB__FIND:
+        if (!haul_peer_id_parse(dht->what, &peer))
+            return haul_fail(error, HAUL_E_PEER_MALFORMED, "'%.80s' is not a peer id", dht->what);
+        return search(request, HAUL_DHT_PEER, peer.bytes, peer.length, timeout, error);
+    case HAUL__CTL__DHT_VERB__PROVIDE:
+    case HAUL__CTL__DHT_VERB__PROVIDERS:
+        if (!haul_cid_parse(dht->what, &cid))
+            return haul_fail(error, HAUL_E_CID_MALFORMED, "'%.80s' is not a CID", dht->what);
+        if (dht->verb == HAUL__CTL__DHT_VERB__PROVIDE)
+            return provide(request, &cid, error);
+        return search(request, HAUL_DHT_PROVIDERS, cid.hash.bytes, HAUL_HASH_BYTES, timeout, error);
+    case _HAUL__CTL__DHT_VERB_IS_INT_SIZE:
+        break;
+    }
+    return haul_fail(error, HAUL_E_USAGE, "there is no such question to the DHT");
+}
+
+static void gone(struct haul_request *request)
+{
+    struct asking *asking = haul_request_state(request);
+
+    if (asking->query != NULL)
+        haul_dht_cancel(asking->query);
+    if (asking->run != NULL)
+        haul_dht_run_cancel(asking->run);
+}
+
+const struct haul_ctl_verb haul_verb_dht = {
+    .what = HAUL__CTL__ASK__WHAT_DHT,
+    .state_bytes = sizeof(struct asking),
+    .begin = begin,
+    .gone = gone,
+};

@@ -1,0 +1,138 @@
+/* Whom to ask for a dataset that only its CID names: the DHT tells providers, they are tried in the
+ * order in which they were found, and when none was good they are looked for again. */
+#include "controlplane/dht/dht.h"
+#include "controlplane/xfer/transfer_parts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROVIDERS_MAX 16u
+#define AGAIN_FIRST   (1 * HAUL_SECOND)
+#define AGAIN_MAX     (30 * HAUL_SECOND)
+
+struct provider {
+    struct haul_peer_id peer;
+    size_t count;
+    struct haul_multiaddr addresses[HAUL_TICKET_ADDRESSES_MAX];
+};
+
+struct haul_search {
+    struct haul_dht_query *query; /* NULL: none runs */
+    haul_time again, pause;
+    uint32_t rounds;
+    size_t count, next;
+    struct provider providers[PROVIDERS_MAX];
+};
+
+static haul_time now_of(const struct haul_transfer *transfer)
+{
+    return haul_loop_now(transfer->parts.loop);
+}
+
+static void say(struct haul_transfer *transfer, const char *what)
+{
+    char cid[HAUL_CID_TEXT_BYTES];
+    char text[200];
+
+    if (transfer->detached || transfer->search->rounds > 1)
+        return;
+    haul_cid_print(&transfer->target.root, cid);
+    snprintf(text, sizeof text, "%s %s", what, cid);
+    transfer->events.note(transfer->context, text);
+}
+
+static void on_found(void *context, const struct haul_peer_id *peer,
+                     const struct haul_multiaddr *addresses, size_t count)
+{
+    struct haul_transfer *transfer = context;
+    struct haul_search *search = transfer->search;
+    struct provider *provider;
+
+    if (search->count == PROVIDERS_MAX)
+        return;
+    provider = &search->providers[search->count++];
+    provider->peer = *peer;
+    provider->count = count < HAUL_TICKET_ADDRESSES_MAX ? count : HAUL_TICKET_ADDRESSES_MAX;
+    memcpy(provider->addresses, addresses, provider->count * sizeof addresses[0]);
+    if (transfer->connection == HAUL_HOST_NO_CONNECTION && !transfer->dialling) {
+        transfer->meet_at = now_of(transfer);
+        haul_transfer_arm(transfer);
+    }
+}
+
+static void on_done(void *context, const struct haul_dht_result *result)
+{
+    struct haul_transfer *transfer = context;
+    struct haul_search *search = transfer->search;
+
+    search->query = NULL;
+    if (result->found == 0)
+        say(transfer, "nobody announces");
+    if (transfer->connection == HAUL_HOST_NO_CONNECTION && !transfer->dialling) {
+        transfer->meet_at = now_of(transfer);
+        haul_transfer_arm(transfer);
+    }
+}
+
+static bool search_begin(struct haul_transfer *transfer, struct haul_error *error)
+{
+    const struct haul_dht_search wish = { .kind = HAUL_DHT_PROVIDERS,
+                                          .key = transfer->target.root.hash.bytes,
+                                          .key_bytes = HAUL_HASH_BYTES,
+                                          .found_max = PROVIDERS_MAX,
+                                          .context = transfer,
+                                          .found = on_found,
+                                          .done = on_done };
+    struct haul_search *search = transfer->search;
+
+    search->count = search->next = 0;
+    search->rounds++;
+    search->pause = search->rounds == 1 ? AGAIN_FIRST : haul_time_min(search->pause * 2, AGAIN_MAX);
+    search->again = haul_time_add(now_of(transfer), search->pause);
+    say(transfer, "asking the DHT who has");
+    return haul_dht_search(transfer->parts.dht, &wish, &search->query, error) == 0;
+}
+
+bool haul_transfer_next_provider(struct haul_transfer *transfer)
+{
+    struct haul_search *search = transfer->search;
+    struct haul_error error;
+
+    if (search == NULL) {
+        search = transfer->search = calloc(1, sizeof *search);
+        if (search == NULL) {
+            haul_transfer_fail_text(transfer, HAUL_E_SYSTEM, "no memory for a search");
+            return false;
+        }
+    }
+    if (search->next < search->count) {
+        const struct provider *provider = &search->providers[search->next++];
+        struct haul_ticket *ticket = &transfer->target.ticket;
+
+        if (transfer->record.lookup == 0)
+            transfer->record.lookup = haul_time_since(transfer->began, now_of(transfer));
+        ticket->peer = provider->peer;
+        ticket->address_count = provider->count;
+        memcpy(ticket->addresses, provider->addresses,
+               provider->count * sizeof provider->addresses[0]);
+        return true;
+    }
+    transfer->meet_at = HAUL_TIME_NEVER;
+    if (search->query == NULL && now_of(transfer) < search->again)
+        transfer->meet_at = search->again;
+    else if (search->query == NULL && !search_begin(transfer, &error))
+        transfer->meet_at = search->again;
+    haul_transfer_arm(transfer);
+    return false;
+}
+
+void haul_transfer_search_close(struct haul_transfer *transfer)
+{
+    if (transfer->search == NULL)
+        return;
+    if (transfer->search->query != NULL)
+        haul_dht_cancel(transfer->search->query);
+    free(transfer->search);
+    transfer->search = NULL;
+}
