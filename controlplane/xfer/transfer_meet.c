@@ -108,10 +108,11 @@ static void on_ended(void *context, uint32_t flow, enum haul_status why)
     haul_transfer_settle(transfer);
 }
 
-/* The next provider is tried; when all have failed, they are looked for again after a while. */
+/* Before anything moved, another provider is tried; when all have failed, they are looked for again
+ * after a while. */
 static bool provider_failed(struct haul_transfer *transfer)
 {
-    if (transfer->search == NULL)
+    if (transfer->search == NULL || transfer->state != HAUL_TRANSFER_MEETING)
         return false;
     transfer->connection = HAUL_HOST_NO_CONNECTION;
     transfer->meet_at = now_of(transfer);

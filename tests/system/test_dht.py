@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""A DHT of real nodes: they find each other through one, and a CID alone finds a dataset."""
+from nodes import case, equal, main, same, wait_for
+
+NODES = 8
+NOBODY = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
+# All of them lie on loopback, where no address is public and there is one network.
+JOIN = {
+    "dht.mode": "server",
+    "dht.addresses": "any",
+    "dht.per-network": "none",
+    "slots.filling": "8",
+    "slots.serving": "8",
+    "slots.control": "8",
+}
+
+
+def facts(node):
+    return node.json("status").ok().object["dht"]
+
+
+def network(bench, count, **settings):
+    """Nodes that were told of the first alone, when all know all."""
+    nodes = [bench.node("n0", settings={**JOIN, **settings})]
+    first = f"/ip4/127.0.0.1/tcp/{nodes[0].tcp_port}/p2p/{nodes[0].peer}"
+    for i in range(1, count):
+        nodes.append(bench.node(f"n{i}", settings={**JOIN, "dht.bootstrap": first, **settings}))
+    for node in nodes:
+        wait_for(lambda n=node: facts(n)["peers"] >= count - 1, f"{node.name} to know all others")
+    return nodes, first
+
+
+def announced(node, cid):
+    return wait_for(lambda: node.json("dht", "providers", cid).status == 0, f"{cid} to be announced")
+
+
+@case("8 nodes that know one of them find all, and a CID alone fetches what one shares")
+def find(bench):
+    nodes, first = network(bench, NODES)
+    source = bench.file("file", 3 << 20)
+    shared = nodes[3].json("share", source, "--announce").ok().object
+    equal(shared["announced"], True)
+    announced(nodes[5], shared["cid"])
+    rows = nodes[5].json("dht", "providers", shared["cid"]).ok().objects
+    equal([row["peer"] for row in rows if row["event"] == "peer"], [nodes[3].peer])
+    nodes[6].get(shared["cid"], "-o", bench.path("got")).ok()
+    same(source, bench.path("got"))
+    # A client answers nobody and is found by nobody, and finds all the same.
+    client = bench.node("client", settings={**JOIN, "dht.mode": "client", "dht.bootstrap": first})
+    client.get(shared["cid"], "-o", bench.path("again"), "--carrier", "stream").ok()
+    same(source, bench.path("again"))
+    assert client.peer not in [row["peer"] for row in nodes[0].json("dht", "peers").ok().objects]
+    # Without a running node a command runs one for itself, which has to join first.
+    client.stop()
+    with open(bench.path("client/config.yaml"), "w") as out:
+        out.write('listen: {tcp: ["127.0.0.1:0"], udp: ["127.0.0.1:0"]}\n'
+                  f'dht: {{mode: client, addresses: any, per-network: none, bootstrap: ["{first}"]}}\n')
+    found = client.json("dht", "find", nodes[7].peer).ok().objects
+    equal(found[0]["peer"], nodes[7].peer)
+
+
+@case("what is shared without --announce is not announced, and what ends is withdrawn")
+def silence(bench):
+    nodes, _ = network(bench, 3)
+    cid = nodes[1].put(bench.file("file", 1 << 20))
+    nodes[1].json("share", cid).ok()
+    nodes[2].json("dht", "providers", cid).fails("cid-unknown")
+    nodes[1].json("dht", "provide", cid).ok()
+    announced(nodes[2], cid)
+    other = nodes[1].put(bench.file("other", 1 << 20))
+    nodes[1].json("dht", "provide", other).fails("refused")
+    nodes[1].json("share", other, "--announce").ok()
+    equal(facts(nodes[1])["announced_datasets"], 1)
+    nodes[1].json("share", other, "--off").ok()
+    equal(facts(nodes[1])["announced_datasets"], 0)
+
+
+@case("announced datasets are announced again in time, also after a restart")
+def again(bench):
+    nodes, _ = network(bench, 3, **{"dht.republish": "2s"})
+    source = bench.file("file", 1 << 20)
+    cid = nodes[1].json("share", source, "--announce").ok().object["cid"]
+    announced(nodes[2], cid)
+    nodes[1].stop()
+    nodes[1].start()
+    wait_for(lambda: facts(nodes[1])["announced"] >= 1, "the announcement after the restart")
+    equal(facts(nodes[1])["announced_datasets"], 1)
+    wait_for(lambda: facts(nodes[1])["announced"] >= 2, "the announcement two seconds later")
+
+
+@case("a CID that nobody announces is waited for until the time runs out")
+def waiting(bench):
+    nodes, _ = network(bench, 3)
+    nodes[2].get(NOBODY, "-o", bench.path("got"), "--timeout", "2s").fails("timeout")
+    nodes[1].json("dht", "find", NOBODY).fails("peer-malformed")
+    nodes[1].json("dht", "lose", NOBODY).fails("usage", status=2)
+    equal(facts(nodes[0])["mode"], "server")
+
+
+@case("without configuration no DHT is joined, asked or told")
+def off(bench):
+    node = bench.node("alone")
+    assert "dht" not in node.json("status").ok().object
+    cid = node.put(bench.file("file", 1 << 20))
+    node.json("share", cid, "--announce").fails("refused")
+    node.json("dht", "peers").fails("refused")
+    node.get(NOBODY, "-o", bench.path("got")).fails("cid-unknown")
+
+
+main()
