@@ -56,6 +56,11 @@ static int kad_open(struct haul_dht *dht, struct haul_error *error)
     return haul_kad_open(&dht->kad, &conf, error);
 }
 
+static void dial_due(void *context)
+{
+    haul_dht_dials_pump(context);
+}
+
 int haul_dht_open(struct haul_dht **dht, const struct haul_dht_conf *conf, struct haul_error *error)
 {
     struct haul_dht *made = calloc(1, sizeof *made);
@@ -71,8 +76,10 @@ int haul_dht_open(struct haul_dht **dht, const struct haul_dht_conf *conf, struc
         made->bootstrap[i] =
             (struct haul_dht_bootstrap){ .dht = made, .address = conf->bootstrap[i] };
     made->announce_at = HAUL_TIME_NEVER;
+    TAILQ_INIT(&made->waiting);
     made->timer = haul_loop_timer(conf->loop, haul_dht_tick, made);
-    if (made->timer == NULL || !memory_take(made) ||
+    made->dial_timer = haul_loop_timer(conf->loop, dial_due, made);
+    if (made->timer == NULL || made->dial_timer == NULL || !memory_take(made) ||
         getrandom(&made->seed, sizeof made->seed, 0) != (ssize_t)sizeof made->seed) {
         haul_dht_close(made);
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the DHT");
@@ -105,6 +112,7 @@ void haul_dht_stop(struct haul_dht *dht)
         haul_dht_run_cancel(run);
     haul_dht_queries_cancel(dht);
     dht->host = NULL;
+    haul_dht_dials_pump(dht); /* what waits for a dial ends */
 }
 
 void haul_dht_close(struct haul_dht *dht)
@@ -116,6 +124,7 @@ void haul_dht_close(struct haul_dht *dht)
     haul_dht_queries_free(dht);
     haul_kad_close(dht->kad);
     haul_loop_timer_free(dht->timer);
+    haul_loop_timer_free(dht->dial_timer);
     for (size_t i = 0; i < HAUL_COUNT_OF(dht->memory); i++)
         free(dht->memory[i]);
     free(dht->announced);
@@ -150,7 +159,7 @@ size_t haul_dht_announced_count(const struct haul_dht *dht)
 
 /* --- connections --- */
 
-void haul_dht_lease(struct haul_dht *dht, uint64_t connection)
+void haul_dht_lease(struct haul_dht *dht, uint64_t connection, bool opened)
 {
     size_t oldest = 0;
 
@@ -162,6 +171,8 @@ void haul_dht_lease(struct haul_dht *dht, uint64_t connection)
         if (dht->leases[i].used < dht->leases[oldest].used)
             oldest = i;
     }
+    if (!opened)
+        return;
     if (dht->lease_count < HAUL_DHT_LEASES_MAX)
         oldest = dht->lease_count++;
     dht->leases[oldest] =

@@ -49,7 +49,7 @@ static void ask_end(struct haul_dht_ask *ask, const struct haul_kad_message *ans
 
     if (dht->host != NULL && answer != NULL) {
         contact_seen(ask);
-        haul_dht_lease(dht, ask->connection);
+        haul_dht_lease(dht, ask->connection, false);
         if (haul_kad_table_answered(&dht->table, &ask->contact, haul_dht_now(dht)))
             haul_dht_queries_wake(dht);
     } else if (dht->host != NULL && ask->answered) {
@@ -72,20 +72,52 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     struct haul_dht *dht = ask->dht;
 
     (void)error;
-    if (dht->starting == ask) {
-        dht->starting = NULL; /* it failed at once: whoever asks is told so */
-        return;
-    }
+    dht->dialling--;
     if (connection == HAUL_HOST_NO_CONNECTION || dht->host == NULL) {
         haul_counter_add(&dht->counters.dials_failed, 1);
         ask_end(ask, NULL, false);
+        haul_dht_dials_pump(dht);
         return;
     }
     ask->connection = connection;
-    haul_dht_lease(dht, connection);
+    haul_dht_lease(dht, connection, true);
     if (!haul_kad_ask(dht->kad, dht->host, connection, ask->frames, ask->bytes, ask->answered,
                       on_answer, ask))
         ask_end(ask, NULL, false);
+    haul_dht_dials_pump(dht);
+}
+
+void haul_dht_dials_pump(struct haul_dht *dht)
+{
+    struct haul_multiaddr addresses[HAUL_ADDRESS_BOOK_ADDRESSES_MAX];
+    struct haul_dht_ask *ask;
+    size_t count;
+
+    if (dht->pumping)
+        return; /* a dial that failed at once: the loop below goes on */
+    dht->pumping = true;
+    while ((ask = TAILQ_FIRST(&dht->waiting)) != NULL &&
+           (dht->dialling < HAUL_DHT_DIALS_MAX || dht->host == NULL)) {
+        TAILQ_REMOVE(&dht->waiting, ask, wait);
+        if (ask->dropped) {
+            free(ask->frames);
+            free(ask);
+            continue;
+        }
+        count = dht->host == NULL
+                    ? 0
+                    : haul_address_book_find(&dht->book, &ask->contact.id, haul_dht_now(dht),
+                                             addresses, HAUL_COUNT_OF(addresses));
+        if (count == 0) {
+            ask_end(ask, NULL, false);
+            continue;
+        }
+        haul_counter_add(&dht->counters.dials, 1);
+        dht->dialling++;
+        haul_host_dial(dht->host, &ask->contact.id, addresses, count,
+                       haul_time_add(haul_dht_now(dht), DIAL_WAIT), on_dialled, ask);
+    }
+    dht->pumping = false;
 }
 
 struct haul_dht_ask *haul_dht_ask(struct haul_dht *dht, const struct haul_kad_contact *contact,
@@ -114,16 +146,8 @@ struct haul_dht_ask *haul_dht_ask(struct haul_dht *dht, const struct haul_kad_co
         free(ask);
         return NULL;
     }
-    haul_counter_add(&dht->counters.dials, 1);
-    dht->starting = ask;
-    haul_host_dial(dht->host, &contact->id, addresses, count,
-                   haul_time_add(haul_dht_now(dht), DIAL_WAIT), on_dialled, ask);
-    if (dht->starting == NULL) {
-        free(frames);
-        free(ask);
-        return NULL;
-    }
-    dht->starting = NULL;
+    TAILQ_INSERT_TAIL(&dht->waiting, ask, wait);
+    haul_loop_timer_set(dht->dial_timer, haul_dht_now(dht)); /* never before we return */
     return ask;
 }
 

@@ -19,7 +19,8 @@
 #define HAUL_DHT_RECORDS          128u
 #define HAUL_DHT_HEARD_LIFE       (1800 * HAUL_SECOND) /* of addresses that others told */
 #define HAUL_DHT_TOLD_LIFE        (7200 * HAUL_SECOND) /* that the peer told itself */
-#define HAUL_DHT_LEASES_MAX       128u
+#define HAUL_DHT_LEASES_MAX       1024u
+#define HAUL_DHT_DIALS_MAX        24u /* at once; the host keeps room for those who call us */
 
 /* One thing said to one peer: dialled if need be, sent, answered. */
 struct haul_dht_ask {
@@ -29,14 +30,16 @@ struct haul_dht_ask {
     uint8_t *frames; /* owned */
     size_t bytes;
     bool answered; /* an answer is waited for */
+    bool dropped;  /* whoever asked is gone: not worth a dial */
     /* Once: the answer or NULL; `sent` as haul_kad_answer_fn. NULL when nobody is interested. */
     void (*done)(void *context, struct haul_dht_ask *ask, const struct haul_kad_message *answer,
                  bool sent);
     void *context;
-    LIST_ENTRY(haul_dht_ask) link; /* the asker's */
+    LIST_ENTRY(haul_dht_ask) link;  /* the asker's */
+    TAILQ_ENTRY(haul_dht_ask) wait; /* until it is dialled for */
 };
 
-/* A connection that the DHT has opened, or been the first to use. */
+/* A connection that the DHT has opened. */
 struct haul_dht_lease {
     uint64_t connection;
     haul_time used;
@@ -92,8 +95,11 @@ struct haul_dht {
     struct haul_dht_run *announcing;
     struct haul_hash *announcing_hashes;
     size_t announcing_count;
-    struct haul_dht_ask *starting; /* while it is being dialled for */
-    uint64_t seed;                 /* of the names of regions */
+    TAILQ_HEAD(, haul_dht_ask) waiting; /* for a dial */
+    struct haul_timer *dial_timer;
+    uint32_t dialling;
+    bool pumping;
+    uint64_t seed; /* of the names of regions */
     struct haul_dht_counters counters;
 };
 
@@ -104,8 +110,9 @@ static inline haul_time haul_dht_now(const struct haul_dht *dht)
 
 /* --- dht.c --- */
 
-/* A connection was used: it is kept for a while. */
-void haul_dht_lease(struct haul_dht *dht, uint64_t connection);
+/* A connection was used: one that was `opened` for the DHT is kept for a while, and others are not
+ * its business. */
+void haul_dht_lease(struct haul_dht *dht, uint64_t connection, bool opened);
 /* Closes those that nobody needs. */
 void haul_dht_release(struct haul_dht *dht);
 
@@ -114,6 +121,9 @@ void haul_dht_release(struct haul_dht *dht);
 /* Takes `frames` (malloc'ed) over, also when it fails with NULL. `done` never comes from inside. */
 struct haul_dht_ask *haul_dht_ask(struct haul_dht *dht, const struct haul_kad_contact *contact,
                                   uint8_t *frames, size_t bytes, bool answered);
+
+/* Begins dials as far as there is room. */
+void haul_dht_dials_pump(struct haul_dht *dht);
 
 /* A framed request about a key; NULL without memory. */
 uint8_t *haul_dht_request(enum haul_kad_type type, const void *key, size_t key_bytes,

@@ -207,8 +207,10 @@ static void run_free(struct haul_dht_run *run)
     if (run->query != NULL)
         haul_dht_cancel(run->query);
     for (size_t i = 0; i < run->telling_count; i++) {
-        if (run->tellings[i].ask != NULL)
-            run->tellings[i].ask->done = NULL;
+        if (run->tellings[i].ask == NULL)
+            continue;
+        run->tellings[i].ask->done = NULL;
+        run->tellings[i].ask->dropped = true;
     }
     haul_loop_timer_free(run->timer);
     free(run->hashes);

@@ -156,6 +156,7 @@ static void query_free(struct haul_dht_query *query)
     while ((ask = LIST_FIRST(&query->asks)) != NULL) {
         LIST_REMOVE(ask, link);
         ask->done = NULL; /* it still teaches the table */
+        ask->dropped = true;
     }
     LIST_REMOVE(query, link);
     haul_loop_timer_free(query->timer);

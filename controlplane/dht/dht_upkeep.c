@@ -69,7 +69,7 @@ static void on_called(void *context, uint64_t connection, const struct haul_erro
     (void)error;
     if (dht->host == NULL || !haul_host_facts(dht->host, connection, &facts))
         return;
-    haul_dht_lease(dht, connection);
+    haul_dht_lease(dht, connection, true);
     haul_kad_contact_of(&facts.peer, haul_address_group(&facts.remote), &contact);
     probe(dht, &contact);
 }

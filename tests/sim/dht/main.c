@@ -112,6 +112,46 @@ static uint32_t attacked(const struct options *options, bool limits, uint8_t pat
     return permille;
 }
 
+/* A routing table whose owner meets 5,000 attackers before anybody else: how much of it is theirs,
+ * in per mille? They come from so many networks. */
+static uint32_t eclipsed(uint64_t seed, bool limits, uint32_t groups)
+{
+    static struct haul_kad_entry entries[DHT_TABLE_ENTRIES * 2];
+    static struct haul_kad_table table;
+    const struct haul_kad_table_limits some = { 3, 2 }, none = { 0, 0 };
+    struct haul_kad_contact contact = { .id.length = 38 };
+    struct haul_rng rng;
+    uint32_t theirs = 0;
+
+    haul_rng_init(&rng, seed);
+    haul_rng_fill(&rng, contact.key.bytes, sizeof contact.key.bytes);
+    haul_kad_table_init(&table, &contact.key, entries, HAUL_COUNT_OF(entries),
+                        limits ? &some : &none);
+    for (uint32_t i = 0; i < 15000; i++) {
+        haul_rng_fill(&rng, contact.key.bytes, sizeof contact.key.bytes);
+        contact.group = i < 5000 ? 10000 + i % groups : 1 + (uint32_t)haul_rng_below(&rng, 4096);
+        (void)haul_kad_table_answered(&table, &contact, HAUL_SECOND);
+    }
+    for (uint32_t i = 0; i < table.fresh; i++)
+        theirs += entries[i].contact.group >= 10000;
+    printf("  5,000 attackers in %3u networks come first, limits %-3s: %u of %u contacts\n", groups,
+           limits ? "on" : "off", theirs, table.count);
+    return theirs * 1000 / table.count;
+}
+
+static void eclipse(const struct options *options)
+{
+    uint32_t without, with;
+
+    printf("a routing table that attackers fill before anybody else comes:\n");
+    without = eclipsed(options->plan.seed, false, 4);
+    with = eclipsed(options->plan.seed, true, 4);
+    (void)eclipsed(options->plan.seed, true, 40);
+    check(with <= 100, "attackers of four networks get at most a tenth of a table", &options->plan,
+          " --attack");
+    check(without >= 900, "and without the limits nearly all of it", &options->plan, " --attack");
+}
+
 static void attack(const struct options *options)
 {
     uint32_t without, with, many;
@@ -196,10 +236,12 @@ int main(int count, char **words)
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 1 << 12);
-    if (options.attack)
+    if (options.attack) {
         attack(&options);
-    else
+        eclipse(&options);
+    } else {
         steady(&options);
+    }
     printf("%u passed, %u failed\n", passed, failed);
     return failed == 0 ? 0 : 1;
 }
