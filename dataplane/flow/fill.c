@@ -136,8 +136,10 @@ uint32_t haul_fill_arrived(struct haul_fill *fill, uint32_t unit, uint32_t bytes
     }
     if (fill->high < end)
         fill->high = (uint16_t)end;
-    if (unit <= fill->prefix)
-        fill->prefix = (uint16_t)haul_bits_next(fill->units, fill->prefix, fill->end, false);
+    if (unit <= fill->prefix) /* in order nothing lies beyond, and there is nothing to search */
+        fill->prefix = (uint16_t)(fill->high == end ? end
+                                                    : haul_bits_next(fill->units, fill->prefix,
+                                                                     fill->end, false));
     if (fill->missing == 0)
         fill->state = HAUL_FILL_FULL;
     return placed;

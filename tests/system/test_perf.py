@@ -63,6 +63,18 @@ def refused(bench):
     bench.run("perf", "--json").fails("usage", status=2)
 
 
+@case("perf loop says its share of each carrier's sealed pipe")
+def loop(bench):
+    pipes = {"udp": ("sealed-udp-1408-verified", "sealed-udp-8192-verified"), "stream": ("sealed-stream",)}
+    found = bench.run("perf", "loop", "--json", "--runs", "1", "--size", "8M").ok().objects
+    runs = [row for row in found if row["event"] == "transfer" and row["kept"]]
+    equal(found[-1]["event"], "perf-loop")
+    for row in runs:
+        assert row["pipe"] in pipes[row["carrier"]], row
+        assert row["share_of_pipe"] > 0 and row["pipe_bytes_per_second"] > 0, row
+    equal([group["share_of_pipe"]["count"] for group in found[-1]["groups"]], [1] * len(runs))
+
+
 @case("perf ceiling leaves nothing behind")
 def traces(bench):
     private = bench.path("temporary")
