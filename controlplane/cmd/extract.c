@@ -89,6 +89,22 @@ static int facts_apply(struct haul_extract *extract, int fd, const Haul__Ctl__En
     return 0;
 }
 
+static int hostile(struct haul_error *error)
+{
+    return haul_fail(error, HAUL_E_MANIFEST_HOSTILE, "a path of the dataset is not allowed");
+}
+
+/* What a link points to, as a C string: none that is cut short, or that a zero byte would cut. */
+static bool link_target(const Haul__Ctl__Entry *entry, char target[PATH_MAX])
+{
+    if (entry->target.len == 0 || entry->target.len >= PATH_MAX ||
+        memchr(entry->target.data, 0, entry->target.len) != NULL)
+        return false;
+    memcpy(target, entry->target.data, entry->target.len);
+    target[entry->target.len] = '\0';
+    return true;
+}
+
 /* The target itself, as its part. */
 static int root_make(struct haul_extract *extract, const Haul__Ctl__Entry *entry, int *fd,
                      struct haul_error *error)
@@ -109,8 +125,8 @@ static int root_make(struct haul_extract *extract, const Haul__Ctl__Entry *entry
         break;
     case HAUL__CTL__KIND__LINK:
         extract->is_link = true;
-        snprintf(target, sizeof target, "%.*s", (int)entry->target.len,
-                 (const char *)entry->target.data);
+        if (!link_target(entry, target))
+            return hostile(error);
         if (symlinkat(target, extract->parent, extract->part) == 0)
             made = dup(extract->parent);
         break;
@@ -131,9 +147,18 @@ static int root_make(struct haul_extract *extract, const Haul__Ctl__Entry *entry
     return 0;
 }
 
-static int hostile(struct haul_error *error)
+/* Names with one separator between each two of them, and none at either end. */
+static bool path_allowed(const char *path)
 {
-    return haul_fail(error, HAUL_E_MANIFEST_HOSTILE, "a path of the dataset is not allowed");
+    for (;;) {
+        size_t bytes = strcspn(path, "/");
+
+        if (!haul_name_allowed(path, bytes))
+            return false;
+        if (path[bytes] == '\0')
+            return true;
+        path += bytes + 1;
+    }
 }
 
 /* The directory `path` (below the part), reached name by name and never through a link. */
@@ -149,10 +174,6 @@ static int near_open(struct haul_extract *extract, const char *path, struct haul
         size_t bytes = strcspn(name, "/");
         int next;
 
-        if (!haul_name_allowed(name, bytes)) {
-            close(at);
-            return hostile(error);
-        }
         memcpy(text, name, bytes);
         text[bytes] = '\0';
         next = openat(at, text, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -201,8 +222,6 @@ static int entry_make(struct haul_extract *extract, const Haul__Ctl__Entry *entr
     const char *name = slash == NULL ? path : slash + 1;
     char target[PATH_MAX];
 
-    if (!haul_name_allowed(name, strlen(name)))
-        return hostile(error);
     if (slash != NULL)
         *slash = '\0';
     if (near_open(extract, slash == NULL ? "" : path, error) < 0)
@@ -215,10 +234,8 @@ static int entry_make(struct haul_extract *extract, const Haul__Ctl__Entry *entr
             return unwritable(extract, "cannot make a directory in", error);
         return 0;
     case HAUL__CTL__KIND__LINK:
-        if (entry->target.len >= sizeof target)
+        if (!link_target(entry, target))
             return hostile(error);
-        memcpy(target, entry->target.data, entry->target.len);
-        target[entry->target.len] = '\0';
         if (symlinkat(target, extract->near, name) < 0)
             return unwritable(extract, "cannot make a link in", error);
         return 0;
@@ -241,7 +258,7 @@ int haul_extract_entry(struct haul_extract *extract, const Haul__Ctl__Entry *ent
     if (entry->path.len > 0)
         memcpy(path, entry->path.data, entry->path.len);
     path[entry->path.len] = '\0';
-    if (strlen(path) != entry->path.len)
+    if (strlen(path) != entry->path.len || (path[0] != '\0' && !path_allowed(path)))
         return hostile(error);
     if (entry->kind == HAUL__CTL__KIND__DIRECTORY_END)
         return directory_end(extract, entry, path, error);
