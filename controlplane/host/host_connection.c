@@ -175,6 +175,7 @@ static void on_opened(struct haul_connection *connection)
 }
 
 static size_t connection_send(struct haul_connection *connection);
+static void connection_lost(struct haul_connection *connection);
 
 static void on_failed(struct haul_connection *connection)
 {
@@ -235,7 +236,7 @@ static size_t connection_send(struct haul_connection *connection)
             continue;
         if (sent < 0) {
             if (errno != EAGAIN)
-                haul_connection_end(connection, HAUL_E_PEER_GONE, false);
+                connection_lost(connection);
             connection->full = true;
             break;
         }
