@@ -459,6 +459,27 @@ static void without_room_for_orders_wants_and_closes_wait(void)
     bench_close(&bench);
 }
 
+static void more_wants_than_can_wait_are_dropped_and_counted(void)
+{
+    struct haul_order filler = { .kind = HAUL_ORDER_SYNC }, open;
+    struct haul_grant_seat seat;
+    struct bench bench;
+
+    bench_open(&bench);
+    seat = started(&bench, 1, false, &open);
+    while (haul_orders_submit(bench.orders, &filler, NULL, NULL) != 0)
+        continue;
+    for (uint32_t i = 0; i < HAUL_WANTS_MAX + 3; i++) {
+        say_wanted(&bench, seat.flow, 1 + i, &bench.leaves[0]);
+        if (i % 256 == 255)
+            run_for(&bench, HAUL_MILLISECOND);
+    }
+    run_for(&bench, HAUL_MILLISECOND);
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->wants_waited, HAUL_WANTS_MAX);
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->wants_dropped, 3);
+    bench_close(&bench);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -476,6 +497,8 @@ int main(void)
           a_grant_outlives_its_connection_by_the_lease },
         { "a new connection of the same peer adopts its grant",
           a_new_connection_of_the_same_peer_adopts_its_grant },
+        { "more wants than can wait are dropped and counted",
+          more_wants_than_can_wait_are_dropped_and_counted },
         { "without room for orders wants and closes wait",
           without_room_for_orders_wants_and_closes_wait },
     };
