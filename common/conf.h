@@ -31,6 +31,21 @@
       "how datagrams are sent and received; auto takes io_uring where the kernel allows it")       \
     X(NET_RECEIVE_BUFFER, "net.receive-buffer", SIZE, "8MiB", "64KiB..1GiB",                       \
       "the kernel's receive buffer to ask for, a socket")                                          \
+    X(DPDK_DEVICE, "dpdk.device", TEXT, "", NULL,                                                  \
+      "the port that the fast path has beside the kernel: 0000:3b:00.0, or "                       \
+      "net_af_xdp0,iface=eth1; without one, none and DPDK is not started")                         \
+    X(DPDK_ADDRESSES, "dpdk.addresses", TEXT, "", NULL,                                            \
+      "IP addresses of that port with the length of their networks: 192.0.2.7/24, 2001:db8::7/64") \
+    X(DPDK_GATEWAYS, "dpdk.gateways", TEXT, "", NULL,                                              \
+      "where that port sends what is not for its own networks: 192.0.2.1, 2001:db8::1")            \
+    X(DPDK_PORT, "dpdk.port", COUNT, "4501", "1..65535", "UDP port on it")                         \
+    X(DPDK_MTU, "dpdk.mtu", COUNT, "1500", "1280..9600",                                           \
+      "the largest IP packet that the port's network carries")                                     \
+    X(DPDK_VLAN, "dpdk.vlan", COUNT, "none", "none|1..4094", "VLAN of its frames")                 \
+    X(DPDK_PAGES, "dpdk.pages", CHOICE, "auto", "auto|huge|ordinary",                              \
+      "memory of DPDK; auto takes huge pages where enough are free; a card needs them")            \
+    X(DPDK_MEMORY, "dpdk.memory", COUNT, "none", "none|64..65536",                                 \
+      "MiB of memory for DPDK; none: what its queues need")                                        \
     X(STORE_KIND, "store.kind", CHOICE, "file", "file|memory",                                     \
       "where stored blocks live; memory forgets them at the end")                                  \
     X(STORE_BACKEND, "store.backend", CHOICE, "auto", "auto|uring|posix",                          \

@@ -49,6 +49,9 @@ enum haul_cipher {
     HAUL_CIPHER_CHACHA20_POLY1305,
 };
 
+/* Which of a node's nets a flow runs over. */
+enum haul_via { HAUL_VIA_KERNEL, HAUL_VIA_DPDK, HAUL_VIAS };
+
 enum haul_congestion { HAUL_CONGESTION_BBR, HAUL_CONGESTION_LEDBAT, HAUL_CONGESTION_FIXED };
 
 /* What an offer and a grant made of a flow: everything the worker needs, nothing that it must ask.
@@ -59,6 +62,7 @@ struct haul_grant {
     uint32_t remote_id; /* receiver id in datagrams to the peer */
     uint8_t cipher;     /* enum haul_cipher */
     uint8_t congestion; /* enum haul_congestion */
+    uint8_t via;        /* enum haul_via */
     bool asker;         /* we sent the offer; the other side granted */
     uint8_t candidate_count;
     uint16_t wants_max;      /* wants that may be outstanding in each direction */

@@ -140,10 +140,13 @@ static int offers_open(struct haul_controlplane *plane, struct haul_error *error
         .payload_max = HAUL_OFFER_PAYLOAD_MAX,
         .wants_max = (uint16_t)haul_conf_number(conf, HAUL_CONF_FLOW_WANTS),
         .udp = plane->conf.udp,
+        .port_count = plane->conf.port_count,
+        .port_payload_max = plane->conf.port_payload_max,
     };
     uint64_t rate = haul_conf_number(conf, HAUL_CONF_FLOW_RATE);
     size_t count = haul_conf_networks(conf, HAUL_CONF_FAST_NETWORKS, networks);
 
+    memcpy(offers.ports, plane->conf.ports, sizeof offers.ports);
     offers.rate_max = rate == HAUL_CONF_NONE ? 0 : rate;
     for (size_t i = 0; i < plane->conf.cipher_count; i++)
         offers.ciphers[offers.cipher_count++] = plane->conf.ciphers[i];

@@ -41,9 +41,12 @@ struct haul_controlplane_conf {
     struct haul_handoff *handoff;
     uint8_t ciphers[HAUL_CONTROLPLANE_CIPHERS_MAX]; /* enum haul_cipher, best first */
     size_t cipher_count;
-    struct haul_addr udp; /* where the fast path is bound */
-    uint8_t congestion;   /* enum haul_congestion */
-    bool perf;            /* synthetic datasets and no cipher are allowed */
+    struct haul_addr udp; /* where the kernel's net is bound; port 0: there is none */
+    struct haul_addr ports[HAUL_CANDIDATES_MAX]; /* addresses of DPDK's net, if there is one */
+    size_t port_count;
+    uint16_t port_payload_max;
+    uint8_t congestion; /* enum haul_congestion */
+    bool perf;          /* synthetic datasets and no cipher are allowed */
 
     /* What the data plane says of itself. */
     void (*plane_facts)(void *context, const struct haul_facts *facts);

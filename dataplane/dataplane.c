@@ -14,14 +14,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FILLING_SLOTS  48u
-#define SERVING_SLOTS  48u
-#define CONTROL_SLOTS  32u
-#define RECEIVE_TRAINS 16u /* 1 MiB: still in the cache when it is opened */
-#define SEND_TRAINS    32u
-#define RECEIVE_BUFFER (64u << 20)
-#define IO_DEPTH       256u
-#define ARENA_PAGE     4096u
+#define FILLING_SLOTS       48u
+#define SERVING_SLOTS       48u
+#define CONTROL_SLOTS       32u
+#define RECEIVE_TRAINS      16u /* 1 MiB: still in the cache when it is opened */
+#define SEND_TRAINS         32u
+#define PORT_RECEIVE_TRAINS 32u /* of 32 datagrams at most */
+#define RECEIVE_BUFFER      (64u << 20)
+#define IO_DEPTH            256u
+#define ARENA_PAGE          4096u
 
 struct haul_dataplane {
     struct haul_handoff handoff;
@@ -103,6 +104,25 @@ static int verify_open(struct haul_worker *worker, struct haul_error *error)
     return haul_verify_open(&worker->verify, worker->handoff->orders_fd, error);
 }
 
+static int nets_open(struct haul_worker *worker, const struct haul_dataplane_conf *conf,
+                     const struct haul_net_conf *net, struct haul_error *error)
+{
+    struct haul_net_conf port = {
+        .kind = HAUL_NET_DPDK,
+        .port = conf->port,
+        .bind = { .port = conf->port_udp },
+        .receive_trains = PORT_RECEIVE_TRAINS,
+        .send_trains = SEND_TRAINS,
+    };
+
+    haul_assert(conf->bind.family != 0 || conf->port != NULL);
+    if (conf->bind.family != 0 && haul_net_open(&worker->nets[HAUL_VIA_KERNEL], net, error) < 0)
+        return -1;
+    if (conf->port != NULL && haul_net_open(&worker->nets[HAUL_VIA_DPDK], &port, error) < 0)
+        return -1;
+    return 0;
+}
+
 static int backends_open(struct haul_dataplane *plane, const struct haul_dataplane_conf *conf,
                          const struct haul_net_conf *net, struct haul_error *error)
 {
@@ -113,7 +133,7 @@ static int backends_open(struct haul_dataplane *plane, const struct haul_datapla
         .io_tag_bit = HAUL_IO_TAG_BIT,
     };
 
-    if (haul_net_open(&worker->net, net, error) < 0 ||
+    if (nets_open(worker, conf, net, error) < 0 ||
         haul_io_open(&worker->io, conf->io_kind, IO_DEPTH, error) < 0)
         return -1;
     store.io = worker->io;
@@ -205,7 +225,8 @@ void haul_dataplane_close(struct haul_dataplane *plane)
     haul_verify_close(worker->verify);
     haul_store_close(worker->store);
     haul_io_close(worker->io);
-    haul_net_close(worker->net);
+    for (unsigned via = 0; via < HAUL_VIAS; via++)
+        haul_net_close(worker->nets[via]);
     if (worker->flow_memory != NULL)
         munmap(worker->flow_memory, HAUL_FLOWS_MAX * worker->flow_bytes);
     free(worker->wants);
@@ -249,9 +270,13 @@ static uint64_t thread_cpu(const struct haul_dataplane *plane)
 void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_facts *facts)
 {
     const struct haul_worker *worker = &plane->worker;
-    const struct haul_net_counters *net = haul_net_counters(worker->net);
+    const struct haul_net *kernel = worker->nets[HAUL_VIA_KERNEL];
+    const struct haul_net *port = worker->nets[HAUL_VIA_DPDK];
+    const struct haul_net_counters *net = haul_net_counters(kernel != NULL ? kernel : port);
     struct haul_dataplane_facts now = {
-        .net = *haul_net_facts(worker->net),
+        .net = *haul_net_facts(kernel != NULL ? kernel : port),
+        .kernel = kernel != NULL,
+        .dpdk = port != NULL,
         .store = plane->store_names,
         .aead = plane->aead.of[plane->aead.order[0]]->name,
         .aead_ns_per_datagram = { plane->aead.ns_ipsec_mb, plane->aead.ns_openssl },
@@ -266,6 +291,13 @@ void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_fa
 #define X(name, help) now.net_counters.name = haul_counter_read(&net->name);
     HAUL_NET_COUNTERS(X)
 #undef X
+    if (port != NULL) {
+        now.port = *haul_net_facts(port);
+        net = haul_net_counters(port);
+#define X(name, help) now.port_counters.name = haul_counter_read(&net->name);
+        HAUL_NET_COUNTERS(X)
+#undef X
+    }
 #define X(name, help) now.worker.name = haul_counter_read(&worker->counters.name);
     HAUL_WORKER_COUNTERS(X)
 #undef X
@@ -274,4 +306,10 @@ void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_fa
     now.store.failed_packs = haul_counter_read(&worker->store_facts.failed_packs);
     now.store.damaged_packs = haul_counter_read(&worker->store_facts.damaged_packs);
     *facts = now;
+}
+
+void haul_dataplane_port_each(struct haul_dataplane *plane, haul_net_take_fn *take, void *context)
+{
+    if (plane->worker.nets[HAUL_VIA_DPDK] != NULL)
+        haul_net_each(plane->worker.nets[HAUL_VIA_DPDK], take, context);
 }

@@ -10,7 +10,10 @@
 struct haul_dataplane;
 
 struct haul_dataplane_conf {
-    struct haul_addr bind; /* UDP port of the fast path; port 0: any free one */
+    struct haul_addr bind; /* UDP port of the fast path; port 0: any free one; family 0: the kernel
+                              is not used */
+    const struct haul_net_port *port; /* DPDK's, beside the kernel's or alone; NULL: none */
+    uint16_t port_udp;                /* the UDP port on it */
     enum haul_net_kind net_kind;
     enum haul_io_kind io_kind;
     enum haul_store_kind store_kind;
@@ -58,7 +61,11 @@ struct haul_worker_counters {
 
 /* What is in use and how the worker fares, for status. Any thread. */
 struct haul_dataplane_facts {
-    struct haul_net_facts net;
+    struct haul_net_facts net; /* the kernel's; without one, DPDK's */
+    bool kernel;
+    bool dpdk;
+    struct haul_net_facts port; /* of DPDK */
+    struct haul_net_counters port_counters;
     struct haul_store_facts store;
     struct haul_net_counters net_counters;
     struct haul_worker_counters worker;
@@ -71,4 +78,7 @@ struct haul_dataplane_facts {
     uint32_t filling_free, serving_free;
 };
 void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_facts *facts);
+
+/* What DPDK's net counts beside the counters of every net. Any thread. */
+void haul_dataplane_port_each(struct haul_dataplane *plane, haul_net_take_fn *take, void *context);
 void haul_dataplane_close(struct haul_dataplane *plane);

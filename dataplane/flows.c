@@ -2,6 +2,8 @@
  * and their end. */
 #include "dataplane/worker.h"
 
+#include "dataplane/flow/wire.h"
+
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -30,9 +32,19 @@ struct haul_worker_flow *haul_flows_find(struct haul_worker *worker, uint32_t re
 static bool grant_fits(struct haul_worker *worker, const struct haul_grant *grant)
 {
     return grant->wants_max > 0 && grant->wants_max <= HAUL_WANTS_MAX - worker->wants_granted &&
+           grant->via < HAUL_VIAS && worker->nets[grant->via] != NULL &&
            grant->cipher < HAUL_AEAD_CIPHERS && worker->aead->of[grant->cipher] != NULL &&
            grant->candidate_count <= HAUL_CANDIDATES_MAX && grant->payload_max >= PAYLOAD_FIRST &&
            haul_flows_find(worker, grant->local_id) == NULL;
+}
+
+/* No class of which the net cannot send a datagram. */
+static void payload_limit(const struct haul_worker *worker, struct haul_grant *grant)
+{
+    uint32_t most = haul_net_facts(worker->nets[grant->via])->datagram_max - HAUL_WIRE_OVERHEAD;
+
+    if (grant->payload_max > most)
+        grant->payload_max = (uint16_t)(most / HAUL_WIRE_UNIT * HAUL_WIRE_UNIT);
 }
 
 static void stats_reset(struct haul_flow_stats *stats)
@@ -61,6 +73,7 @@ void haul_flows_open(struct haul_worker *worker, const struct haul_order *order)
     }
     *flow = (struct haul_worker_flow){
         .taken = true,
+        .via = grant.via,
         .wants_max = grant.wants_max,
         .local_id = grant.local_id,
         .open_id = order->id,
@@ -71,6 +84,7 @@ void haul_flows_open(struct haul_worker *worker, const struct haul_order *order)
     haul_queue_init(&flow->serves);
     worker->wants_granted += grant.wants_max;
     stats_reset(&worker->handoff->stats[order->flow]);
+    payload_limit(worker, &grant);
     conf.grant = &grant;
     conf.aead = worker->aead->of[grant.cipher];
     conf.stats = &worker->handoff->stats[order->flow];

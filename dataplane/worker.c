@@ -29,7 +29,7 @@ void haul_worker_event(struct haul_worker *worker, const struct haul_event *even
 }
 
 /* Hands a train to the flows that its datagrams name: nearly always one flow, one call. */
-static void train_input(struct haul_worker *worker, const struct haul_train *train)
+static void train_input(struct haul_worker *worker, const struct haul_train *train, uint8_t via)
 {
     size_t at = 0;
 
@@ -41,7 +41,7 @@ static void train_input(struct haul_worker *worker, const struct haul_train *tra
         if (haul_flow_receiver(haul_train_at(train, at),
                                left < train->segment ? left : train->segment, &receiver))
             flow = haul_flows_find(worker, receiver);
-        if (flow == NULL) {
+        if (flow == NULL || flow->via != via) {
             haul_counter_add(&worker->counters.rx_unknown, 1);
             at += train->segment;
             continue;
@@ -51,23 +51,35 @@ static void train_input(struct haul_worker *worker, const struct haul_train *tra
     }
 }
 
-static bool worker_receive(struct haul_worker *worker)
+static bool net_receive(struct haul_worker *worker, uint8_t via)
 {
     struct haul_train trains[RECEIVE_BATCH];
-    size_t count = haul_net_receive(worker->net, trains, RECEIVE_BATCH);
+    size_t count = haul_net_receive(worker->nets[via], trains, RECEIVE_BATCH);
 
     for (size_t i = 0; i < count; i++) {
         worker->now = haul_worker_clock();
-        train_input(worker, &trains[i]);
+        train_input(worker, &trains[i], via);
     }
-    haul_net_release(worker->net, trains, count);
+    haul_net_release(worker->nets[via], trains, count);
     return count > 0;
 }
 
-/* Fills trains from the flows in turn, one train each. */
-static size_t trains_fill(struct haul_worker *worker, struct haul_train *trains, size_t count)
+static bool worker_receive(struct haul_worker *worker)
 {
-    uint32_t segments = haul_net_facts(worker->net)->segments_max;
+    bool some = false;
+
+    for (uint8_t via = 0; via < HAUL_VIAS; via++) {
+        if (worker->nets[via] != NULL)
+            some |= net_receive(worker, via);
+    }
+    return some;
+}
+
+/* Fills trains from the flows of one net in turn, one train each. */
+static size_t trains_fill(struct haul_worker *worker, uint8_t via, struct haul_train *trains,
+                          size_t count)
+{
+    uint32_t segments = haul_net_facts(worker->nets[via])->segments_max;
     size_t used = 0;
     uint32_t quiet = 0;
 
@@ -75,7 +87,7 @@ static size_t trains_fill(struct haul_worker *worker, struct haul_train *trains,
         struct haul_worker_flow *flow =
             &worker->flows[worker->open[worker->send_next++ % worker->open_count]];
 
-        if (flow->flow != NULL &&
+        if (flow->flow != NULL && flow->via == via &&
             haul_flow_output(flow->flow, &trains[used], segments, worker->now)) {
             used++;
             quiet = 0;
@@ -87,24 +99,44 @@ static size_t trains_fill(struct haul_worker *worker, struct haul_train *trains,
     return used;
 }
 
-/* What is due goes out: data, acknowledgements, timers. */
-static bool worker_send(struct haul_worker *worker)
+static size_t net_send(struct haul_worker *worker, uint8_t via)
 {
     struct haul_train trains[SEND_BATCH];
     size_t sent = 0, used = SEND_BATCH;
 
-    worker->blocked = false;
-    while (worker->open_count > 0 && sent < SEND_TURN && used == SEND_BATCH) {
-        size_t count = haul_net_reserve(worker->net, trains, SEND_BATCH);
+    while (sent < SEND_TURN && used == SEND_BATCH) {
+        size_t count = haul_net_reserve(worker->nets[via], trains, SEND_BATCH);
 
         if (count == 0) {
             worker->blocked = true;
             break;
         }
         worker->now = haul_worker_clock();
-        used = trains_fill(worker, trains, count);
-        haul_net_send(worker->net, trains, count);
+        used = trains_fill(worker, via, trains, count);
+        haul_net_send(worker->nets[via], trains, count);
         sent += used;
+    }
+    return sent;
+}
+
+static bool flows_over(const struct haul_worker *worker, uint8_t via)
+{
+    for (uint32_t i = 0; i < worker->open_count; i++) {
+        if (worker->flows[worker->open[i]].via == via)
+            return true;
+    }
+    return false;
+}
+
+/* What is due goes out: data, acknowledgements, timers. */
+static bool worker_send(struct haul_worker *worker)
+{
+    size_t sent = 0;
+
+    worker->blocked = false;
+    for (uint8_t via = 0; via < HAUL_VIAS; via++) {
+        if (flows_over(worker, via))
+            sent += net_send(worker, via);
     }
     for (uint32_t i = 0; i < worker->open_count; i++)
         haul_flows_events(worker, &worker->flows[worker->open[i]]);
@@ -159,9 +191,27 @@ static void worker_tell(struct haul_worker *worker)
     worker->posted = false;
 }
 
+/* Sleeps on one net; what arrives at the other one wakes it too. */
+static void nets_wait(struct haul_worker *worker, int *fds, size_t count, haul_time span)
+{
+    struct haul_net *kernel = worker->nets[HAUL_VIA_KERNEL], *dpdk = worker->nets[HAUL_VIA_DPDK];
+
+    if (dpdk == NULL) {
+        haul_net_wait(kernel, fds, count, span);
+        return;
+    }
+    if (kernel != NULL) {
+        haul_net_wait(kernel, NULL, 0, 0);
+        if (haul_net_ready(kernel))
+            return;
+        fds[count++] = haul_net_fd(kernel);
+    }
+    haul_net_wait(dpdk, fds, count, span);
+}
+
 static void worker_rest(struct haul_worker *worker)
 {
-    int fds[2] = { worker->handoff->orders_fd, haul_io_fd(worker->io) };
+    int fds[3] = { worker->handoff->orders_fd, haul_io_fd(worker->io) };
     haul_time span = worker_span(worker);
 
     worker_report(worker);
@@ -171,7 +221,7 @@ static void worker_rest(struct haul_worker *worker)
         span = 0;
     if (span > 0 && !haul_handoff_rest(worker->handoff))
         return;
-    haul_net_wait(worker->net, fds, fds[1] >= 0 ? 2 : 1, span);
+    nets_wait(worker, fds, fds[1] >= 0 ? 2 : 1, span);
     if (span > 0)
         haul_handoff_rested(worker->handoff);
 }
@@ -224,10 +274,10 @@ static void worker_end(struct haul_worker *worker)
     worker_send(worker);
     worker_tell(worker);
     while (worker_has_io(worker) && haul_worker_clock() < limit) {
-        int fd = haul_io_fd(worker->io);
+        int fds[2] = { haul_io_fd(worker->io) };
 
         if (!haul_place_reap(worker))
-            haul_net_wait(worker->net, &fd, fd >= 0 ? 1 : 0, HAUL_MILLISECOND);
+            nets_wait(worker, fds, fds[0] >= 0 ? 1 : 0, HAUL_MILLISECOND);
     }
     worker_tell(worker);
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
@@ -242,8 +292,11 @@ void *haul_worker_run(void *context)
     struct haul_worker *worker = context;
 
     prctl(PR_SET_NAME, "haul-worker");
-    prctl(PR_SET_TIMERSLACK, 1000ul);       /* a pacer's deadlines are microseconds away */
-    haul_net_wait(worker->net, NULL, 0, 0); /* ties the net to this thread */
+    prctl(PR_SET_TIMERSLACK, 1000ul); /* a pacer's deadlines are microseconds away */
+    for (uint8_t via = 0; via < HAUL_VIAS; via++) {
+        if (worker->nets[via] != NULL)
+            haul_net_wait(worker->nets[via], NULL, 0, 0); /* ties the net to this thread */
+    }
     haul_assert(sem_post(&worker->started) == 0);
     while (haul_counter_read(&worker->stop) == 0)
         worker_turn(worker);

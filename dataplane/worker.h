@@ -75,6 +75,7 @@ struct haul_worker_flow {
     bool taken;             /* from OPEN until its DONE */
     bool closing;           /* CLOSE was ordered */
     uint8_t status;         /* of OPEN's DONE, once the flow is down */
+    uint8_t via;            /* enum haul_via: which net it runs over */
     uint16_t wants_max;
     uint32_t local_id;
     uint64_t open_id, close_id;
@@ -88,7 +89,7 @@ struct haul_worker_flow {
 
 struct haul_worker {
     struct haul_handoff *handoff;
-    struct haul_net *net;
+    struct haul_net *nets[HAUL_VIAS]; /* one of them may be missing */
     struct haul_io *io;
     struct haul_store *store;
     struct haul_verify *verify; /* NULL: this machine has no core for it */
@@ -111,7 +112,7 @@ struct haul_worker {
     uint32_t failed_packs;    /* of the store, as its last write or sync reported */
     bool posted;              /* events that the control thread was not told of yet */
     bool submitted;           /* a part was submitted in this turn: it may be done already */
-    bool blocked;             /* the net had no train to send from in this turn */
+    bool blocked;             /* a net had no train to send from in this turn */
 
     struct haul_worker_flow flows[HAUL_FLOWS_MAX];
     uint8_t *flow_memory; /* HAUL_FLOWS_MAX times flow_bytes, touched when a flow opens */

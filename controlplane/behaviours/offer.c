@@ -113,26 +113,32 @@ static bool is_any(const struct haul_addr *addr)
     return memcmp(addr->ip, zero, sizeof zero) == 0;
 }
 
+static void candidate_push(const struct haul_candidate_rule *rule,
+                           const struct haul_addr *candidate, struct haul_offer_side *side)
+{
+    if (side->candidate_count == HAUL_CANDIDATES_MAX || !haul_candidate_allowed(rule, candidate))
+        return;
+    for (uint8_t i = 0; i < side->candidate_count; i++) {
+        if (haul_addr_equal(&side->candidates[i], candidate))
+            return;
+    }
+    side->candidates[side->candidate_count++] = *candidate;
+}
+
 static void candidate_add(const struct haul_offers *offers, const struct haul_candidate_rule *rule,
                           const struct haul_addr *addr, struct haul_offer_side *side)
 {
     struct haul_addr candidate = *addr;
 
     candidate.port = offers->conf.udp.port;
-    if (side->candidate_count == HAUL_CANDIDATES_MAX ||
-        (candidate.family == 6 && offers->conf.udp.family == 4) ||
-        !haul_candidate_allowed(rule, &candidate))
+    if (candidate.family == 6 && offers->conf.udp.family == 4)
         return;
-    for (uint8_t i = 0; i < side->candidate_count; i++) {
-        if (haul_addr_equal(&side->candidates[i], &candidate))
-            return;
-    }
-    side->candidates[side->candidate_count++] = candidate;
+    candidate_push(rule, &candidate, side);
 }
 
 /* Where this node may be reached: the end of the control connection first, which works, then what
  * else it listens on, as far as a peer at that connection's end may use it. */
-static void candidates_fill(const struct haul_offers *offers, struct haul_host *host,
+static void candidates_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
                             const struct haul_connection_facts *facts, struct haul_offer_side *side)
 {
     const struct haul_candidate_rule rule = { .control = facts->local,
@@ -141,6 +147,11 @@ static void candidates_fill(const struct haul_offers *offers, struct haul_host *
     struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
     size_t count = haul_host_addresses(host, addresses, HAUL_COUNT_OF(addresses));
 
+    if (via == HAUL_VIA_DPDK) { /* which the kernel, and so the connection, knows nothing of */
+        for (size_t i = 0; i < offers->conf.port_count; i++)
+            candidate_push(&rule, &offers->conf.ports[i], side);
+        return;
+    }
     if (!is_any(&offers->conf.udp)) {
         candidate_add(offers, &rule, &offers->conf.udp, side);
         return;
@@ -154,17 +165,27 @@ static void candidates_fill(const struct haul_offers *offers, struct haul_host *
     }
 }
 
-void haul_offer_side_fill(const struct haul_offers *offers, struct haul_host *host,
+bool haul_offers_has(const struct haul_offers *offers, enum haul_via via)
+{
+    return via == HAUL_VIA_DPDK ? offers->conf.port_count > 0 : offers->conf.udp.port != 0;
+}
+
+uint16_t haul_offer_payload_of(const struct haul_offers *offers, uint8_t via)
+{
+    return via == HAUL_VIA_DPDK ? offers->conf.port_payload_max : offers->conf.payload_max;
+}
+
+void haul_offer_side_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
                           const struct haul_connection_facts *facts,
                           const struct haul_grant_seat *seat,
                           const uint8_t secret_key[HAUL_KEX_BYTES], struct haul_offer_side *side)
 {
     *side = (struct haul_offer_side){ .receiver_id = seat->local_id,
-                                      .payload_max = offers->conf.payload_max,
+                                      .payload_max = haul_offer_payload_of(offers, via),
                                       .wants_max = seat->wants_max,
                                       .rate_max = offers->conf.rate_max };
     haul_kex_public(secret_key, side->key);
-    candidates_fill(offers, host, facts, side);
+    candidates_fill(offers, via, host, facts, side);
 }
 
 uint16_t haul_offer_payload(uint32_t mine, uint32_t theirs)
@@ -197,6 +218,7 @@ bool haul_offer_flow(struct haul_offers *offers, const struct haul_connection_fa
         .remote_id = terms->theirs->receiver_id,
         .cipher = terms->cipher,
         .congestion = offers->conf.congestion,
+        .via = terms->via,
         .asker = terms->asker,
         .wants_max = terms->wants_max,
         .payload_max = terms->payload_max,

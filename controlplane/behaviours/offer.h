@@ -52,7 +52,10 @@ struct haul_offers_conf {
     uint64_t rate_max;    /* bytes a second a flow may send and is sent; 0: no ceiling */
 
     haul_time idle_max;   /* a stream on which nothing is said; 0: 10 s */
-    struct haul_addr udp; /* the fast path's bound address; port 0: there is none */
+    struct haul_addr udp; /* the kernel net's bound address; port 0: there is none */
+    struct haul_addr ports[HAUL_CANDIDATES_MAX]; /* addresses of DPDK's net, if there is one */
+    size_t port_count;
+    uint16_t port_payload_max;                       /* largest payload class of DPDK's net */
     struct haul_network networks[HAUL_NETWORKS_MAX]; /* fast.networks */
     size_t network_count;
     haul_random_fn *random; /* NULL: the kernel's */
@@ -67,6 +70,9 @@ HAUL_MUST_USE int haul_offers_open(struct haul_offers **offers, const struct hau
                                    struct haul_error *error);
 void haul_offers_close(struct haul_offers *offers);
 const struct haul_offers_counters *haul_offers_counters(const struct haul_offers *offers);
+
+/* Whether this node has that net. */
+bool haul_offers_has(const struct haul_offers *offers, enum haul_via via);
 
 /* How an ask ended. OK: the flow was ordered open; its `up` and `ended` follow. REFUSED: with the
  * reason, and when to come back. Else PEER_GONE, PEER_PROTOCOL, CARRIER_FAILED (the peer does not
@@ -87,6 +93,7 @@ struct haul_offer_wish {
     struct haul_cid root;
     uint16_t wants_max; /* 0: as configured */
     uint64_t rate_max;  /* bytes a second that we want to be sent; 0: as configured */
+    uint8_t via;        /* enum haul_via: over which of our nets */
     bool one_cipher;    /* only `cipher`, instead of all that are configured */
     uint8_t cipher;
 

@@ -47,7 +47,9 @@ static void offer_fill(struct haul_offer_ask *ask, struct haul_host *host)
     ask->offer.root = ask->wish.root;
     ask->offer.wire_version_count = 1;
     ask->offer.wire_versions[0] = HAUL_OFFER_WIRE_VERSION;
-    haul_offer_side_fill(offers, host, &ask->facts, &ask->seat, ask->secret_key, &ask->offer.side);
+    ask->offer.via = ask->wish.via;
+    haul_offer_side_fill(offers, ask->wish.via, host, &ask->facts, &ask->seat, ask->secret_key,
+                         &ask->offer.side);
     if (ask->wish.rate_max != 0)
         ask->offer.side.rate_max = ask->wish.rate_max;
     haul_offer_write(&out, &ask->offer);
@@ -88,8 +90,11 @@ struct haul_offer_ask *haul_offer_ask(struct haul_offers *offers, struct haul_ho
     }
     ask->offers = offers;
     ask->wish = *wish;
-    if (offers->conf.udp.port == 0 || !ciphers_fill(offers, wish, &ask->offer)) {
-        haul_fail(error, HAUL_E_CARRIER_FAILED, "this node has no fast path for that");
+    if (!haul_offers_has(offers, (enum haul_via)wish->via) ||
+        !ciphers_fill(offers, wish, &ask->offer)) {
+        haul_fail(error, HAUL_E_CARRIER_FAILED,
+                  wish->via == HAUL_VIA_DPDK ? "this node has no port of DPDK (dpdk.device)"
+                                             : "this node has no fast path for that");
         ask_free(ask);
         return NULL;
     }
@@ -191,7 +196,7 @@ static enum haul_error_code take_grant(struct haul_stream *stream, struct haul_o
 {
     struct haul_offers *offers = ask->offers;
     struct haul_offer_grant grant;
-    struct haul_offer_terms terms = { .asker = true };
+    struct haul_offer_terms terms = { .via = ask->wish.via, .asker = true };
     struct haul_grant flow;
     uint8_t hash[32];
     bool started;

@@ -65,6 +65,15 @@ static bool pick_cipher(const struct haul_offers *offers, const struct haul_offe
     return false;
 }
 
+/* The asker's kind of net where we have it, else the one we have. */
+static bool pick_net(const struct haul_offers *offers, const struct haul_offer *offer, uint8_t *via)
+{
+    *via = offer->via;
+    if (!haul_offers_has(offers, (enum haul_via) * via))
+        *via = *via == HAUL_VIA_DPDK ? HAUL_VIA_KERNEL : HAUL_VIA_DPDK;
+    return haul_offers_has(offers, (enum haul_via) * via);
+}
+
 static uint16_t least_wants(const struct haul_offers *offers, const struct haul_offer *offer)
 {
     return offer->side.wants_max < offers->conf.wants_max ? (uint16_t)offer->side.wants_max
@@ -73,6 +82,7 @@ static uint16_t least_wants(const struct haul_offers *offers, const struct haul_
 
 /* Everything that a grant is made of while it is made. */
 struct making {
+    uint8_t via; /* enum haul_via: over which of our nets */
     struct haul_connection_facts facts;
     struct haul_offer offer;
     struct haul_grant_seat seat;
@@ -88,6 +98,7 @@ static bool make(struct haul_stream *stream, struct haul_offer_stream *state, st
     struct haul_offers *offers = haul_offers_of(stream);
     struct haul_out out = haul_out_to(making->answer.grant, sizeof making->answer.grant);
     const struct haul_offer_terms terms = {
+        .via = making->via,
         .mine = &making->grant.side,
         .theirs = &making->offer.side,
         .secret_key = making->secret_key,
@@ -139,10 +150,10 @@ static bool grant(struct haul_stream *stream, struct haul_offer_stream *state,
                 sizeof making->secret_key);
     making->grant.version = HAUL_OFFER_VERSION;
     making->grant.wire_version = HAUL_OFFER_WIRE_VERSION;
-    haul_offer_side_fill(offers, haul_stream_host(stream), &making->facts, &making->seat,
-                         making->secret_key, &making->grant.side);
-    making->grant.side.payload_max =
-        haul_offer_payload(offers->conf.payload_max, making->offer.side.payload_max);
+    haul_offer_side_fill(offers, making->via, haul_stream_host(stream), &making->facts,
+                         &making->seat, making->secret_key, &making->grant.side);
+    making->grant.side.payload_max = haul_offer_payload(haul_offer_payload_of(offers, making->via),
+                                                        making->offer.side.payload_max);
     if (!make(stream, state, making)) {
         haul_grants_release(offers->conf.grants, flow);
         return false;
@@ -167,11 +178,12 @@ static bool decide(struct haul_stream *stream, struct haul_offer_stream *state,
     struct haul_grant_holder holder = { .ended = flow_ended, .context = state };
     uint8_t cipher;
 
-    if (offers->conf.udp.port == 0)
+    if (!pick_net(offers, &making->offer, &making->via))
         return refuse(stream, HAUL_OFFER_UNAVAILABLE, 0);
     if (!speaks_our_version(&making->offer) || !pick_cipher(offers, &making->offer, &cipher) ||
         making->offer.side.wants_max == 0 ||
-        haul_offer_payload(offers->conf.payload_max, making->offer.side.payload_max) == 0)
+        haul_offer_payload(haul_offer_payload_of(offers, making->via),
+                           making->offer.side.payload_max) == 0)
         return refuse(stream, HAUL_OFFER_INCOMPATIBLE, 0);
     if (!haul_catalog_allows(offers->conf.catalog, &making->offer.root, &making->facts.peer))
         return refuse(stream, HAUL_OFFER_UNKNOWN, 0);

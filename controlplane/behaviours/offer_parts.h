@@ -49,8 +49,11 @@ static inline struct haul_offers *haul_offers_of(const struct haul_stream *strea
     return haul_stream_service(stream);
 }
 
+/* Largest payload class of one of our nets. */
+uint16_t haul_offer_payload_of(const struct haul_offers *offers, uint8_t via);
+
 /* What this node says about itself in an offer or a grant: key, receiver id, limits, addresses. */
-void haul_offer_side_fill(const struct haul_offers *offers, struct haul_host *host,
+void haul_offer_side_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
                           const struct haul_connection_facts *facts,
                           const struct haul_grant_seat *seat,
                           const uint8_t secret_key[HAUL_KEX_BYTES], struct haul_offer_side *side);
@@ -60,6 +63,7 @@ uint16_t haul_offer_payload(uint32_t mine, uint32_t theirs);
 
 /* What the worker is given; false when the peer's key is weak. Wiped by the caller. */
 struct haul_offer_terms {
+    uint8_t via; /* enum haul_via: our net */
     const struct haul_offer_side *mine, *theirs;
     const uint8_t *secret_key;
     const uint8_t *hash;

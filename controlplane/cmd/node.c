@@ -3,6 +3,7 @@
 #include "common/conf.h"
 #include "common/counters.h"
 #include "common/log.h"
+#include "controlplane/cmd/node_port.h"
 #include "controlplane/cmd/print.h"
 #include "controlplane/controlplane.h"
 #include "controlplane/p2p/multiaddr.h"
@@ -14,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PORT_OVERHEAD 40u /* header and tag of a datagram (docs/WIRE.md) */
+
 extern char **environ;
 
 struct node {
@@ -21,6 +24,9 @@ struct node {
     struct haul_key key;
     struct haul_conf *conf;
     struct haul_dataplane *data;
+    struct haul_net_port port; /* DPDK's, where the configuration names one */
+    bool has_port;
+    char directory[HAUL_HOME_PATH_BYTES];
     struct haul_controlplane *control;
     char store[HAUL_HOME_PATH_BYTES];
 };
@@ -54,12 +60,37 @@ static void net_facts(const struct haul_dataplane_facts *known, const struct hau
 #undef X
 }
 
+static void port_fact(void *context, const char *name, const char *help, uint64_t value)
+{
+    haul_facts_number(context, "dpdk", name, value, help);
+}
+
+static void port_facts(struct haul_dataplane *data, const struct haul_dataplane_facts *known,
+                       const struct haul_facts *facts)
+{
+    struct haul_facts to = *facts;
+    char text[HAUL_ADDR_TEXT_BYTES];
+
+    if (!known->dpdk)
+        return;
+    haul_addr_print(&known->port.local, text);
+    haul_facts_text(facts, "dpdk", "address", text, "UDP");
+    haul_facts_number(facts, "dpdk", "datagram_max", known->port.datagram_max, "");
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "dpdk", #name, haul_counter_read(&known->port_counters.name), help);
+    HAUL_NET_COUNTERS(X)
+#undef X
+    haul_dataplane_port_each(data, port_fact, &to);
+}
+
 static void plane_facts(void *context, const struct haul_facts *facts)
 {
     struct haul_dataplane_facts known;
 
     haul_dataplane_facts(context, &known);
-    net_facts(&known, facts);
+    if (known.kernel)
+        net_facts(&known, facts);
+    port_facts(context, &known, facts);
     haul_facts_text(facts, "cipher", "in_use", known.aead, "");
     haul_facts_real(facts, "cipher", "ipsec_mb_ns", known.aead_ns_per_datagram[0],
                     "a datagram, measured at start");
@@ -157,6 +188,8 @@ static void plane_conf(struct node *node, bool perf, struct haul_dataplane_conf 
         .spin = haul_conf_bool(node->conf, HAUL_CONF_WORKER_SPIN),
         .cpu = cpu == HAUL_CONF_NONE ? -1 : (int)cpu,
         .synthetic = perf,
+        .port = node->has_port ? &node->port : NULL,
+        .port_udp = (uint16_t)haul_conf_number(node->conf, HAUL_CONF_DPDK_PORT),
     };
 }
 
@@ -169,8 +202,14 @@ static int data_open(struct node *node, bool perf, struct haul_error *error)
     bool meant = haul_conf_origin(node->conf, HAUL_CONF_LISTEN_UDP) != HAUL_CONF_DEFAULT;
     struct haul_dataplane_conf conf;
 
+    if (haul_node_port_read(node->conf, &node->port, &node->has_port, error) < 0)
+        return -1;
+    haul_home_path(&node->home, "", node->directory);
+    node->port.directory = node->directory;
     plane_conf(node, perf, &conf);
     if (meant) {
+        if (count == 0 && node->has_port)
+            return haul_dataplane_open(&node->data, &conf, error);
         if (count == 0)
             return haul_fail(error, HAUL_E_CONFIG_KEY, "listen.udp names no address");
         conf.bind = addresses[0];
@@ -204,7 +243,13 @@ static int control_open(struct node *node, bool perf, struct haul_error *error)
 
     haul_dataplane_facts(node->data, &facts);
     conf.congestion = (uint8_t)choice_of(node, HAUL_CONF_FLOW_CONGESTION, rates, 3);
-    conf.udp = facts.net.local;
+    if (facts.kernel)
+        conf.udp = facts.net.local;
+    for (size_t i = 0; facts.dpdk && i < node->port.address_count; i++) {
+        conf.ports[conf.port_count] = node->port.addresses[i].ip;
+        conf.ports[conf.port_count++].port = facts.port.local.port;
+    }
+    conf.port_payload_max = (uint16_t)(facts.dpdk ? facts.port.datagram_max - PORT_OVERHEAD : 0);
     conf.cipher_count =
         haul_dataplane_ciphers(node->data, conf.ciphers, HAUL_CONTROLPLANE_CIPHERS_MAX);
     return haul_controlplane_open(&node->control, &conf, error);

@@ -13,7 +13,7 @@
     X(HELP, "help", FLAG, NULL, NULL, "say what the command does and stop")                        \
     X(OUTPUT, "output", TEXT, "PATH", NULL, "write there (short: -o); - is standard output")       \
     X(KEEP, "keep", FLAG, NULL, NULL, "store the blocks as well, so that they can be shared")      \
-    X(CARRIER, "carrier", CHOICE, "NAME", "auto|udp|stream", "what moves the bytes")               \
+    X(CARRIER, "carrier", CHOICE, "NAME", "auto|udp|dpdk|stream", "what moves the bytes")          \
     X(TIMEOUT, "timeout", DURATION, "TIME", NULL,                                                  \
       "give up after this long (30s, 5m; default: wait)")                                          \
     X(HASH, "hash", CHOICE, "NAME", "blake3|sha2-256|none",                                        \

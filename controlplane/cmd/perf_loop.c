@@ -136,7 +136,7 @@ static void limit_judge(struct haul_perf_run *run, const struct haul_perf_flows 
         *limit = HAUL_LIMIT_RECEIVER_CPU;
     else if (seeder_busiest >= CPU_FULL)
         *limit = HAUL_LIMIT_SENDER_CPU;
-    else if (haul_record_carrier(&run->record) != HAUL_CARRIER_UDP)
+    else if (haul_record_carrier(&run->record) == HAUL_CARRIER_STREAM)
         return;
     else if (held_by(flows[0].limited_window_ns, flows[1].limited_window_ns, moving))
         *limit = HAUL_LIMIT_WINDOW;
@@ -181,7 +181,7 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
     run->other_cpu_seconds = seconds_of(haul_time_since(ours, busy));
     run->record.core_to_core_ns = run->before.round_trip_ns;
     run->kept = haul_perf_placement_held(&run->before, &run->after);
-    if (haul_record_carrier(&run->record) == HAUL_CARRIER_UDP)
+    if (haul_record_carrier(&run->record) != HAUL_CARRIER_STREAM)
         run->record.lost_datagrams = flows[1].lost_datagrams; /* the sender knows */
     run->payload_class = flows[1].payload_class;
     limit_judge(run, flows, haul_perf_busiest(&before[0], &after[0]),

@@ -163,6 +163,7 @@ static int choose(const char *name, enum haul_carrier_choice *choice, struct hau
         [HAUL_CHOOSE_AUTO] = "auto",
         [HAUL_CHOOSE_UDP] = "udp",
         [HAUL_CHOOSE_STREAM] = "stream",
+        [HAUL_CHOOSE_DPDK] = "dpdk",
     };
 
     for (unsigned i = 0; i < HAUL_COUNT_OF(names); i++) {

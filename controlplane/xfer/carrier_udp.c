@@ -1,4 +1,5 @@
-/* The fast path: the worker fetches, verifies and places. */
+/* The fast path: the worker fetches, verifies and places. Over the kernel's net it is called udp,
+ * over DPDK's dpdk. */
 #include "controlplane/xfer/transfer_parts.h"
 
 static void fetch_done(void *context, const struct haul_event *event)
@@ -44,3 +45,16 @@ const struct haul_carrier_ops haul_carrier_udp = {
     .cancel = udp_cancel,
     .close = udp_close,
 };
+
+const struct haul_carrier_ops haul_carrier_dpdk = {
+    .carrier = HAUL_CARRIER_DPDK,
+    .places = true,
+    .fetch = udp_fetch,
+    .cancel = udp_cancel,
+    .close = udp_close,
+};
+
+bool haul_carrier_is_fast(const struct haul_carrier_ops *carrier)
+{
+    return carrier == &haul_carrier_udp || carrier == &haul_carrier_dpdk;
+}

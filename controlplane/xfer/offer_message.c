@@ -91,6 +91,7 @@ void haul_offer_write(struct haul_out *out, const struct haul_offer *offer)
     message.rate_max = offer->side.rate_max;
     message.n_candidates = offer->side.candidate_count;
     message.candidates = room.list;
+    message.net = offer->via;
     pack(&message.base, out);
 }
 
@@ -113,6 +114,7 @@ bool haul_offer_read(const uint8_t *data, size_t bytes, struct haul_offer *offer
     if (message == NULL)
         return false;
     read.version = message->version;
+    read.via = message->net < HAUL_VIAS ? (uint8_t)message->net : (uint8_t)HAUL_VIA_KERNEL;
     read.side.payload_max = message->payload_max;
     read.side.wants_max = message->wants_max;
     read.side.rate_max = message->rate_max;

@@ -29,6 +29,7 @@ struct haul_offer {
     uint32_t version;
     struct haul_cid root;
     struct haul_offer_side side;
+    uint8_t via; /* enum haul_via: the asker's net; one that we do not know is the kernel's */
     uint8_t wire_version_count;
     uint8_t cipher_count;
     uint32_t wire_versions[HAUL_OFFER_LIST_MAX];

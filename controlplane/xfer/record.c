@@ -12,6 +12,7 @@ static const char *const carrier_names[HAUL_CARRIERS] = {
     [HAUL_CARRIER_UDP] = "udp",
     [HAUL_CARRIER_STREAM] = "stream",
     [HAUL_CARRIER_LOCAL] = "local",
+    [HAUL_CARRIER_DPDK] = "dpdk",
 };
 
 static const char *const limit_names[HAUL_LIMIT_COUNT] = {

@@ -8,7 +8,13 @@
 
 #include <stdio.h>
 
-enum haul_carrier { HAUL_CARRIER_UDP, HAUL_CARRIER_STREAM, HAUL_CARRIER_LOCAL, HAUL_CARRIERS };
+enum haul_carrier {
+    HAUL_CARRIER_UDP,
+    HAUL_CARRIER_STREAM,
+    HAUL_CARRIER_LOCAL,
+    HAUL_CARRIER_DPDK,
+    HAUL_CARRIERS
+};
 
 const char *haul_carrier_name(enum haul_carrier carrier);
 

@@ -17,7 +17,12 @@ enum haul_sink {
     HAUL_SINK_LIST,    /* the entries of one directory; nothing is fetched below them */
 };
 
-enum haul_carrier_choice { HAUL_CHOOSE_AUTO, HAUL_CHOOSE_UDP, HAUL_CHOOSE_STREAM };
+enum haul_carrier_choice {
+    HAUL_CHOOSE_AUTO,
+    HAUL_CHOOSE_UDP,
+    HAUL_CHOOSE_STREAM,
+    HAUL_CHOOSE_DPDK
+};
 
 struct haul_transfer_ask {
     const char *what; /* TICKET or CID, with /path; copied */

@@ -306,7 +306,7 @@ static void wrong(struct haul_fetch *fetch)
         haul_peer_id_print(&transfer->target.ticket.peer, peer);
     haul_log(HAUL_LOG_INFO, "block-wrong", "peer=%s cid=%s carrier=%s", peer, cid,
              haul_carrier_name(fetch->by->carrier));
-    if (fetch->by == &haul_carrier_udp && transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
+    if (haul_carrier_is_fast(fetch->by) && transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
         fetch->distrusted = true;
         fetch->state = HAUL_FETCH_RETRY;
         fetch->retry_at = 0;

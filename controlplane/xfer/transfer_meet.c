@@ -87,7 +87,8 @@ static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
             haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
     transfer->seeking = false;
     transfer->wants_max = transfer->flow_wants_max;
-    haul_transfer_move(transfer, &haul_carrier_udp);
+    haul_transfer_move(transfer,
+                       transfer->via == HAUL_VIA_DPDK ? &haul_carrier_dpdk : &haul_carrier_udp);
 }
 
 static void on_ended(void *context, uint32_t flow, enum haul_status why)
@@ -101,8 +102,8 @@ static void on_ended(void *context, uint32_t flow, enum haul_status why)
     if (seeks(transfer))
         fast_path_failed(transfer, why == HAUL_STATUS_UNPROVEN ? "no UDP path answered"
                                                                : "the peer closed the flow");
-    else if (transfer->state == HAUL_TRANSFER_MOVING && transfer->carrier == &haul_carrier_udp)
-        haul_transfer_lost(transfer, &haul_carrier_udp, HAUL_E_PEER_GONE,
+    else if (transfer->state == HAUL_TRANSFER_MOVING && haul_carrier_is_fast(transfer->carrier))
+        haul_transfer_lost(transfer, transfer->carrier, HAUL_E_PEER_GONE,
                            why == HAUL_STATUS_SILENT ? "the peer stopped answering"
                                                      : "the flow was closed");
     haul_transfer_settle(transfer);
@@ -182,11 +183,24 @@ static void on_offered(void *context, const struct haul_offer_result *result)
     haul_transfer_settle(transfer);
 }
 
+/* Over which net to ask: as told, or the one that is left. */
+static uint8_t via_choose(const struct haul_transfer *transfer)
+{
+    if (transfer->ask.carrier == HAUL_CHOOSE_DPDK)
+        return HAUL_VIA_DPDK;
+    if (transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
+        !haul_offers_has(transfer->parts.offers, HAUL_VIA_KERNEL))
+        return HAUL_VIA_DPDK;
+    return HAUL_VIA_KERNEL;
+}
+
 static void offer_begin(struct haul_transfer *transfer)
 {
+    uint8_t via = via_choose(transfer);
     const struct haul_offer_wish wish = {
         .root = transfer->target.root,
         .wants_max = HAUL_FETCHES_MAX,
+        .via = via,
         .one_cipher = !transfer->ask.any_cipher,
         .cipher = transfer->ask.cipher,
         .done = on_offered,
@@ -197,6 +211,7 @@ static void offer_begin(struct haul_transfer *transfer)
     struct haul_error error;
 
     transfer->meet_at = HAUL_TIME_NEVER;
+    transfer->via = via;
     transfer->offer = haul_offer_ask(transfer->parts.offers, transfer->parts.host,
                                      transfer->connection, &wish, &error);
     if (transfer->offer == NULL)
@@ -320,7 +335,7 @@ void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrie
         return;
     }
     peer_text(transfer, peer);
-    if (carrier == &haul_carrier_udp && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
+    if (haul_carrier_is_fast(carrier) && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
         haul_host_facts(transfer->parts.host, transfer->connection, &facts))
         stream_begin(transfer);
     else

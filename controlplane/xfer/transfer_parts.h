@@ -58,6 +58,8 @@ struct haul_carrier_ops {
 };
 
 extern const struct haul_carrier_ops haul_carrier_udp;
+extern const struct haul_carrier_ops haul_carrier_dpdk; /* the same over the other net */
+bool haul_carrier_is_fast(const struct haul_carrier_ops *carrier); /* udp or dpdk */
 extern const struct haul_carrier_ops haul_carrier_stream;
 extern const struct haul_carrier_ops haul_carrier_local;
 
@@ -112,6 +114,7 @@ struct haul_transfer {
     uint32_t flow_wants_max;
     uint32_t wants_max;
     bool has_flow;
+    uint8_t via; /* enum haul_via: of the flow */
     uint64_t connection_rx_before;
 
     struct haul_fetch fetches[HAUL_FETCHES_MAX];

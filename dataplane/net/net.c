@@ -54,6 +54,11 @@ int haul_net_fd(const struct haul_net *net)
     return net->backend->fd(net);
 }
 
+bool haul_net_ready(const struct haul_net *net)
+{
+    return net->backend->ready(net);
+}
+
 void haul_net_each(const struct haul_net *net, haul_net_take_fn *take, void *context)
 {
     if (net->backend->each != NULL)

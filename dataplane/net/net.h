@@ -106,6 +106,10 @@ void haul_net_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_t
  * none. */
 int haul_net_fd(const struct haul_net *net);
 
+/* Whether receive has something that it took from the kernel or the card already, so that the
+ * descriptor above says nothing of it. */
+bool haul_net_ready(const struct haul_net *net);
+
 /* What this backend counts beside the counters above. Any thread. */
 typedef void haul_net_take_fn(void *context, const char *name, const char *help, uint64_t value);
 void haul_net_each(const struct haul_net *net, haul_net_take_fn *take, void *context);

@@ -12,6 +12,7 @@ struct haul_net_backend {
     void (*send)(struct haul_net *net, const struct haul_train *trains, size_t count);
     void (*wait)(struct haul_net *net, const int *fds, size_t fd_count, haul_time span);
     int (*fd)(const struct haul_net *net);
+    bool (*ready)(const struct haul_net *net);
     void (*each)(const struct haul_net *net, haul_net_take_fn *take, void *context); /* or NULL */
 };
 

@@ -312,6 +312,13 @@ static int kernel_fd(const struct haul_net *base)
     return net->way->fd(net);
 }
 
+static bool kernel_ready(const struct haul_net *base)
+{
+    const struct haul_net_kernel *net = (const struct haul_net_kernel *)base;
+
+    return net->way->ready(net);
+}
+
 static const struct haul_net_backend kernel = {
     .close = kernel_close,
     .receive = kernel_receive,
@@ -320,6 +327,7 @@ static const struct haul_net_backend kernel = {
     .send = kernel_send,
     .wait = kernel_wait,
     .fd = kernel_fd,
+    .ready = kernel_ready,
 };
 
 static int way_open(struct haul_net_kernel *net, enum haul_net_kind kind, struct haul_error *error)

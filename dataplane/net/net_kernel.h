@@ -30,6 +30,7 @@ struct haul_net_way {
                        size_t count, int *refusal);
 
     int (*fd)(const struct haul_net_kernel *net);
+    bool (*ready)(const struct haul_net_kernel *net);
 
     /* `writable`: wake up when the socket takes messages again as well. */
     void (*wait)(struct haul_net_kernel *net, const int *fds, size_t fd_count, haul_time span,

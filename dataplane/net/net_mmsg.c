@@ -146,6 +146,12 @@ static int mmsg_fd(const struct haul_net_kernel *net)
     return net->socket.fd;
 }
 
+static bool mmsg_ready(const struct haul_net_kernel *net)
+{
+    (void)net;
+    return false; /* it takes nothing ahead */
+}
+
 const struct haul_net_way haul_net_mmsg = {
     .name = "mmsg",
     .open = mmsg_open,
@@ -155,4 +161,5 @@ const struct haul_net_way haul_net_mmsg = {
     .transmit = mmsg_transmit,
     .wait = mmsg_wait,
     .fd = mmsg_fd,
+    .ready = mmsg_ready,
 };

@@ -488,6 +488,13 @@ static int uring_fd(const struct haul_net_kernel *net)
     return state->ring.ring_fd;
 }
 
+static bool uring_ready(const struct haul_net_kernel *net)
+{
+    const struct uring_state *state = net->state;
+
+    return state->ready_count > 0;
+}
+
 const struct haul_net_way haul_net_uring = {
     .name = "uring",
     .open = uring_open,
@@ -497,4 +504,5 @@ const struct haul_net_way haul_net_uring = {
     .transmit = uring_transmit,
     .wait = uring_wait,
     .fd = uring_fd,
+    .ready = uring_ready,
 };

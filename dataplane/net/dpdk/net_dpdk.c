@@ -119,6 +119,13 @@ static int dpdk_fd(const struct haul_net *net)
     return -1; /* it is the one that waits */
 }
 
+static bool dpdk_ready(const struct haul_net *net)
+{
+    const struct haul_dpdk *dpdk = (const struct haul_dpdk *)net;
+
+    return dpdk->staged_at < dpdk->staged_count;
+}
+
 /* --- closing --- */
 
 static void bunches_free(struct haul_bunch *bunches, uint32_t count)
@@ -176,6 +183,7 @@ static const struct haul_net_backend backend = {
     .send = haul_dpdk_send,
     .wait = dpdk_wait,
     .fd = dpdk_fd,
+    .ready = dpdk_ready,
     .each = dpdk_each,
 };
 
