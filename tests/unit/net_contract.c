@@ -307,16 +307,21 @@ static void lent_buffers_are_the_limit_of_receiving(void)
     rig->close(&to);
 }
 
+/* It may end early now and then, for what the backend has to do itself. */
 static void wait_ends_by_time(void)
 {
     struct net_end end;
-    haul_time start;
+    haul_time lasted = 0;
 
     end_open(&end, 4);
     haul_net_wait(end.net, NULL, 0, 0);
-    start = net_clock();
-    haul_net_wait(end.net, NULL, 0, 30 * HAUL_MILLISECOND);
-    CU_ASSERT_TRUE(net_clock() - start >= 25 * HAUL_MILLISECOND);
+    for (uint32_t tries = 0; tries < 20 && lasted < 25 * HAUL_MILLISECOND; tries++) {
+        haul_time start = net_clock();
+
+        haul_net_wait(end.net, NULL, 0, 30 * HAUL_MILLISECOND);
+        lasted = net_clock() - start;
+    }
+    CU_ASSERT_TRUE(lasted >= 25 * HAUL_MILLISECOND);
     CU_ASSERT_TRUE(haul_net_counters(end.net)->waits > 0);
     rig->close(&end);
 }
