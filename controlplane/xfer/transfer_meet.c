@@ -263,7 +263,9 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
     if (transfer->ask.carrier != HAUL_CHOOSE_STREAM)
         offer_begin(transfer);
-    if (transfer->ask.carrier != HAUL_CHOOSE_UDP && transfer->state == HAUL_TRANSFER_MEETING)
+    if ((transfer->ask.carrier == HAUL_CHOOSE_AUTO ||
+         transfer->ask.carrier == HAUL_CHOOSE_STREAM) &&
+        transfer->state == HAUL_TRANSFER_MEETING)
         stream_begin(transfer);
 }
 
