@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""The carrier dpdk between real daemons: over memif, and over a veth pair whose ends are driven by
-af_packet and af_xdp."""
+"""The carrier dpdk between real daemons: over memif, over vhost and virtio-user, and over a veth pair
+whose ends are driven by af_packet and af_xdp."""
+import contextlib
 import shutil
 import subprocess
 
-from nodes import Skip, case, equal, main, same, wait_for
+from nodes import Skip, case, contains, equal, main, same, wait_for
 
 MIB = 1 << 20
 
@@ -145,6 +146,54 @@ def port_alone(bench):
     equal(list(record["bytes_by_carrier"]), ["udp"])
     same(source, bench.path("got"))
     assert seeder.status()["dpdk"]["tx_datagrams"] > 5000
+
+
+# --- vhost and virtio-user: shared memory in huge pages ---
+
+HUGE = "/proc/sys/vm/nr_hugepages"
+
+
+@contextlib.contextmanager
+def huge_pages(mib):
+    """So much free memory in huge pages; what had to be reserved for it goes back."""
+    def number(name):
+        with open("/proc/meminfo") as lines:
+            return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+    if number("Hugepagesize") != 2048:
+        raise Skip("huge pages of another size")
+    reserved, lack = number("HugePages_Total"), mib // 2 - number("HugePages_Free")
+    if lack > 0:
+        try:
+            with open(HUGE, "w") as file:
+                file.write(str(reserved + lack))
+        except OSError as why:
+            raise Skip(f"no huge pages and no right to reserve some: {why}") from None
+    try:
+        if number("HugePages_Free") * 2 < mib:
+            raise Skip("the machine cannot spare so many huge pages")
+        yield
+    finally:
+        if lack > 0:
+            with open(HUGE, "w") as file:
+                file.write(str(reserved))
+
+
+def vhost_pair(bench):
+    socket = bench.path("vhost")
+    return pair(bench, f"net_vhost0,iface={socket},client=0",
+                f"net_virtio_user0,path={socket},queues=1")
+
+
+@case("two nodes move a dataset between vhost and virtio-user, both ways")
+def over_vhost(bench):
+    with huge_pages(640):
+        seeder, getter = vhost_pair(bench)
+        moves(bench, seeder, getter, "there")
+        moves(bench, getter, seeder, "back")
+        for node in (seeder, getter):
+            contains(node.log(), "huge_pages=yes")
+            node.stop()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #define SLEEP_FIRST (20 * HAUL_MICROSECOND)
 #define SLEEP_BUSY  (80 * HAUL_MICROSECOND) /* a ring of 1024 frames holds 100 Gbit/s so long */
@@ -29,14 +30,21 @@ haul_time haul_dpdk_clock(void)
 /* --- waiting --- */
 
 /* True when a descriptor became readable. */
-static bool sleep_on(const struct pollfd *polled, nfds_t count, haul_time span)
+static bool sleep_on(struct pollfd *polled, nfds_t count, haul_time span)
 {
-    struct pollfd copy[HAUL_NET_WAIT_FDS_MAX + 1];
     struct timespec limit = { .tv_sec = (time_t)(span / HAUL_SECOND),
                               .tv_nsec = (long)(span % HAUL_SECOND) };
 
-    memcpy(copy, polled, count * sizeof *copy);
-    return ppoll(copy, count, span == HAUL_TIME_NEVER ? NULL : &limit, NULL) > 0;
+    return ppoll(polled, count, span == HAUL_TIME_NEVER ? NULL : &limit, NULL) > 0;
+}
+
+/* Left unread it would end every sleep at once. */
+static void interrupt_take(int fd)
+{
+    uint64_t count;
+
+    if (read(fd, &count, sizeof count) < 0)
+        return; /* somebody was faster */
 }
 
 /* The card wakes us. It may have filled its queue before it was asked to. True: something came. */
@@ -53,6 +61,8 @@ static bool wait_interrupt(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t
     if (!haul_dpdk_peek(dpdk)) {
         polled[count] = (struct pollfd){ .fd = dpdk->port.interrupt_fd, .events = POLLIN };
         woken = sleep_on(polled, count + 1, span);
+        if (woken && polled[count].revents != 0)
+            interrupt_take(polled[count].fd);
         haul_counter_add(&dpdk->counters.wakes, haul_dpdk_peek(dpdk));
     }
     rte_eth_dev_rx_intr_disable(port, HAUL_PORT_QUEUE);
@@ -60,8 +70,7 @@ static bool wait_interrupt(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t
 }
 
 /* We look. True: something came, or the card took what had waited for it. */
-static bool wait_look(struct haul_dpdk *dpdk, const struct pollfd *polled, nfds_t count,
-                      haul_time end)
+static bool wait_look(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t count, haul_time end)
 {
     haul_time now = haul_dpdk_clock(), step = SLEEP_FIRST;
 

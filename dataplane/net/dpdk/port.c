@@ -119,8 +119,9 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf,
     }
     if (code != 0)
         return refused(conf, "its configuration", code, error);
-    if (settings.intr_conf.rxq != 0)
-        port->interrupt_fd = 0; /* to be asked for when it runs */
+    /* To be asked for when it runs. What wakes vhost changes with each peer that comes. */
+    if (settings.intr_conf.rxq != 0 && strncmp(conf->device, "net_vhost", 9) != 0)
+        port->interrupt_fd = 0;
     return queues_open(port, conf, error);
 }
 
