@@ -293,8 +293,8 @@ static int series_make(struct haul_perf_series *series, struct haul_error *error
 
     if (series_prepare(series, options, &runs, error) < 0 ||
         haul_ceilings_open(&series->ceilings, error) < 0 ||
-        haul_perf_nodes_open(&nodes, settings, copies * (series->bytes + series->bytes / 8),
-                             error) < 0)
+        haul_perf_nodes_open(&nodes, settings, strcmp(series->carriers[0], "dpdk") == 0,
+                             copies * (series->bytes + series->bytes / 8), error) < 0)
         return -1;
     failed = series_run(series, &nodes, runs, error);
     haul_perf_nodes_close(&nodes);

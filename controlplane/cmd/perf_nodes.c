@@ -19,7 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STOP_SPAN_MS 10000u /* a node that takes longer to stop is killed */
+#define SETTINGS_MAX       16u
+#define PORT_SETTINGS      3u
+#define PORT_SETTING_BYTES (HAUL_PERF_PATH_BYTES + 100u)
+#define STOP_SPAN_MS       10000u /* a node that takes longer to stop is killed */
 
 /* --- processes and homes --- */
 
@@ -55,12 +58,42 @@ static void node_stop(struct haul_perf_node *node)
     node->pid = 0;
 }
 
+/* The settings of all, and of a port: the seeder's end is memif's client, which sends without a
+ * copy where DPDK's memory lies in huge pages. */
+static void port_settings(const struct haul_perf_nodes *nodes, const char *name,
+                          char text[PORT_SETTINGS][PORT_SETTING_BYTES],
+                          const char *list[SETTINGS_MAX + 1])
+{
+    bool seeder = strcmp(name, "seeder") == 0;
+    size_t count = 0;
+
+    for (; nodes->settings[count] != NULL; count++) {
+        haul_assert(count < SETTINGS_MAX - PORT_SETTINGS);
+        list[count] = nodes->settings[count];
+    }
+    snprintf(text[0], PORT_SETTING_BYTES,
+             "dpdk.device=net_memif0,role=%s,socket=%s/memif,socket-abstract=no",
+             seeder ? "server" : "client", nodes->directory);
+    snprintf(text[1], PORT_SETTING_BYTES, "dpdk.addresses=10.77.0.%d/24", seeder ? 1 : 2);
+    snprintf(text[2], PORT_SETTING_BYTES, "fast.networks=10.77.0.0/24");
+    for (size_t i = 0; i < PORT_SETTINGS; i++)
+        list[count++] = text[i];
+    list[count] = NULL;
+}
+
 static int node_start(struct haul_perf_nodes *nodes, struct haul_perf_node *node, const char *name,
                       struct haul_error *error)
 {
     snprintf(node->home, sizeof node->home, "%s/%s", nodes->directory, name);
     if (mkdir(node->home, 0700) < 0)
         return haul_fail(error, HAUL_E_SYSTEM, "cannot make %s: %s", node->home, strerror(errno));
+    if (nodes->port) {
+        char text[PORT_SETTINGS][PORT_SETTING_BYTES];
+        const char *list[SETTINGS_MAX + 1];
+
+        port_settings(nodes, name, text, list);
+        return haul_node_spawn(node->home, list, true, &node->pid, &node->output, error);
+    }
     return haul_node_spawn(node->home, nodes->settings, true, &node->pid, &node->output, error);
 }
 
@@ -103,10 +136,10 @@ static int directory_make(struct haul_perf_nodes *nodes, uint64_t disk_bytes,
     return 0;
 }
 
-int haul_perf_nodes_open(struct haul_perf_nodes *nodes, const char *const *settings,
+int haul_perf_nodes_open(struct haul_perf_nodes *nodes, const char *const *settings, bool port,
                          uint64_t disk_bytes, struct haul_error *error)
 {
-    *nodes = (struct haul_perf_nodes){ .settings = settings };
+    *nodes = (struct haul_perf_nodes){ .settings = settings, .port = port };
     if (directory_make(nodes, disk_bytes, error) < 0 ||
         node_start(nodes, &nodes->seeder, "seeder", error) < 0 ||
         node_start(nodes, &nodes->getter, "getter", error) < 0) {

@@ -21,11 +21,12 @@ struct haul_perf_nodes {
     struct haul_perf_node seeder;
     struct haul_perf_node getter;
     const char *const *settings; /* key=value, a NULL at the end; borrowed */
+    bool port;                   /* each has a port of DPDK too, joined by memif */
 };
 
 /* NOT_POSSIBLE where there is no loopback or no room for `disk_bytes`. */
 HAUL_MUST_USE int haul_perf_nodes_open(struct haul_perf_nodes *nodes, const char *const *settings,
-                                       uint64_t disk_bytes, struct haul_error *error);
+                                       bool port, uint64_t disk_bytes, struct haul_error *error);
 void haul_perf_nodes_close(struct haul_perf_nodes *nodes);
 
 /* The getter again, with an empty home: for a run that stores what it gets. */

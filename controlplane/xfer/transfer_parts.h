@@ -58,7 +58,7 @@ struct haul_carrier_ops {
 };
 
 extern const struct haul_carrier_ops haul_carrier_udp;
-extern const struct haul_carrier_ops haul_carrier_dpdk; /* the same over the other net */
+extern const struct haul_carrier_ops haul_carrier_dpdk;            /* the same over the other net */
 bool haul_carrier_is_fast(const struct haul_carrier_ops *carrier); /* udp or dpdk */
 extern const struct haul_carrier_ops haul_carrier_stream;
 extern const struct haul_carrier_ops haul_carrier_local;
