@@ -101,6 +101,28 @@ static int listen_start(struct peer *peer, struct haul_error *error)
     return 0;
 }
 
+/* "noise", "tls", or both in the order of preference. */
+static bool securities_read(const char *text, struct haul_host_conf *conf)
+{
+    static const struct {
+        const char *text;
+        enum haul_security securities[HAUL_SECURITY_COUNT];
+        size_t count;
+    } known[] = { { "noise", { HAUL_SECURITY_NOISE }, 1 },
+                  { "tls", { HAUL_SECURITY_TLS }, 1 },
+                  { "noise,tls", { HAUL_SECURITY_NOISE, HAUL_SECURITY_TLS }, 2 },
+                  { "tls,noise", { HAUL_SECURITY_TLS, HAUL_SECURITY_NOISE }, 2 } };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(known); i++) {
+        if (strcmp(text, known[i].text) != 0)
+            continue;
+        memcpy(conf->securities, known[i].securities, sizeof conf->securities);
+        conf->security_count = known[i].count;
+        return true;
+    }
+    return false;
+}
+
 static int start(struct peer *peer, int count, char **arguments, struct haul_error *error)
 {
     const struct haul_perf_conf perf = { 0 };
@@ -122,8 +144,8 @@ static int start(struct peer *peer, int count, char **arguments, struct haul_err
     };
 
     if (count != 1 && !(count == 3 && strcmp(arguments[1], "--security") == 0 &&
-                        strcmp(arguments[2], "noise") == 0))
-        return haul_fail(error, HAUL_E_USAGE, "usage: peer [--security noise]");
+                        securities_read(arguments[2], &conf)))
+        return haul_fail(error, HAUL_E_USAGE, "usage: peer [--security noise,tls]");
     peer->perf = haul_perf_open(&perf);
     if (peer->perf == NULL)
         return haul_fail(error, HAUL_E_INTERNAL, "rate tests");

@@ -31,6 +31,8 @@ static bool waits(const struct peer *peer, const char *verb)
     return strcmp(peer->verb, verb) == 0;
 }
 
+static void perf_begin(struct peer *peer, uint64_t up, uint64_t down, uint32_t streams);
+
 static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
 {
     struct peer *peer = context;
@@ -38,14 +40,20 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
     char text[HAUL_PEER_ID_TEXT_BYTES];
     char more[160];
 
-    if (!waits(peer, "dial"))
+    if (!waits(peer, "dial") && !waits(peer, "first"))
         return;
     if (error != NULL || !haul_host_facts(peer->host, connection, &facts)) {
         fail(peer, error != NULL ? haul_error_name(error->code) : "the connection is gone");
         return;
     }
+    peer->connection = connection;
+    if (waits(peer, "first")) {
+        perf_begin(peer, 1, 1, 1);
+        return;
+    }
     haul_peer_id_print(&facts.peer, text);
-    snprintf(more, sizeof more, ",\"peer\":\"%s\",\"seconds\":%.6f", text,
+    snprintf(more, sizeof more, ",\"peer\":\"%s\",\"security\":\"%s\",\"seconds\":%.6f", text,
+             facts.security == HAUL_SECURITY_TLS ? "tls" : "noise",
              (double)(haul_loop_now(peer->loop) - peer->since) / (double)HAUL_SECOND);
     answer(peer, more);
 }
@@ -106,7 +114,7 @@ static void on_moved(void *context, const struct haul_perf_result *result)
 
     peer->closed++;
     peer->torn |= !result->complete;
-    if (!waits(peer, "perf") || peer->closed < peer->streams)
+    if ((!waits(peer, "perf") && !waits(peer, "first")) || peer->closed < peer->streams)
         return;
     if (peer->torn) {
         fail(peer, "not everything was moved");
@@ -115,22 +123,30 @@ static void on_moved(void *context, const struct haul_perf_result *result)
     snprintf(more, sizeof more, ",\"seconds\":%.6f,\"bytes\":%" PRIu64,
              (double)(haul_loop_now(peer->loop) - peer->since) / (double)HAUL_SECOND,
              (peer->up + peer->down) * peer->streams);
+    if (waits(peer, "first"))
+        haul_host_disconnect(peer->host, peer->connection);
     answer(peer, more);
 }
 
-static void perf(struct peer *peer, char *const *words)
+static void perf_begin(struct peer *peer, uint64_t up, uint64_t down, uint32_t streams)
 {
-    peer->up = strtoull(words[0], NULL, 10);
-    peer->down = strtoull(words[1], NULL, 10);
-    peer->streams = (uint32_t)strtoul(words[2], NULL, 10);
+    peer->up = up;
+    peer->down = down;
+    peer->streams = streams;
     peer->closed = 0;
     peer->torn = false;
-    for (uint32_t i = 0; i < peer->streams; i++) {
-        if (!haul_perf_ask(peer->host, peer->connection, peer->up, peer->down, on_moved, peer)) {
+    for (uint32_t i = 0; i < streams; i++) {
+        if (!haul_perf_ask(peer->host, peer->connection, up, down, on_moved, peer)) {
             fail(peer, "no stream");
             return;
         }
     }
+}
+
+static void perf(struct peer *peer, char *const *words)
+{
+    perf_begin(peer, strtoull(words[0], NULL, 10), strtoull(words[1], NULL, 10),
+               (uint32_t)strtoul(words[2], NULL, 10));
 }
 
 static void identify_poll(struct peer *peer)
@@ -194,8 +210,8 @@ void peer_obey(struct peer *peer, char *line)
     static const struct {
         const char *verb;
         size_t words;
-    } commands[] = { { "dial", 2 },     { "close", 2 }, { "ping", 3 },
-                     { "identify", 2 }, { "push", 2 },  { "perf", 5 } };
+    } commands[] = { { "dial", 2 }, { "close", 2 }, { "ping", 3 }, { "identify", 2 },
+                     { "push", 2 }, { "perf", 5 },  { "first", 2 } };
     char *words[PEER_WORDS_MAX];
     size_t count = split(line, words);
     bool known = false;
@@ -211,7 +227,7 @@ void peer_obey(struct peer *peer, char *line)
         fail(peer, "no such command");
         return;
     }
-    if (waits(peer, "dial")) {
+    if (waits(peer, "dial") || waits(peer, "first")) {
         dial(peer, words[1]);
         return;
     }

@@ -165,7 +165,7 @@ def inside(name, *path):
     return os.path.join(BUILD, name, *path)
 
 
-HAUL_KIND = Kind("haul", [BARE], ROOT, ["noise"], make_haul)
+HAUL_KIND = Kind("haul", [BARE], ROOT, ["noise", "tls"], make_haul)
 KINDS = {kind.name: kind for kind in (
     Kind("go", [inside("go", "peer")], ROOT, ["noise", "tls"], make_go),
     Kind("rust", [inside("rust", "target", "release", "haul-interop-rust")], ROOT,
