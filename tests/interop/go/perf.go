@@ -104,6 +104,7 @@ func (n *node) first(ctx context.Context, text string) (result, error) {
 	if err != nil {
 		return nil, err
 	}
+	n.host.Peerstore().ClearAddrs(info.ID) // what the peer told earlier would lead around a link
 	began := time.Now()
 	if err = n.host.Connect(ctx, *info); err != nil {
 		return nil, err
