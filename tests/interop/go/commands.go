@@ -47,7 +47,8 @@ func numbers(words []string, first int) ([]uint64, error) {
 
 func (n *node) command(ctx context.Context, verb string, words []string) (result, error) {
 	counts := map[string]int{"dial": 1, "close": 1, "ping": 2, "identify": 1, "push": 1, "knows": 2,
-		"block": 4, "perf": 4, "first": 1}
+		"block": 4, "perf": 4, "first": 1,
+		"provide": 1, "providers": 1}
 	if count, known := counts[verb]; !known || len(words) != count {
 		return nil, fmt.Errorf("no command %s with %d arguments", verb, len(words))
 	}
@@ -56,6 +57,15 @@ func (n *node) command(ctx context.Context, verb string, words []string) (result
 	}
 	if verb == "first" {
 		return n.first(ctx, words[0])
+	}
+	if (verb == "provide" || verb == "providers") && n.dht == nil {
+		return nil, errors.New("not in a DHT")
+	}
+	if verb == "provide" {
+		return nil, n.provide(ctx, words[0])
+	}
+	if verb == "providers" {
+		return n.providers(ctx, words[0])
 	}
 	id, err := peer.Decode(words[0])
 	if err != nil {

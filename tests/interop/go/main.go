@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -31,6 +32,7 @@ type result map[string]any
 // node is the peer and what its commands share.
 type node struct {
 	host       host.Host
+	dht        *dht.IpfsDHT
 	identified map[peer.ID]result
 	changed    chan struct{} // closed and replaced whenever `identified` changes
 	lock       sync.Mutex
@@ -179,6 +181,7 @@ func main() {
 	security := flag.String("security", "noise,tls", "which, best first")
 	listen := flag.String("listen", "/ip4/127.0.0.1/tcp/0", "where")
 	file := flag.String("file", "", "served as one raw block")
+	kad := flag.String("kad", "", "serves the DHT of this prefix")
 	flag.Parse()
 	h, err := libp2p.New(options(*security, *listen)...)
 	if err != nil {
@@ -189,6 +192,11 @@ func main() {
 		fatal(err)
 	}
 	h.SetStreamHandler(perfProtocol, servePerf)
+	if *kad != "" {
+		if err := n.joinKad(*kad); err != nil {
+			fatal(err)
+		}
+	}
 	if *file != "" {
 		if err := n.serve(*file); err != nil {
 			fatal(err)

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { identify, identifyPush } from '@libp2p/identify'
+import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
@@ -12,6 +13,8 @@ import { tls } from '@libp2p/tls'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
+import { CID } from 'multiformats/cid'
+import { decode as decodeHash } from 'multiformats/hashes/digest'
 import { blockServer, fetchBlock, PROTOCOL as BLOCKS, rawCid } from './blocks.mjs'
 import { perfServer, perfStream, PROTOCOL as PERF } from './perf.mjs'
 
@@ -22,7 +25,8 @@ const { values: option } = parseArgs({
   options: {
     security: { type: 'string', default: 'noise,tls' },
     listen: { type: 'string', default: '/ip4/127.0.0.1/tcp/0' },
-    file: { type: 'string' }
+    file: { type: 'string' },
+    kad: { type: 'string' }
   }
 })
 const print = (line) => process.stdout.write(JSON.stringify(line) + '\n')
@@ -34,7 +38,15 @@ const node = await createLibp2p({
   connectionEncrypters: option.security.split(',').map((name) => name === 'noise' ? noise() : tls()),
   streamMuxers: [yamux()],
   connectionGater: { denyDialMultiaddr: () => false },
-  services: { identify: identify(), push: identifyPush(), ping: ping() }
+  services: {
+    identify: identify(),
+    push: identifyPush(),
+    ping: ping(),
+    // A server that believes what loopback peers say.
+    ...(option.kad === undefined
+      ? {}
+      : { dht: kadDHT({ protocol: `${option.kad}/kad/1.0.0`, clientMode: false, peerInfoMapper: passthroughMapper }) })
+  }
 })
 
 // What every peer has told of itself, and those who wait for it.
@@ -57,6 +69,8 @@ const connectionTo = (id) => {
   if (connection === undefined) throw new Error('not connected')
   return connection
 }
+
+const contentOf = (hash) => CID.createV1(0x55, decodeHash(Buffer.from(hash, 'hex')))
 
 async function perf (connection, up, down, streams) {
   const since = performance.now()
@@ -102,6 +116,14 @@ const commands = {
   },
   perf: (id, up, down, streams) =>
     perf(connectionTo(peerIdFromString(id)), Number(up), Number(down), Number(streams)),
+  async provide (hash) {
+    await node.contentRouting.provide(contentOf(hash))
+  },
+  async providers (hash) {
+    const found = new Set()
+    for await (const { id } of node.contentRouting.findProviders(contentOf(hash))) found.add(id.toString())
+    return { providers: [...found] }
+  },
   async first (address) {
     const since = performance.now()
     const connection = await node.dial(multiaddr(address))

@@ -15,7 +15,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Result<Vec<u8>, Failure> {
+pub fn unhex(text: &str) -> Result<Vec<u8>, Failure> {
     let pairs = (0..text.len() / 2).map(|at| text.get(2 * at..2 * at + 2).unwrap_or(""));
     pairs.map(|pair| Ok(u8::from_str_radix(pair, 16)?)).collect()
 }

@@ -55,6 +55,15 @@ async fn command(node: &Node, words: &[&str]) -> Result<Value, Failure> {
         ["perf", id, up, down, streams] => {
             perf::run(node, id.parse()?, up.parse()?, down.parse()?, streams.parse()?).await
         }
+        ["provide", key] => {
+            node.provide(blocks::unhex(key)?).await?;
+            Ok(json!({}))
+        }
+        ["providers", key] => {
+            let found = node.providers(blocks::unhex(key)?).await?;
+            let found: Vec<_> = found.iter().map(|peer| peer.to_string()).collect();
+            Ok(json!({"providers": found}))
+        }
         ["first", address] => {
             let began = Instant::now();
             let peer = node.dial(address.parse()?).await?;

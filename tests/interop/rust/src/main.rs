@@ -17,6 +17,7 @@ pub struct Options {
     pub listen: String,
     pub window: String,
     pub file: Option<String>,
+    pub kad: Option<String>,
 }
 
 pub fn print(line: Value) {
@@ -29,6 +30,7 @@ fn options() -> Result<Options, Failure> {
         listen: "/ip4/127.0.0.1/tcp/0".into(),
         window: "default".into(),
         file: None,
+        kad: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -37,6 +39,7 @@ fn options() -> Result<Options, Failure> {
             "--security" => options.security = value,
             "--listen" => options.listen = value,
             "--window" => options.window = value,
+            "--kad" => options.kad = Some(value),
             "--file" => options.file = Some(value),
             _ => return Err(format!("no option {word}").into()),
         }

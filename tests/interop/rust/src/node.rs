@@ -2,11 +2,13 @@
 use crate::serving::Serving;
 use crate::{Failure, Options, blocks, perf};
 use futures::StreamExt;
+use libp2p::kad::{self, store::MemoryStore};
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent, dial_opts::DialOpts};
-use libp2p::{Multiaddr, PeerId, SwarmBuilder, identify, identity::Keypair, noise, ping, tcp, tls, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder};
+use libp2p::{identify, identity::Keypair, noise, ping, tcp, tls, yamux};
 use libp2p_stream as stream;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +19,7 @@ pub struct Behaviour {
     stream: stream::Behaviour,
     perf: Serving,
     blocks: Toggle<Serving>,
+    kad: Toggle<kad::Behaviour<MemoryStore>>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -29,6 +32,8 @@ enum Order {
     /// Waits until the peer has told of itself, and speaks the protocol when one is named.
     Told(PeerId, Option<String>, Answer<identify::Info>),
     Push(PeerId, Answer<()>),
+    Provide(Vec<u8>, Answer<()>),
+    Providers(Vec<u8>, Answer<HashSet<PeerId>>),
 }
 
 pub struct Node {
@@ -57,9 +62,23 @@ impl Node {
     pub async fn push(&self, peer: PeerId) -> Result<(), Failure> {
         self.ask(|answer| Order::Push(peer, answer)).await
     }
+    pub async fn provide(&self, key: Vec<u8>) -> Result<(), Failure> {
+        self.ask(|answer| Order::Provide(key, answer)).await
+    }
+    pub async fn providers(&self, key: Vec<u8>) -> Result<HashSet<PeerId>, Failure> {
+        self.ask(|answer| Order::Providers(key, answer)).await
+    }
 }
 
-fn behaviour(key: &Keypair, block: Option<Vec<u8>>) -> Behaviour {
+/// A server of the DHT with this prefix.
+fn kad_server(id: PeerId, prefix: &str) -> kad::Behaviour<MemoryStore> {
+    let name = StreamProtocol::try_from_owned(format!("{prefix}/kad/1.0.0")).expect("a path");
+    let mut server = kad::Behaviour::with_config(id, MemoryStore::new(id), kad::Config::new(name));
+    server.set_mode(Some(kad::Mode::Server));
+    server
+}
+
+fn behaviour(key: &Keypair, block: Option<Vec<u8>>, kad: Option<&str>) -> Behaviour {
     let config = identify::Config::new("ipfs/0.1.0".into(), key.public());
     Behaviour {
         identify: identify::Behaviour::new(config.with_agent_version("rust-libp2p/0.57.1".into())),
@@ -67,6 +86,7 @@ fn behaviour(key: &Keypair, block: Option<Vec<u8>>) -> Behaviour {
         stream: stream::Behaviour::new(),
         perf: perf::serving(),
         blocks: block.map(blocks::serving).into(),
+        kad: kad.map(|prefix| kad_server(key.public().to_peer_id(), prefix)).into(),
     }
 }
 
@@ -84,7 +104,7 @@ macro_rules! build {
         SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default().nodelay(true), $security, || muxer(&$options.window))?
-            .with_behaviour(|key| behaviour(key, $block))?
+            .with_behaviour(|key| behaviour(key, $block, $options.kad.as_deref()))?
             .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
             .build()
     };
@@ -111,6 +131,8 @@ struct Task {
     listening: Vec<Answer<Multiaddr>>,
     dialling: HashMap<libp2p::swarm::ConnectionId, Answer<PeerId>>,
     closing: Vec<(PeerId, Answer<()>)>,
+    providing: HashMap<kad::QueryId, Answer<()>>,
+    asking: HashMap<kad::QueryId, (HashSet<PeerId>, Answer<HashSet<PeerId>>)>,
     telling: Vec<(PeerId, Option<String>, Answer<identify::Info>)>,
 }
 
@@ -123,6 +145,8 @@ impl Task {
             listening: vec![],
             dialling: HashMap::new(),
             closing: vec![],
+            providing: HashMap::new(),
+            asking: HashMap::new(),
             telling: vec![],
         }
     }
@@ -160,12 +184,50 @@ impl Task {
                 self.swarm.behaviour_mut().identify.push([peer]);
                 let _ = answer.send(Ok(()));
             }
+            Order::Provide(key, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
+                Some(kad) => match kad.start_providing(key.into()) {
+                    Ok(query) => drop(self.providing.insert(query, answer)),
+                    Err(error) => drop(answer.send(Err(error.into()))),
+                },
+                None => drop(answer.send(Err("not in a DHT".into()))),
+            },
+            Order::Providers(key, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
+                Some(kad) => {
+                    let query = kad.get_providers(key.into());
+                    self.asking.insert(query, (HashSet::new(), answer));
+                }
+                None => drop(answer.send(Err("not in a DHT".into()))),
+            },
+        }
+    }
+
+    /// A query of the DHT has moved on.
+    fn progress(&mut self, query: kad::QueryId, result: kad::QueryResult, last: bool) {
+        if let kad::QueryResult::GetProviders(Ok(kad::GetProvidersOk::FoundProviders { providers, .. })) =
+            &result
+        {
+            if let Some((found, _)) = self.asking.get_mut(&query) {
+                found.extend(providers);
+            }
+        }
+        if !last {
+            return;
+        }
+        if let Some((found, answer)) = self.asking.remove(&query) {
+            let _ = answer.send(Ok(found));
+        }
+        if let Some(answer) = self.providing.remove(&query) {
+            let _ = answer.send(match result {
+                kad::QueryResult::StartProviding(Err(error)) => Err(error.into()),
+                _ => Ok(()),
+            });
         }
     }
 
     fn take(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::NewListenAddr { address, .. } => {
+                self.swarm.add_external_address(address.clone());
                 self.address = Some(address.with_p2p(*self.swarm.local_peer_id()).expect("no peer in it"));
             }
             SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
@@ -186,8 +248,19 @@ impl Task {
                 info,
                 ..
             })) => {
+                if let Some(kad) = self.swarm.behaviour_mut().kad.as_mut() {
+                    for address in &info.listen_addrs {
+                        kad.add_address(&peer_id, address.clone());
+                    }
+                }
                 self.told.insert(peer_id, info);
             }
+            SwarmEvent::Behaviour(BehaviourEvent::Kad(kad::Event::OutboundQueryProgressed {
+                id,
+                result,
+                step,
+                ..
+            })) => self.progress(id, result, step.last),
             _ => {}
         }
     }
