@@ -6,8 +6,16 @@ const ZEROS = new Uint8Array(1 << 16)
 // Not stream.onDrain(): its promise stays fulfilled after the first time, and then everything is
 // written at once into a buffer that becomes slow.
 const drained = (stream) => new Promise((resolve, reject) => {
-  stream.addEventListener('drain', resolve, { once: true })
-  stream.addEventListener('close', () => reject(new Error('the stream has ended')), { once: true })
+  const drain = () => {
+    stream.removeEventListener('close', close)
+    resolve()
+  }
+  const close = () => {
+    stream.removeEventListener('drain', drain)
+    reject(new Error('the stream has ended'))
+  }
+  stream.addEventListener('drain', drain, { once: true })
+  stream.addEventListener('close', close, { once: true })
 })
 
 async function send (stream, count) {
