@@ -111,7 +111,7 @@
       "which addresses of peers are believed and told; private clusters say any")                  \
     X(DHT_PER_NETWORK, "dht.per-network", COUNT, "3", "none|1..512",                               \
       "how many peers of one network (IPv4 /16, IPv6 /32) the routing table takes")                \
-    X(DHT_REPUBLISH, "dht.republish", DURATION, "22h", "1s..44h",                                 \
+    X(DHT_REPUBLISH, "dht.republish", DURATION, "22h", "1s..44h",                                  \
       "how often announced datasets are announced again; records live for 48h")                    \
     X(DNS_SERVERS, "dns.servers", LIST, "", "servers such as 192.0.2.1:53",                        \
       "who resolves names in multiaddrs; without an entry: whom the system asks")                  \

@@ -14,7 +14,7 @@ struct haul_controlplane {
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
     bool is_private;
-    char dht_protocol[64];  /* what the streams of the DHT are called */
+    char dht_protocol[64]; /* what the streams of the DHT are called */
     struct haul_watch *signals;
     int signal_fd;
     struct haul_transfer *transfers;
