@@ -76,6 +76,11 @@ static void own_facts(struct haul_controlplane *plane, const struct haul_facts *
         haul_multiaddr_print(&addresses[i], text);
         haul_facts_text(facts, "node", "address", text, "");
     }
+    count = haul_host_told(plane->parts.host, addresses, HAUL_COUNT_OF(addresses));
+    for (size_t i = 0; i < count; i++) {
+        haul_multiaddr_print(&addresses[i], text);
+        haul_facts_text(facts, "node", "announced_address", text, "");
+    }
 }
 
 static void perf_facts(struct haul_controlplane *plane, const struct haul_facts *facts)

@@ -99,7 +99,7 @@ static size_t message_write(struct haul_stream *stream, uint8_t *data, size_t ca
 {
     struct haul_host *host = haul_stream_host(stream);
     struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
-    size_t address_count = haul_host_addresses(host, addresses, HAUL_COUNT_OF(addresses));
+    size_t address_count = haul_host_told(host, addresses, HAUL_COUNT_OF(addresses));
     struct haul_connection_facts facts;
     uint8_t key[HAUL_KEY_PUBLIC_BYTES];
     uint8_t body[HAUL_IDENTIFY_SENT_MAX];

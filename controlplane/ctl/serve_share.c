@@ -38,7 +38,7 @@ static void ticket_fill(const struct haul_controlplane *plane, const struct haul
 {
     *ticket = (struct haul_ticket){ .root = *cid, .peer = plane->conf.key->id };
     ticket->address_count =
-        haul_host_addresses(plane->parts.host, ticket->addresses, HAUL_TICKET_ADDRESSES_MAX);
+        haul_host_told(plane->parts.host, ticket->addresses, HAUL_TICKET_ADDRESSES_MAX);
 }
 
 /* Announcing follows the sharing: what is no longer shared with everybody is withdrawn. */

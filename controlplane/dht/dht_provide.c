@@ -74,7 +74,7 @@ static size_t own_addresses(const struct haul_dht *dht, const struct haul_kad_co
     uint64_t connection = haul_host_find(dht->host, &contact->id);
     enum haul_addr_scope scope = HAUL_ADDR_SPECIAL;
     struct haul_multiaddr at;
-    size_t count = haul_host_addresses(dht->host, addresses, HAUL_HOST_ADDRESSES_MAX);
+    size_t count = haul_host_told(dht->host, addresses, HAUL_HOST_ADDRESSES_MAX);
 
     if (connection != HAUL_HOST_NO_CONNECTION)
         scope = haul_dht_scope(dht, connection);

@@ -167,7 +167,21 @@ const char *haul_host_agent(const struct haul_host *host)
 
 const char *haul_host_protocol(const struct haul_host *host, size_t index)
 {
-    return index < host->told_count ? host->names[index] : NULL;
+    for (size_t i = 0; i < host->told_count; i++) {
+        if ((host->hidden >> i & 1) == 0 && index-- == 0)
+            return host->names[i];
+    }
+    return NULL;
+}
+
+void haul_host_hide(struct haul_host *host, const struct haul_behaviour *behaviour, bool hidden)
+{
+    const struct haul_protocol *protocol = haul_host_find_protocol(host, behaviour);
+    uint32_t bit;
+
+    haul_assert(protocol != NULL);
+    bit = 1u << (protocol - host->protocols);
+    host->hidden = hidden ? host->hidden | bit : host->hidden & ~bit;
 }
 
 const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host,

@@ -74,6 +74,29 @@ HAUL_MUST_USE int haul_host_listen(struct haul_host *host, const struct haul_add
 size_t haul_host_addresses(const struct haul_host *host, struct haul_multiaddr *addresses,
                            size_t capacity);
 
+/* What others are told of where this node is: the addresses it listens on, as long as they are not
+ * withheld, and those that a source has found beside them. Each once; returns the count. */
+size_t haul_host_told(const struct haul_host *host, struct haul_multiaddr *addresses,
+                      size_t capacity);
+
+enum haul_told {
+    HAUL_TOLD_MAPPED,   /* ports that a gateway forwards */
+    HAUL_TOLD_OBSERVED, /* how enough peers see this node */
+    HAUL_TOLD_RELAYED,  /* through relays */
+    HAUL_TOLD_COUNT,
+};
+#define HAUL_HOST_TOLD_MAX 4u /* of one source; more are passed over */
+
+/* All that a source knows, instead of what it said before. Whether anything has changed: then peers
+ * may be told (haul_identify_push). */
+bool haul_host_tell(struct haul_host *host, enum haul_told source,
+                    const struct haul_multiaddr *addresses, size_t count);
+
+/* The addresses that have been proven unreachable, instead of those before: of at most
+ * HAUL_HOST_ADDRESSES_MAX nobody is told, whoever knows them. Whether anything has changed. */
+bool haul_host_withhold(struct haul_host *host, const struct haul_multiaddr *addresses,
+                        size_t count);
+
 /* Called once: with the connection, or HAUL_HOST_NO_CONNECTION and why not (PEER_UNREACHABLE,
  * PEER_MISMATCH, PEER_PROTOCOL, TIMEOUT, LIMIT). A live connection to the peer is reused. */
 typedef void haul_dial_fn(void *context, uint64_t connection, const struct haul_error *error);
@@ -83,6 +106,11 @@ typedef void haul_dial_fn(void *context, uint64_t connection, const struct haul_
 void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                     haul_dial_fn *done, void *context);
+
+/* The same, but a live connection to the peer is not made use of. */
+void haul_host_dial_anew(struct haul_host *host, const struct haul_peer_id *peer,
+                         const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                         haul_dial_fn *done, void *context);
 
 /* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed`
  * of the table follow. NULL when the connection is gone, or for now at a limit. A table that is not
@@ -116,6 +144,9 @@ void haul_host_disconnect(struct haul_host *host, uint64_t connection);
 const struct haul_key *haul_host_key(const struct haul_host *host); /* for what we sign */
 const char *haul_host_agent(const struct haul_host *host);
 const char *haul_host_protocol(const struct haul_host *host, size_t index); /* NULL at the end */
+
+/* A hidden protocol is not told, as it is not answered for now: its behaviour refuses by itself. */
+void haul_host_hide(struct haul_host *host, const struct haul_behaviour *behaviour, bool hidden);
 
 /* The bit of a protocol for haul_identified.speaks; 0 when we do not speak it ourselves. */
 uint32_t haul_host_protocol_bit(const struct haul_host *host, const char *name, size_t bytes);

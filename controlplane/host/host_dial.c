@@ -8,7 +8,7 @@
 struct haul_dial {
     struct haul_host *host;
     struct haul_timer *timer;
-    bool named;
+    bool named, anew;
     struct haul_peer_id peer;
     struct haul_addr addresses[HAUL_HOST_ADDRESSES_MAX];
     uint8_t securities[HAUL_HOST_ADDRESSES_MAX]; /* which of the host's to offer there */
@@ -126,7 +126,7 @@ static void on_timer(void *context)
     haul_time now = haul_loop_now(dial->host->conf.loop);
     uint64_t connection = HAUL_HOST_NO_CONNECTION;
 
-    if (dial->named)
+    if (dial->named && !dial->anew)
         connection = haul_host_find(dial->host, &dial->peer);
     if (connection != HAUL_HOST_NO_CONNECTION) {
         dial_done(dial, connection);
@@ -147,9 +147,9 @@ static void on_timer(void *context)
                                          : dial->deadline);
 }
 
-void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
-                    const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
-                    haul_dial_fn *done, void *context)
+static void dial_begin(struct haul_host *host, const struct haul_peer_id *peer, bool anew,
+                       const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                       haul_dial_fn *done, void *context)
 {
     struct haul_dial *dial = calloc(1, sizeof *dial);
     struct haul_error error;
@@ -164,6 +164,7 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
         return;
     }
     dial->host = host;
+    dial->anew = anew;
     dial->deadline = deadline;
     dial->done = done;
     dial->context = context;
@@ -182,6 +183,20 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
     }
     LIST_INSERT_HEAD(&host->dials, dial, link);
     haul_loop_timer_set(dial->timer, haul_loop_now(host->conf.loop)); /* never before we return */
+}
+
+void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
+                    const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                    haul_dial_fn *done, void *context)
+{
+    dial_begin(host, peer, false, addresses, count, deadline, done, context);
+}
+
+void haul_host_dial_anew(struct haul_host *host, const struct haul_peer_id *peer,
+                         const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                         haul_dial_fn *done, void *context)
+{
+    dial_begin(host, peer, true, addresses, count, deadline, done, context);
 }
 
 void haul_dial_connected(struct haul_connection *connection)

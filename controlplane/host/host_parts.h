@@ -111,6 +111,11 @@ struct haul_host {
     const char *names[HAUL_HOST_PROTOCOLS_MAX + 1];          /* the same, for the machines */
     struct haul_tls_identity tls;                            /* absent where TLS is not spoken */
     size_t protocol_count, told_count;
+    uint32_t hidden; /* bit n: protocol n is not told */
+    struct haul_multiaddr told[HAUL_TOLD_COUNT][HAUL_HOST_TOLD_MAX];
+    size_t told_counts[HAUL_TOLD_COUNT];
+    struct haul_multiaddr withheld[HAUL_HOST_ADDRESSES_MAX];
+    size_t withheld_count;
     struct haul_connections connections;
     struct haul_connections work;
     struct haul_timer *work_timer;
