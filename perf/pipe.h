@@ -93,6 +93,11 @@ struct haul_pipe {
 extern const struct haul_pipe haul_pipe_udp;
 extern const struct haul_pipe haul_pipe_stream;
 
+/* Over devices of DPDK. Huge pages are used where enough are free; then memif's sender hands over
+ * its buffers instead of copying them. NOT_POSSIBLE where DPDK or its driver is not installed. */
+extern const struct haul_pipe haul_pipe_memif;
+extern const struct haul_pipe haul_pipe_vhost; /* virtio-user to vhost */
+
 /* --- for the ends of a pipe (pipe_end.c) --- */
 
 /* Tells the parent that this end is set up and waits for the start. False when the run is over

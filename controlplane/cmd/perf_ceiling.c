@@ -115,7 +115,7 @@ static void figure_print(const struct rounds *rounds, const struct row *row,
     json_t *object;
 
     if (!json_wanted(rounds)) {
-        haul_print_note(rounds->options, "%-24s %8.2f Gbit/s  %4.0f ns %s%s", row->ceiling->name,
+        haul_print_note(rounds->options, "%-26s %8.2f Gbit/s  %4.0f ns %s%s", row->ceiling->name,
                         8 * figure->bytes_per_second / GIGABIT, figure->before.round_trip_ns,
                         haul_placement_name(figure->before.class),
                         figure->kept ? "" : "  (placement changed: thrown away)");
@@ -236,7 +236,7 @@ static json_t *group_json(const struct row *row, enum haul_placement_class class
     json_object_set_new(spread, "q3", json_real(rate->q3));
     json_object_set_new(spread, "max", json_real(rate->max));
     json_object_set_new(object, "rate_bytes_per_second", spread);
-    if (of->count > 0) {
+    if (of->median > 0) {
         json_object_set_new(object, "limit", json_string(row->ceiling->of));
         json_object_set_new(object, "share_of_limit", json_real(rate->median / of->median));
     }
@@ -248,10 +248,10 @@ static void group_print(const struct row *row, enum haul_placement_class class,
 {
     double scale = 8 / GIGABIT;
 
-    printf("%-24s  %-5s  %4zu  %7.2f  %6.2f  %6.2f  ", row->ceiling->name,
+    printf("%-26s  %-5s  %4zu  %7.2f  %6.2f  %6.2f  ", row->ceiling->name,
            haul_placement_name(class), rate->count, rate->median * scale, rate->min * scale,
            rate->max * scale);
-    if (of->count > 0)
+    if (of->median > 0)
         printf("%5.2f x %-16s  ", rate->median / of->median, row->ceiling->of);
     else
         printf("%-26s", "");
@@ -289,7 +289,7 @@ static void absent_report(const struct rounds *rounds, json_t *absent)
         if (absent != NULL)
             json_object_set_new(absent, row->ceiling->name, json_string(row->why.text));
         else
-            printf("%-24s  not possible here: %s\n", row->ceiling->name, row->why.text);
+            printf("%-26s  not possible here: %s\n", row->ceiling->name, row->why.text);
     }
 }
 
@@ -304,7 +304,7 @@ static void rounds_report(const struct rounds *rounds)
     if (!json_wanted(rounds)) {
         printf("core to core and back %.0f ns (%s); two cores do %.2f times the work of one\n"
                "Gbit/s of payload; source and sink %zu MiB each\n"
-               "ceiling                   cores  runs   median     min     max  share\n",
+               "ceiling                     cores  runs   median     min     max  share\n",
                placement->round_trip_ns, haul_placement_name(placement->class),
                placement->both_over_one, rounds->area_bytes >> 20);
         groups_report(rounds, NULL);

@@ -61,7 +61,8 @@ static int iperf_measure(struct haul_perf_series *series, struct haul_error *err
 
 /* --- the sealed pipe of the same minute --- */
 
-/* Of the run's carrier, cipher, datagram size and hash; false when there is none. */
+/* Of the run's carrier (the two ports of a series are joined by memif), cipher, datagram size and
+ * hash; false when there is none. */
 static bool pipe_of(const struct haul_perf_series *series, struct haul_perf_run *run,
                     struct haul_ceiling *pipe)
 {
@@ -72,7 +73,8 @@ static bool pipe_of(const struct haul_perf_series *series, struct haul_perf_run 
     if (carrier == HAUL_CARRIER_STREAM)
         snprintf(run->pipe, sizeof run->pipe, "sealed-stream");
     else
-        snprintf(run->pipe, sizeof run->pipe, "sealed-%s-%u%s", haul_carrier_name(carrier),
+        snprintf(run->pipe, sizeof run->pipe, "sealed-%s-%u%s",
+                 carrier == HAUL_CARRIER_DPDK ? "memif" : haul_carrier_name(carrier),
                  (unsigned)run->payload_class, verified);
     row = haul_ceiling_find(run->pipe);
     if (row == NULL)

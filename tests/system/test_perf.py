@@ -8,6 +8,10 @@ SMALL = ("--span", "20ms", "--runs", "1", "--size", "4M")
 ROWS = ("copy", "aead-1408", "aead-8192", "aead-stream", "hash-blake3", "hash-sha2-256", "tcp", "udp-1408",
         "udp-8192", "sealed-udp-1408", "sealed-udp-1408-verified", "sealed-udp-8192",
         "sealed-udp-8192-verified", "sealed-stream", "sealed-stream-verified")
+# Where DPDK and its drivers are installed.
+PORT_ROWS = ("memif-1408", "memif-8192", "copied-memif-1408", "copied-memif-8192", "sealed-memif-1408",
+             "sealed-memif-1408-verified", "sealed-memif-8192", "sealed-memif-8192-verified", "vhost-1408",
+             "sealed-vhost-1408", "sealed-vhost-1408-verified")
 
 
 def ceiling(bench, *words):
@@ -24,6 +28,7 @@ def rows(bench):
     assert end["placement"] == "alone" or (end["core_to_core_ns"] > 0 and end["both_over_one"] > 0), end
     figures = {row["name"] for row in found if row["event"] == "ceiling"}
     assert set(ROWS) <= figures, figures
+    equal(set(PORT_ROWS), (figures | set(end["not_possible"])) & set(PORT_ROWS))
     kept = {(row["name"], row["placement"]) for row in found if row["event"] == "ceiling" and row["kept"]}
     equal({(group["name"], group["placement"]) for group in end["groups"]}, kept)
     for group in end["groups"]:

@@ -12,40 +12,52 @@
 #define AREA (2 * HAUL_BLOCK_BYTES_MAX)
 #define SPAN (30 * HAUL_MILLISECOND)
 
-static void carries(const char *name)
+/* Waits for the first byte; false where this machine cannot. */
+static bool carries(const char *name)
 {
     const struct haul_ceiling *ceiling = haul_ceiling_find(name);
     struct haul_pipe_result result = { 0 };
     struct haul_ceilings *ceilings = NULL;
     struct haul_error error = { 0 };
+    int failed = 0;
 
     CU_ASSERT_FATAL(ceiling != NULL);
     CU_ASSERT_FATAL(haul_ceilings_open(&ceilings, &error) == 0);
     /* A loaded machine may give an end no time at all within the span. */
-    for (unsigned i = 0; i < 50 && result.bytes == 0; i++)
-        CU_ASSERT_EQUAL_FATAL(
-            haul_ceiling_measure(ceilings, ceiling, AREA, SPAN, NULL, &result, &error), 0);
+    for (unsigned i = 0; i < 50 && result.bytes == 0 && failed == 0; i++)
+        failed = haul_ceiling_measure(ceilings, ceiling, AREA, SPAN, NULL, &result, &error);
+    haul_ceilings_close(ceilings);
+    if (failed < 0 && error.code == HAUL_E_NOT_POSSIBLE)
+        return false;
+    CU_ASSERT_EQUAL_FATAL(failed, 0);
     CU_ASSERT(result.bytes > 0);
     CU_ASSERT(result.bytes_per_second > 0);
     CU_ASSERT_EQUAL(result.wrong, 0);
-    haul_ceilings_close(ceilings);
+    return true;
 }
 
 static void a_verified_pipe_over_udp_carries_undamaged(void)
 {
-    carries("sealed-udp-1408-verified");
-    carries("sealed-udp-8192-verified");
+    CU_ASSERT(carries("sealed-udp-1408-verified"));
+    CU_ASSERT(carries("sealed-udp-8192-verified"));
 }
 
 static void a_verified_pipe_over_a_stream_carries_undamaged(void)
 {
-    carries("sealed-stream-verified");
+    CU_ASSERT(carries("sealed-stream-verified"));
 }
 
 static void a_raw_pipe_counts_what_came(void)
 {
-    carries("udp-8192");
-    carries("tcp");
+    CU_ASSERT(carries("udp-8192"));
+    CU_ASSERT(carries("tcp"));
+}
+
+/* Drivers may be missing; virtio-user may want huge pages. */
+static void a_pipe_over_a_port_of_dpdk_carries_undamaged_or_says_why_not(void)
+{
+    (void)carries("sealed-memif-1408-verified");
+    (void)carries("sealed-vhost-1408");
 }
 
 static void one_core_alone_has_a_rate(void)
@@ -271,6 +283,8 @@ int main(void)
         { "a verified pipe over a stream carries undamaged",
           a_verified_pipe_over_a_stream_carries_undamaged },
         { "a raw pipe counts what came", a_raw_pipe_counts_what_came },
+        { "a pipe over a port of DPDK carries undamaged, or says why not",
+          a_pipe_over_a_port_of_dpdk_carries_undamaged_or_says_why_not },
         { "one core alone has a rate", one_core_alone_has_a_rate },
         { "the table names each row once and its limit is a row",
           the_table_names_each_row_once_and_its_limit_is_a_row },
