@@ -247,9 +247,11 @@ static void keys_that_are_empty_or_longer_than_80_are_refused(void)
 
 static void an_oversized_request_is_refused(void)
 {
+    static const uint8_t much[HAUL_KAD_REQUEST_BYTES_MAX];
+
     rig_init();
     haul_kad_write(&asking, HAUL_KAD_FIND_NODE, "x", 1);
-    haul_field_write_bytes(&asking, 99, request, HAUL_KAD_REQUEST_BYTES_MAX);
+    haul_field_write_bytes(&asking, 99, much, sizeof much);
     CU_ASSERT_EQUAL(ask(), HAUL_KAD_REFUSAL);
 }
 

@@ -149,7 +149,8 @@ static void eclipse(const struct options *options)
     (void)eclipsed(options->plan.seed, true, 40);
     check(with <= 100, "attackers of four networks get at most a tenth of a table", &options->plan,
           " --attack");
-    check(without >= 900, "and without the limits nearly all of it", &options->plan, " --attack");
+    /* They are a third of all that answered: the buckets near the owner are never full of them. */
+    check(without >= 700, "and without the limits most of it", &options->plan, " --attack");
 }
 
 static void attack(const struct options *options)
