@@ -145,6 +145,26 @@ uint32_t haul_fill_arrived(struct haul_fill *fill, uint32_t unit, uint32_t bytes
     return placed;
 }
 
+uint32_t haul_fill_row_room(const struct haul_fill *fill, uint32_t class, uint8_t **to)
+{
+    uint32_t from = (uint32_t)fill->prefix * HAUL_WIRE_UNIT;
+
+    if (fill->state != HAUL_FILL_OPEN || fill->high != fill->prefix || class == 0 ||
+        haul_planted(BIT_BEFORE_TAG))
+        return 0;
+    *to = fill->slot + from;
+    return (fill->offset + fill->length - from) / (class * HAUL_WIRE_UNIT);
+}
+
+void haul_fill_row(struct haul_fill *fill, uint32_t units)
+{
+    haul_bits_fill(fill->units, fill->prefix, fill->prefix + units);
+    fill->missing -= units;
+    fill->prefix = fill->high = (uint16_t)(fill->prefix + units);
+    if (fill->missing == 0)
+        fill->state = HAUL_FILL_FULL;
+}
+
 uint32_t haul_fill_prefix(const struct haul_fill *fill)
 {
     uint32_t bytes = (uint32_t)(fill->prefix - fill->first) * HAUL_WIRE_UNIT;

@@ -104,6 +104,13 @@ enum haul_target haul_fill_target(struct haul_fill *fill, uint32_t unit, uint32_
 uint32_t haul_fill_arrived(struct haul_fill *fill, uint32_t unit, uint32_t bytes,
                            const uint8_t *scratch);
 
+/* How many full datagrams of `class` units may follow in order what is there; 0 when there is
+ * something beyond. They go to the slot, one behind the other, from `*to` on. */
+uint32_t haul_fill_row_room(const struct haul_fill *fill, uint32_t class, uint8_t **to);
+
+/* So many units of them arrived. */
+void haul_fill_row(struct haul_fill *fill, uint32_t units);
+
 /* Bytes from the want's offset on that are there without a gap. */
 uint32_t haul_fill_prefix(const struct haul_fill *fill);
 

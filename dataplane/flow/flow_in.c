@@ -15,7 +15,8 @@ struct arrival {
     const uint8_t *data; /* the datagram */
     uint32_t bytes;
     haul_time now;
-    uint64_t datagrams; /* of the whole train so far, for the counters, as what follows */
+    struct haul_fill *placed; /* where the datagram went, all of it new; or NULL */
+    uint64_t datagrams;       /* of the whole train so far, for the counters, as what follows */
     uint64_t all_bytes;
     uint64_t placed_bytes;
     uint64_t duplicate_bytes;
@@ -65,6 +66,16 @@ static void touch(struct haul_flow *flow, struct haul_fill *fill)
     haul_queue_push(&flow->touched, (uint16_t)(fill - flow->fills.fills));
 }
 
+/* More of it is there. */
+static void grown(struct haul_flow *flow, struct haul_fill *fill)
+{
+    if (fill->state == HAUL_FILL_FULL)
+        fill->filled_due = true;
+    else if (haul_fill_prefix(fill) - fill->told < HAUL_FILLING_STEP)
+        return;
+    haul_flow_tell_fill(flow, fill);
+}
+
 /* Data of a want that is over: it was in flight then. It is acknowledged, so that the peer does not
  * take it for lost, and dropped. */
 static void take_late(struct haul_flow *flow, struct arrival *in, const struct haul_wire_head *head)
@@ -99,11 +110,63 @@ static void place(struct haul_flow *flow, struct arrival *in, const struct haul_
     touch(flow, fill);
     if (placed == 0)
         return;
-    if (fill->state == HAUL_FILL_FULL)
-        fill->filled_due = true;
-    else if (haul_fill_prefix(fill) - fill->told < HAUL_FILLING_STEP)
-        return;
-    haul_flow_tell_fill(flow, fill);
+    grown(flow, fill);
+    if (target == HAUL_TARGET_SLOT)
+        in->placed = fill;
+}
+
+/* The key for what follows in the train, when it is the sender's next and at its next place. */
+static struct haul_key *row_key(struct haul_flow *flow, const struct arrival *in,
+                                const struct haul_wire_head *head)
+{
+    if (!flow->from_peer || !flow->newest || in->placed->prefix != head->unit + head->class ||
+        in->bytes != in->train->segment ||
+        in->bytes != head->class * HAUL_WIRE_UNIT + HAUL_WIRE_OVERHEAD)
+        return NULL;
+    return haul_open_present(&flow->open, head->phase);
+}
+
+/* What follows the datagram just placed: nearly always the next datagrams of the same block, in
+ * order and full. Each is opened by itself; what they change in the flow is written once, at the
+ * end of the row. The first that differs, or does not open, ends it and is looked at anew. Returns
+ * the bytes of the train that were taken. */
+static size_t take_row(struct haul_flow *flow, struct arrival *in,
+                       const struct haul_wire_head *head, size_t at)
+{
+    const struct haul_train *train = in->train;
+    struct haul_key *key = row_key(flow, in, head);
+    uint32_t payload = head->class * HAUL_WIRE_UNIT, ecn = train->ecn & 3u, count = 0, room;
+    struct haul_wire_next next;
+    uint8_t *to;
+
+    if (key == NULL)
+        return 0;
+    room = haul_fill_row_room(in->placed, head->class, &to);
+    if (room > (train->bytes - at) / train->segment)
+        room = (uint32_t)((train->bytes - at) / train->segment);
+    haul_wire_next_init(&next, in->data, head);
+    for (size_t index = at / train->segment; count < room; count++, index++) {
+        const uint8_t *data =
+            train->parts != NULL ? train->parts[index] : train->data + index * train->segment;
+
+        if (!haul_wire_next_is(&next, data) ||
+            !haul_open_next(&flow->open, key, head->number + 1 + count, data, train->segment, to))
+            break;
+        to += payload;
+        haul_wire_next_step(&next);
+    }
+    if (count == 0)
+        return 0;
+    haul_seen_row(&flow->seen, count);
+    haul_fill_row(in->placed, count * head->class);
+    in->datagrams += count;
+    in->all_bytes += (uint64_t)count * train->segment;
+    in->placed_bytes += (uint64_t)count * payload;
+    flow->ect += ecn == ECN_ECT0 || ecn == ECN_ECT1 ? count : 0;
+    flow->ce += ecn == ECN_CE ? count : 0;
+    flow->unacked += count;
+    grown(flow, in->placed);
+    return (size_t)count * train->segment;
 }
 
 static void take_data(struct haul_flow *flow, struct arrival *in, const struct haul_wire_head *head)
@@ -196,6 +259,7 @@ size_t haul_flow_input(struct haul_flow *flow, const struct haul_train *train, s
             break;
         in.data = data;
         in.bytes = (uint32_t)bytes;
+        in.placed = NULL;
         at += bytes;
         if (flow->life == HAUL_FLOW_ENDED)
             continue;
@@ -205,6 +269,8 @@ size_t haul_flow_input(struct haul_flow *flow, const struct haul_train *train, s
             take_data(flow, &in, &head);
         else
             take_control(flow, &in, &head);
+        if (in.placed != NULL && at < train->bytes)
+            at += take_row(flow, &in, &head, at);
     }
     count(flow, &in);
     if (flow->ping_at != HAUL_TIME_NEVER && flow->top_time == now)

@@ -126,6 +126,21 @@ static void move_on(struct haul_open *open, haul_time now)
     open->before_usable = true;
 }
 
+struct haul_key *haul_open_present(struct haul_open *open, uint8_t phase)
+{
+    return phase == open->generation % HAUL_WIRE_PHASES ? &open->keys[open->generation % 3] : NULL;
+}
+
+bool haul_open_next(const struct haul_open *open, struct haul_key *key, uint64_t number,
+                    const uint8_t *datagram, size_t bytes, uint8_t *to)
+{
+    uint8_t nonce[HAUL_AEAD_NONCE_BYTES];
+
+    make_nonce(key, number, nonce);
+    return open->aead->open(&key->context, nonce, datagram, HAUL_WIRE_HEAD_BYTES,
+                            datagram + HAUL_WIRE_HEAD_BYTES, bytes - HAUL_WIRE_OVERHEAD, to);
+}
+
 bool haul_open_datagram(struct haul_open *open, const struct haul_wire_head *head,
                         const uint8_t *datagram, size_t bytes, uint8_t *to, haul_time now)
 {

@@ -70,6 +70,13 @@ void haul_open_init(struct haul_open *open, const struct haul_aead *aead, const 
                     haul_time now);
 void haul_open_fini(struct haul_open *open);
 
+/* The key of the present generation, if that is what has this phase; else NULL. */
+struct haul_key *haul_open_present(struct haul_open *open, uint8_t phase);
+
+/* Opens a datagram with that key. */
+bool haul_open_next(const struct haul_open *open, struct haul_key *key, uint64_t number,
+                    const uint8_t *datagram, size_t bytes, uint8_t *to);
+
 /* Opens a datagram of `bytes` (header and tag included) to `to`; false when the tag does not hold
  * or no generation has its phase, and then `to` may hold anything. A first datagram of the next
  * generation makes it the present one. */

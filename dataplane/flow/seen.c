@@ -46,6 +46,13 @@ static void raise_top(struct haul_seen *seen, uint64_t number)
     seen->top = number;
 }
 
+void haul_seen_row(struct haul_seen *seen, uint32_t count)
+{
+    haul_assert(seen->any);
+    seen->ranges[0].last = seen->top + count;
+    raise_top(seen, seen->top + count);
+}
+
 /* Puts a number that extends no newest range into its place. */
 static void insert(struct haul_seen *seen, uint64_t number)
 {

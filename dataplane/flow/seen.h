@@ -37,6 +37,9 @@ static inline bool haul_seen_next(struct haul_seen *seen, uint64_t number)
     return true;
 }
 
+/* The same for `count` numbers behind the highest. */
+void haul_seen_row(struct haul_seen *seen, uint32_t count);
+
 /* Records a number whose datagram opened, and was not haul_seen_old; true when it is the new
  * highest. When there are too many ranges the oldest is forgotten: its datagrams are told of by
  * their slots' bitmaps. */

@@ -67,6 +67,16 @@ bool haul_wire_head_read(const uint8_t *data, size_t bytes, struct haul_wire_hea
            head->unit == 0 && bytes - HAUL_WIRE_OVERHEAD <= HAUL_WIRE_PAYLOAD_MAX;
 }
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "words are added to as they lie");
+
+void haul_wire_next_init(struct haul_wire_next *next, const uint8_t before[HAUL_WIRE_HEAD_BYTES],
+                         const struct haul_wire_head *head)
+{
+    memcpy(next->words, before, sizeof next->words);
+    next->step = (uint64_t)head->class << 32; /* the unit is the last field */
+    haul_wire_next_step(next);
+}
+
 static void read_ack(struct haul_in *in, struct haul_ack *ack)
 {
     uint64_t top = haul_in_le(in, 8);

@@ -6,6 +6,8 @@
 #include "common/bytes.h"
 #include "common/hash.h"
 
+#include <string.h>
+
 #define HAUL_WIRE_VERSION     1u
 #define HAUL_WIRE_HEAD_BYTES  24u
 #define HAUL_WIRE_TAG_BYTES   16u
@@ -32,6 +34,32 @@ void haul_wire_head_write(const struct haul_wire_head *head, uint8_t to[HAUL_WIR
 
 /* False when `bytes` is less than header and tag, or for another version or a broken rule. */
 bool haul_wire_head_read(const uint8_t *data, size_t bytes, struct haul_wire_head *head);
+
+/* The header that the next datagram of a row has: as the one before, one number and one full
+ * datagram of the block later. */
+struct haul_wire_next {
+    uint64_t words[HAUL_WIRE_HEAD_BYTES / 8];
+    uint64_t step;
+};
+
+/* `before` is the header of a data datagram, read and found good as `head`. */
+void haul_wire_next_init(struct haul_wire_next *next, const uint8_t before[HAUL_WIRE_HEAD_BYTES],
+                         const struct haul_wire_head *head);
+
+static inline bool haul_wire_next_is(const struct haul_wire_next *next,
+                                     const uint8_t data[HAUL_WIRE_HEAD_BYTES])
+{
+    uint64_t words[HAUL_WIRE_HEAD_BYTES / 8];
+
+    memcpy(words, data, sizeof words);
+    return words[0] == next->words[0] && words[1] == next->words[1] && words[2] == next->words[2];
+}
+
+static inline void haul_wire_next_step(struct haul_wire_next *next)
+{
+    next->words[1]++;
+    next->words[2] += next->step;
+}
 
 enum haul_frame_type {
     HAUL_FRAME_PADDING,

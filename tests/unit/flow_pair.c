@@ -210,21 +210,41 @@ static void let_send(struct pair *pair, unsigned from)
     take_events(pair, side);
 }
 
+/* Whether the packet goes on where the train ends, as a kernel or a card would join them. */
+static bool train_goes_on(const struct haul_train *train, const struct pair_packet *first,
+                          const struct pair_packet *packet)
+{
+    return packet->to == first->to && haul_addr_equal(&packet->from, &first->from) &&
+           packet->bytes <= train->segment && train->bytes % train->segment == 0 &&
+           train->bytes + packet->bytes <= PAIR_TRAIN_BYTES;
+}
+
 static void arrive(struct pair *pair)
 {
+    static uint8_t buffer[PAIR_TRAIN_BYTES];
+
     while (pair->heap_count > 0 && pair->packets[pair->heap[0]].at <= pair->now) {
         uint32_t index = heap_pop(pair);
-        struct pair_packet *packet = &pair->packets[index];
-        struct haul_train train = { .data = packet->data,
-                                    .bytes = packet->bytes,
-                                    .segment = (uint16_t)packet->bytes,
-                                    .peer = packet->from };
+        struct pair_packet *first = &pair->packets[index], *packet = first;
+        struct haul_train train = { .data = buffer,
+                                    .segment = (uint16_t)first->bytes,
+                                    .peer = first->from };
 
-        if (packet->to < 2) {
-            haul_flow_input(pair->side[packet->to].flow, &train, 0, pair->now);
-            take_events(pair, &pair->side[packet->to]);
+        for (;;) {
+            memcpy(buffer + train.bytes, packet->data, packet->bytes);
+            train.bytes += packet->bytes;
+            pair->free_packets[pair->free_count++] = index;
+            if (pair->heap_count == 0 || pair->packets[pair->heap[0]].at > pair->now ||
+                !train_goes_on(&train, first, &pair->packets[pair->heap[0]]))
+                break;
+            index = heap_pop(pair);
+            packet = &pair->packets[index];
         }
-        pair->free_packets[pair->free_count++] = index;
+        if (first->to >= 2)
+            continue;
+        for (size_t at = 0; at < train.bytes;)
+            at += haul_flow_input(pair->side[first->to].flow, &train, at, pair->now);
+        take_events(pair, &pair->side[first->to]);
     }
 }
 

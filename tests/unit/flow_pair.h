@@ -1,5 +1,6 @@
 /* Two flows and a link between them, in memory and in virtual time: for tests of the flow. The link
- * has a delay and a fault hook; it carries datagrams one by one. */
+ * has a delay and a fault hook; it carries datagrams one by one, and joins to trains what arrives
+ * at once. */
 #pragma once
 
 #include "common/rng.h"
