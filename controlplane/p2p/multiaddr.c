@@ -221,6 +221,47 @@ bool haul_multiaddr_relayed(const struct haul_multiaddr *addr)
     return false;
 }
 
+bool haul_multiaddr_circuit(const struct haul_multiaddr *addr, struct haul_multiaddr *where,
+                            struct haul_peer_id *relay)
+{
+    struct haul_in in = haul_in_from(addr->bytes, addr->length);
+    struct haul_multiaddr before = { 0 };
+    struct component part;
+    struct haul_peer_id id;
+    bool named = false, found = false;
+
+    while (!found && next_component(&in, &part)) {
+        found = part.protocol->code == HAUL_MULTIADDR_CODE_P2P_CIRCUIT;
+        if (found)
+            break;
+        named = part.protocol->kind == HAUL_MULTIADDR_PEER &&
+                haul_peer_id_decode(part.value, part.bytes, &id);
+        if (!named)
+            before.length = (uint16_t)(in.at - addr->bytes);
+    }
+    if (!found || !named)
+        return false;
+    if (!haul_in_done(&in) && (!next_component(&in, &part) ||
+                               part.protocol->kind != HAUL_MULTIADDR_PEER || !haul_in_done(&in)))
+        return false;
+    memcpy(before.bytes, addr->bytes, before.length);
+    *where = before;
+    *relay = id;
+    return true;
+}
+
+bool haul_multiaddr_add_circuit(struct haul_multiaddr *addr, const struct haul_peer_id *relay)
+{
+    struct haul_multiaddr longer = *addr;
+    struct haul_out out;
+
+    if (!haul_multiaddr_add_peer(&longer, relay))
+        return false;
+    out = haul_out_to(longer.bytes + longer.length, sizeof longer.bytes - longer.length);
+    haul_out_uvarint(&out, HAUL_MULTIADDR_CODE_P2P_CIRCUIT);
+    return !out.bad && haul_multiaddr_decode(longer.bytes, (size_t)(out.at - longer.bytes), addr);
+}
+
 bool haul_multiaddr_ip(const struct haul_multiaddr *addr, struct haul_addr *ip)
 {
     struct haul_in in = haul_in_from(addr->bytes, addr->length);

@@ -36,6 +36,15 @@ void haul_multiaddr_strip_peer(struct haul_multiaddr *addr);
 /* Does it lead through a relay (/p2p-circuit)? */
 bool haul_multiaddr_relayed(const struct haul_multiaddr *addr);
 
+/* Takes /RELAY-ADDRESS/p2p/RELAY/p2p-circuit[/p2p/TARGET] apart: where the relay is, without its
+ * id, and who it is. False for anything else, also for one relay behind another. `where` may be
+ * empty: then only the relay's id is given. */
+HAUL_MUST_USE bool haul_multiaddr_circuit(const struct haul_multiaddr *addr,
+                                          struct haul_multiaddr *where, struct haul_peer_id *relay);
+/* Appends /p2p/RELAY/p2p-circuit to where a relay is. */
+HAUL_MUST_USE bool haul_multiaddr_add_circuit(struct haul_multiaddr *addr,
+                                              const struct haul_peer_id *relay);
+
 /* The IP address that it begins with, port 0; false when it begins with something else. */
 HAUL_MUST_USE bool haul_multiaddr_ip(const struct haul_multiaddr *addr, struct haul_addr *ip);
 
