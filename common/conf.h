@@ -113,6 +113,24 @@
       "how many peers of one network (IPv4 /16, IPv6 /32) the routing table takes")                \
     X(DHT_REPUBLISH, "dht.republish", DURATION, "22h", "1s..44h",                                  \
       "how often announced datasets are announced again; records live for 48h")                    \
+    X(RELAY_SERVE, "relay.serve", BOOL, "false", NULL,                                             \
+      "whether this node is a relay for peers that nobody can dial")                               \
+    X(RELAY_USE, "relay.use", LIST, "", "multiaddrs that end in /p2p/PEER, at most 4",             \
+      "relays at which this node keeps a place, so that it can be reached through them")           \
+    X(RELAY_PLACES, "relay.places", COUNT, "128", "1..4096",                                       \
+      "peers that a relay keeps a place for")                                                      \
+    X(RELAY_PLACES_PER_ADDRESS, "relay.places-per-address", COUNT, "8", "1..4096",                 \
+      "of these, from one IP address, or one /64 of IPv6")                                         \
+    X(RELAY_PLACE_TIME, "relay.place-time", DURATION, "1h", "2s..24h",                             \
+      "how long a place lasts unless it is renewed")                                               \
+    X(RELAY_CIRCUITS, "relay.circuits", COUNT, "64", "1..4096",                                    \
+      "connections that a relay passes on at once")                                                \
+    X(RELAY_CIRCUITS_PER_PEER, "relay.circuits-per-peer", COUNT, "16", "1..4096",                  \
+      "of these, to or from one peer")                                                             \
+    X(RELAY_CIRCUIT_TIME, "relay.circuit-time", DURATION, "2m", "none|1s..24h",                    \
+      "after so long a relay cuts a connection off")                                               \
+    X(RELAY_CIRCUIT_BYTES, "relay.circuit-bytes", SIZE, "128KiB", "none|16KiB..1TiB",              \
+      "after so many bytes each way a relay cuts a connection off; none: it carries data")         \
     X(DNS_SERVERS, "dns.servers", LIST, "", "servers such as 192.0.2.1:53",                        \
       "who resolves names in multiaddrs; without an entry: whom the system asks")                  \
     X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \

@@ -8,6 +8,7 @@
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/perf.h"
 #include "controlplane/behaviours/ping.h"
+#include "controlplane/behaviours/relay.h"
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/xfer/transfer.h"
@@ -206,8 +207,12 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
         { .behaviour = &haul_ping_behaviour },
         { .behaviour = &haul_offer_behaviour, .service = plane->parts.offers },
         { .behaviour = &haul_blocks_behaviour, .service = plane->parts.blocks },
+        { .behaviour = &haul_relay_stop_behaviour, .service = plane->relay },
+        { .behaviour = &haul_relay_hop_behaviour,
+          .service = plane->relay,
+          .dial_only = !haul_conf_bool(plane->conf.conf, HAUL_CONF_RELAY_SERVE) },
     };
-    size_t count = 5;
+    size_t count = 7;
     struct haul_host_conf conf = {
         .loop = plane->parts.loop,
         .key = plane->conf.key,
@@ -266,8 +271,10 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         haul_gate_open(&plane->gate, conf->home, haul_conf_text(conf->conf, HAUL_CONF_PEERS_ALLOW),
                        haul_conf_text(conf->conf, HAUL_CONF_PEERS_DENY), error) < 0 ||
         private_open(plane, error) < 0 || haul_join_open(plane, error) < 0 ||
-        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
+        haul_through_open(plane, error) < 0 || host_open(plane, error) < 0 ||
+        listen_tcp(plane, error) < 0)
         return -1;
+    haul_through_start(plane);
     haul_join_start(plane);
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
@@ -347,6 +354,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         haul_offers_close(plane->parts.offers);
     if (plane->parts.grants != NULL)
         haul_grants_close(plane->parts.grants);
+    haul_relay_close(plane->relay);
     haul_perf_close(plane->perf);
     haul_catalog_close(plane->parts.catalog);
     haul_loop_unwatch(plane->signals);

@@ -10,6 +10,7 @@ struct haul_controlplane {
     struct haul_controlplane_conf conf;
     struct haul_parts parts;
     struct haul_ctl *ctl;
+    struct haul_relay *relay;
     struct haul_perf *perf; /* NULL unless the node was started for rate tests */
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
@@ -41,3 +42,8 @@ void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_
 HAUL_MUST_USE int haul_join_open(struct haul_controlplane *plane, struct haul_error *error);
 void haul_join_start(struct haul_controlplane *plane);
 void haul_join_facts(const struct haul_controlplane *plane, const struct haul_facts *facts);
+
+/* through.c: relays as the configuration wants them; likewise. */
+HAUL_MUST_USE int haul_through_open(struct haul_controlplane *plane, struct haul_error *error);
+void haul_through_start(struct haul_controlplane *plane);
+void haul_through_facts(const struct haul_controlplane *plane, const struct haul_facts *facts);

@@ -3,6 +3,7 @@
 
 #include "common/conf_value.h"
 #include "common/log.h"
+#include "controlplane/behaviours/relay.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/xfer/grants.h"
 #include "controlplane/xfer/transfer.h"
@@ -51,7 +52,8 @@ static bool connection_needed(void *context, uint64_t connection)
             haul_peer_id_equal(&grant.peer, &known.peer))
             return true;
     }
-    return haul_transfers_use(plane->transfers, connection);
+    return haul_transfers_use(plane->transfers, connection) ||
+           haul_relay_needs(plane->relay, connection);
 }
 
 /* "/haul" and "/kad/1.0.0"; a prefix that ends in the latter is taken as it is. */

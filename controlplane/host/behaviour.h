@@ -80,6 +80,7 @@ void *haul_stream_state(struct haul_stream *stream);
 void *haul_stream_argument(struct haul_stream *stream);
 /* What stands beside the table in the host's list; NULL when it does not stand there. */
 void *haul_stream_service(const struct haul_stream *stream);
+const struct haul_behaviour *haul_stream_behaviour(const struct haul_stream *stream);
 struct haul_host *haul_stream_host(struct haul_stream *stream);
 const struct haul_peer_id *haul_stream_peer(const struct haul_stream *stream);
 bool haul_stream_inbound(const struct haul_stream *stream);

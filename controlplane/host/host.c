@@ -127,7 +127,8 @@ void haul_host_close(struct haul_host *host)
     haul_dials_close(host);
     for (connection = TAILQ_FIRST(&host->connections); connection != NULL; connection = next) {
         next = TAILQ_NEXT(connection, link);
-        haul_connection_end(connection, HAUL_E_CANCELLED, true);
+        /* What is carried through a relay moves no more: the loop does not run. */
+        haul_connection_end(connection, HAUL_E_CANCELLED, !connection->relayed);
         haul_connection_serve(connection);
     }
     wait_for_peers(host);
@@ -248,6 +249,8 @@ bool haul_host_facts(const struct haul_host *host, uint64_t connection,
         .streams = found->stream_count,
         .security = found->conn.secure.security,
         .observed = found->observed,
+        .relayed = found->relayed,
+        .circuit = found->circuit,
     };
     memcpy(facts->agent, found->agent, sizeof facts->agent);
     return true;
@@ -308,7 +311,7 @@ uint64_t haul_host_next(const struct haul_host *host, uint64_t connection)
     return HAUL_HOST_NO_CONNECTION;
 }
 
-uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer)
+static uint64_t find(const struct haul_host *host, const struct haul_peer_id *peer, bool relayed)
 {
     const struct haul_connection *at;
     const struct haul_connection *found = NULL;
@@ -317,10 +320,23 @@ uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id 
     LIST_FOREACH(at, haul_host_peers(host, peer), peer_link)
     {
         if (at->state == HAUL_CONNECTION_UP && !at->conn.yamux.goaway_received &&
-            haul_peer_id_equal(&at->conn.peer, peer) && (found == NULL || at->id < found->id))
+            at->relayed == relayed && haul_peer_id_equal(&at->conn.peer, peer) &&
+            (found == NULL || at->id < found->id))
             found = at;
     }
     return found != NULL ? found->id : HAUL_HOST_NO_CONNECTION;
+}
+
+uint64_t haul_host_find_direct(const struct haul_host *host, const struct haul_peer_id *peer)
+{
+    return find(host, peer, false);
+}
+
+uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer)
+{
+    uint64_t direct = find(host, peer, false);
+
+    return direct != HAUL_HOST_NO_CONNECTION ? direct : find(host, peer, true);
 }
 
 void haul_host_disconnect(struct haul_host *host, uint64_t connection)

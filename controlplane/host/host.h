@@ -112,6 +112,45 @@ void haul_host_dial_anew(struct haul_host *host, const struct haul_peer_id *peer
                          const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                          haul_dial_fn *done, void *context);
 
+/* The other half of a punch (DCUtR): all addresses at once, from the port that this node listens
+ * on, and no connection through a relay is made use of. As `listener` we answer in the handshake
+ * although it is we who dial, since the peer, who dials at the same moment, asks. */
+void haul_host_punch(struct haul_host *host, const struct haul_peer_id *peer, bool listener,
+                     const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                     haul_dial_fn *done, void *context);
+
+/* --- connections through relays ---
+ *
+ * Somebody else carries their bytes: the connection itself has one end of a pair of local sockets,
+ * the carrier the other. */
+
+/* Dials through relays, once for each such address. The carrier owns `fd` and says up or down of
+ * `attempt`, not from within the call; when the attempt is given up, the pair is closed. */
+struct haul_host_carrier {
+    void (*dial)(void *context, uint64_t attempt, int fd, const struct haul_multiaddr *where,
+                 const struct haul_peer_id *relay, const struct haul_peer_id *target);
+    void *context;
+};
+void haul_host_carry(struct haul_host *host, const struct haul_host_carrier *carrier);
+
+/* The way is open, with what the relay says of its limits: the handshake begins. */
+struct haul_host_circuit {
+    struct haul_peer_id relay;
+    struct haul_addr remote; /* of the relay */
+    bool limited;            /* the relay cuts it off after so much or so long */
+    uint64_t bytes_max;      /* each way; 0: no limit */
+};
+void haul_host_circuit_up(struct haul_host *host, uint64_t attempt,
+                          const struct haul_host_circuit *circuit);
+/* `text` is not copied. */
+void haul_host_circuit_down(struct haul_host *host, uint64_t attempt, enum haul_error_code why,
+                            const char *text);
+
+/* A peer has come to us through a relay: the handshake begins, in which we answer. Returns the
+ * other end of the pair, the caller's, or -1 at a limit. */
+HAUL_MUST_USE int haul_host_circuit_accept(struct haul_host *host, const struct haul_peer_id *peer,
+                                           const struct haul_host_circuit *circuit);
+
 /* Opens a stream and negotiates the behaviour's protocol; `opened` (with `argument`) and `closed`
  * of the table follow. NULL when the connection is gone, or for now at a limit. A table that is not
  * in the host's list may ask, and nobody can ask it. */
@@ -128,6 +167,8 @@ struct haul_connection_facts {
     uint64_t rx_bytes, tx_bytes;
     uint32_t streams;
     enum haul_security security;
+    bool relayed; /* then remote and local are those of the relay and nobody */
+    struct haul_host_circuit circuit;
     char agent[64];            /* from identify, escaped; empty until known */
     struct haul_addr observed; /* how the peer sees us, from identify; family 0 until known */
 };
@@ -136,7 +177,14 @@ bool haul_host_facts(const struct haul_host *host, uint64_t connection,
 
 /* Next live connection after `connection` (0 to begin); 0 at the end. */
 uint64_t haul_host_next(const struct haul_host *host, uint64_t connection);
+/* The oldest that leads to the peer directly; without one, the oldest through a relay. */
 uint64_t haul_host_find(const struct haul_host *host, const struct haul_peer_id *peer);
+uint64_t haul_host_find_direct(const struct haul_host *host, const struct haul_peer_id *peer);
+
+/* Whether this node listens on that TCP port: only what peers see of a connection from it tells
+ * where the node can be met. */
+bool haul_host_listens(const struct haul_host *host, uint16_t port);
+
 void haul_host_disconnect(struct haul_host *host, uint64_t connection);
 
 /* --- what identify tells and learns --- */

@@ -63,6 +63,8 @@ void haul_connection_end(struct haul_connection *connection, enum haul_error_cod
 
 static const char *why_text(const struct haul_connection *connection)
 {
+    if (connection->said != NULL)
+        return connection->said;
     if (connection->machine && connection->conn.fault == HAUL_CONN_MUXER_BROKEN)
         return haul_yamux_fault_name(connection->conn.yamux.fault);
     if (connection->machine && connection->conn.fault != HAUL_CONN_SOUND)
@@ -323,7 +325,7 @@ static void arm(struct haul_connection *connection)
     uint8_t *space;
 
     if (connection->state == HAUL_CONNECTION_CONNECTING) {
-        interest = HAUL_LOOP_WRITE;
+        interest = connection->relayed ? HAUL_LOOP_READ : HAUL_LOOP_WRITE;
     } else if (connection->state == HAUL_CONNECTION_LINGERING) {
         interest = HAUL_LOOP_READ | (connection->shut ? 0 : HAUL_LOOP_WRITE);
     } else {
@@ -400,7 +402,9 @@ static void on_ready(void *context, unsigned ready)
     struct haul_connection *connection = context;
 
     if (connection->state == HAUL_CONNECTION_CONNECTING) {
-        if (haul_socket_error(connection->fd) != 0)
+        if (connection->relayed) /* nothing comes before the way is open, but its end */
+            haul_connection_end(connection, HAUL_E_PEER_UNREACHABLE, false);
+        else if (haul_socket_error(connection->fd) != 0)
             haul_connection_end(connection, HAUL_E_PEER_UNREACHABLE, false);
         else
             haul_connection_start(connection);
@@ -494,6 +498,7 @@ struct haul_connection *haul_connection_open(struct haul_host *host, int fd, boo
     connection->host = host;
     connection->fd = fd;
     connection->inbound = inbound;
+    connection->answers = inbound;
     connection->remote = *remote;
     connection->ends_at = HAUL_TIME_NEVER;
     connection->idle_next = HAUL_TIME_NEVER;
@@ -510,11 +515,13 @@ struct haul_connection *haul_connection_open(struct haul_host *host, int fd, boo
         haul_connection_free(connection);
         return NULL;
     }
-    if (!inbound) {
-        connection->ends_at = now_of(connection) + HAUL_HOST_CONNECT_MAX;
-        arm(connection);
-    }
     return connection;
+}
+
+void haul_connection_await(struct haul_connection *connection)
+{
+    connection->ends_at = now_of(connection) + HAUL_HOST_CONNECT_MAX;
+    arm(connection);
 }
 
 void haul_connection_start(struct haul_connection *connection)
@@ -522,12 +529,12 @@ void haul_connection_start(struct haul_connection *connection)
     struct haul_host *host = connection->host;
     uint8_t secrets[2][32];
     uint8_t nonce[HAUL_PSK_NONCE_BYTES];
+    bool all = connection->answers || connection->thorough;
     struct haul_conn_conf conf = {
-        .dialer = !connection->inbound,
+        .dialer = !connection->answers,
         .key = host->conf.key,
-        .securities = connection->inbound ? host->conf.securities
-                                          : &host->conf.securities[connection->security],
-        .security_count = connection->inbound ? host->conf.security_count : 1,
+        .securities = all ? host->conf.securities : &host->conf.securities[connection->security],
+        .security_count = all ? host->conf.security_count : 1,
         .tls = &host->tls,
         .unix_seconds = (uint64_t)time(NULL),
         .authenticate_max = host->conf.authenticate_max,
@@ -555,7 +562,8 @@ void haul_connection_start(struct haul_connection *connection)
         return;
     }
     connection->ends_at = HAUL_TIME_NEVER;
-    haul_socket_local(connection->fd, &connection->local);
+    if (!connection->relayed)
+        haul_socket_local(connection->fd, &connection->local);
     haul_conn_init(&connection->conn, &conf, now_of(connection));
     explicit_bzero(secrets, sizeof secrets);
     connection->machine = true;

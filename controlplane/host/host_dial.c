@@ -2,6 +2,7 @@
  * failed; the first that proves the peer wins and the others are dropped. */
 #include "controlplane/host/host_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +10,16 @@ struct haul_dial {
     struct haul_host *host;
     struct haul_timer *timer;
     bool named, anew;
+    bool punch, listener; /* see haul_host_punch */
     struct haul_peer_id peer;
     struct haul_addr addresses[HAUL_HOST_ADDRESSES_MAX];
     uint8_t securities[HAUL_HOST_ADDRESSES_MAX]; /* which of the host's to offer there */
     size_t count, next;
+    struct circuit { /* through relays: when every address has been begun */
+        struct haul_multiaddr where;
+        struct haul_peer_id relay;
+    } circuits[HAUL_HOST_TOLD_MAX];
+    size_t circuit_count, circuit_next;
     uint32_t under_way;
     haul_time deadline;
     haul_dial_fn *done;
@@ -43,7 +50,10 @@ static void note_failure(struct haul_dial *dial, enum haul_error_code code,
         code = HAUL_E_PEER_UNREACHABLE;
     if (dial->error.code != HAUL_OK && weight(code) < weight(dial->error.code))
         return;
-    haul_addr_print(address, where);
+    if (address->family != 0)
+        haul_addr_print(address, where);
+    else
+        snprintf(where, sizeof where, "through a relay");
     haul_fail(&dial->error, code, "%s: %s", where, text);
 }
 
@@ -80,6 +90,35 @@ static void dial_done(struct haul_dial *dial, uint64_t connection)
     done(context, connection, connection == HAUL_HOST_NO_CONNECTION ? &error : NULL);
 }
 
+static void take_on(struct haul_dial *dial, struct haul_connection *connection)
+{
+    haul_counter_add(&dial->host->counters.dialled, 1);
+    connection->dial = dial;
+    LIST_INSERT_HEAD(&dial->attempts, connection, dial_link);
+    if (dial->named)
+        connection->expected = dial->peer;
+    dial->under_way++;
+}
+
+/* The next way through a relay; false when there is none left. */
+static bool attempt_circuit(struct haul_dial *dial)
+{
+    while (dial->circuit_next < dial->circuit_count) {
+        const struct circuit *circuit = &dial->circuits[dial->circuit_next++];
+        struct haul_connection *connection =
+            haul_circuit_begin(dial->host, &circuit->where, &circuit->relay, &dial->peer);
+
+        if (connection != NULL) {
+            take_on(dial, connection);
+            return true;
+        }
+        if (dial->error.code == HAUL_OK)
+            haul_fail(&dial->error, HAUL_E_PEER_UNREACHABLE,
+                      "only through a relay, which is not possible here and now");
+    }
+    return false;
+}
+
 /* Begins the next attempt that can begin; false when there is none left. */
 static bool attempt(struct haul_dial *dial)
 {
@@ -96,28 +135,27 @@ static bool attempt(struct haul_dial *dial)
             note_failure(dial, HAUL_E_LIMIT, address, "this node has too many connections");
             continue;
         }
-        fd = haul_socket_connect(address, &at_once);
+        fd = haul_socket_connect(address, haul_host_source(host, address, dial->punch), dial->punch,
+                                 &at_once);
         if (fd < 0) {
             note_failure(dial, HAUL_E_PEER_UNREACHABLE, address, strerror(-fd));
             continue;
         }
-        connection = haul_connection_open(host, fd, false, address);
+        connection = haul_connection_open(host, fd, dial->listener, address);
         if (connection == NULL) {
             note_failure(dial, HAUL_E_SYSTEM, address, "no memory for a connection");
             continue;
         }
-        haul_counter_add(&host->counters.dialled, 1);
-        connection->dial = dial;
-        LIST_INSERT_HEAD(&dial->attempts, connection, dial_link);
+        take_on(dial, connection);
         connection->security = security;
-        if (dial->named)
-            connection->expected = dial->peer;
-        dial->under_way++;
+        connection->thorough = dial->punch;
         if (at_once)
             haul_connection_start(connection);
+        else
+            haul_connection_await(connection);
         return true;
     }
-    return false;
+    return attempt_circuit(dial);
 }
 
 static void on_timer(void *context)
@@ -127,7 +165,8 @@ static void on_timer(void *context)
     uint64_t connection = HAUL_HOST_NO_CONNECTION;
 
     if (dial->named && !dial->anew)
-        connection = haul_host_find(dial->host, &dial->peer);
+        connection = dial->punch ? haul_host_find_direct(dial->host, &dial->peer)
+                                 : haul_host_find(dial->host, &dial->peer);
     if (connection != HAUL_HOST_NO_CONNECTION) {
         dial_done(dial, connection);
         return;
@@ -142,14 +181,39 @@ static void on_timer(void *context)
         dial_done(dial, HAUL_HOST_NO_CONNECTION);
         return;
     }
-    haul_loop_timer_set(dial->timer, dial->next < dial->count
-                                         ? haul_time_min(dial->deadline, now + HAUL_HOST_STAGGER)
-                                         : dial->deadline);
+    while (dial->punch && attempt(dial))
+        continue;
+    haul_loop_timer_set(dial->timer,
+                        dial->next < dial->count || dial->circuit_next < dial->circuit_count
+                            ? haul_time_min(dial->deadline, now + HAUL_HOST_STAGGER)
+                            : dial->deadline);
 }
 
-static void dial_begin(struct haul_host *host, const struct haul_peer_id *peer, bool anew,
-                       const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
-                       haul_dial_fn *done, void *context)
+/* How one dial differs from another. */
+struct manner {
+    bool anew, punch, listener;
+};
+
+static void addresses_take(struct haul_dial *dial, const struct haul_multiaddr *addresses,
+                           size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct circuit *circuit = &dial->circuits[dial->circuit_count];
+
+        if (haul_multiaddr_relayed(&addresses[i])) {
+            dial->circuit_count +=
+                dial->named && !dial->punch && !dial->anew &&
+                dial->circuit_count < HAUL_HOST_TOLD_MAX &&
+                haul_multiaddr_circuit(&addresses[i], &circuit->where, &circuit->relay);
+        } else if (dial->count < HAUL_HOST_ADDRESSES_MAX) {
+            dial->count += haul_multiaddr_tcp(&addresses[i], &dial->addresses[dial->count]);
+        }
+    }
+}
+
+static void dial_begin(struct haul_host *host, const struct haul_peer_id *peer,
+                       const struct manner *manner, const struct haul_multiaddr *addresses,
+                       size_t count, haul_time deadline, haul_dial_fn *done, void *context)
 {
     struct haul_dial *dial = calloc(1, sizeof *dial);
     struct haul_error error;
@@ -164,7 +228,9 @@ static void dial_begin(struct haul_host *host, const struct haul_peer_id *peer, 
         return;
     }
     dial->host = host;
-    dial->anew = anew;
+    dial->anew = manner->anew;
+    dial->punch = manner->punch;
+    dial->listener = manner->listener;
     dial->deadline = deadline;
     dial->done = done;
     dial->context = context;
@@ -172,14 +238,12 @@ static void dial_begin(struct haul_host *host, const struct haul_peer_id *peer, 
         dial->named = true;
         dial->peer = *peer;
     }
-    for (size_t i = 0; i < count && dial->count < HAUL_HOST_ADDRESSES_MAX; i++) {
-        if (haul_multiaddr_tcp(&addresses[i], &dial->addresses[dial->count]))
-            dial->count++;
-    }
+    addresses_take(dial, addresses, count);
     if (peer != NULL && !haul_host_allows(host, peer)) {
         haul_counter_add(&host->counters.forbidden, 1);
         haul_fail(&dial->error, HAUL_E_PEER_FORBIDDEN, "peers.allow or peers.deny keeps it out");
         dial->count = 0;
+        dial->circuit_count = 0;
     }
     LIST_INSERT_HEAD(&host->dials, dial, link);
     haul_loop_timer_set(dial->timer, haul_loop_now(host->conf.loop)); /* never before we return */
@@ -189,14 +253,27 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                     haul_dial_fn *done, void *context)
 {
-    dial_begin(host, peer, false, addresses, count, deadline, done, context);
+    const struct manner manner = { 0 };
+
+    dial_begin(host, peer, &manner, addresses, count, deadline, done, context);
 }
 
 void haul_host_dial_anew(struct haul_host *host, const struct haul_peer_id *peer,
                          const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                          haul_dial_fn *done, void *context)
 {
-    dial_begin(host, peer, true, addresses, count, deadline, done, context);
+    const struct manner manner = { .anew = true };
+
+    dial_begin(host, peer, &manner, addresses, count, deadline, done, context);
+}
+
+void haul_host_punch(struct haul_host *host, const struct haul_peer_id *peer, bool listener,
+                     const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
+                     haul_dial_fn *done, void *context)
+{
+    const struct manner manner = { .punch = true, .listener = listener };
+
+    dial_begin(host, peer, &manner, addresses, count, deadline, done, context);
 }
 
 void haul_dial_connected(struct haul_connection *connection)
@@ -213,7 +290,8 @@ static bool wants_another_security(const struct haul_connection *connection)
 {
     const struct haul_conn *conn = &connection->conn;
 
-    if (!connection->machine || connection->security + 1 >= connection->host->conf.security_count)
+    if (!connection->machine || connection->thorough || connection->answers ||
+        connection->security + 1 >= connection->host->conf.security_count)
         return false;
     return conn->fault == HAUL_CONN_NO_SECURITY ||
            (conn->fault == HAUL_CONN_SOUND && conn->phase == HAUL_CONN_SELECTING &&

@@ -122,6 +122,36 @@ void haul_listeners_close(struct haul_host *host)
     }
 }
 
+bool haul_host_listens(const struct haul_host *host, uint16_t port)
+{
+    const struct haul_listener *listener;
+
+    LIST_FOREACH(listener, &host->listeners, link)
+    {
+        if (listener->bound.port == port)
+            return true;
+    }
+    return false;
+}
+
+/* Between nodes of one machine there is no gateway to open, and two that dial each other at the
+ * same moment, each from the port that the other dials, would meet in the middle with nobody to
+ * answer. */
+const struct haul_addr *haul_host_source(const struct haul_host *host,
+                                         const struct haul_addr *address, bool punch)
+{
+    const struct haul_listener *listener;
+
+    if (!punch && haul_addr_scope(address) == HAUL_ADDR_LOOPBACK)
+        return NULL;
+    LIST_FOREACH(listener, &host->listeners, link)
+    {
+        if (listener->bound.family == address->family)
+            return &listener->bound;
+    }
+    return NULL;
+}
+
 size_t haul_host_addresses(const struct haul_host *host, struct haul_multiaddr *addresses,
                            size_t capacity)
 {

@@ -61,7 +61,11 @@ struct haul_connection {
     bool shut;             /* our half of the socket is closed */
     bool full;             /* the socket takes no more: wait until it does */
     bool was_up, end_told;
-    bool listed; /* by its peer */
+    bool listed;  /* by its peer */
+    bool answers; /* the handshake's listener, whoever dialled */
+    bool relayed;
+    bool thorough;    /* offers every security: too dear, or too timed, to be made twice */
+    const char *said; /* by the carrier, of why there is no way; or NULL */
     struct haul_watch *watch;
     struct haul_timer *timer;
     struct haul_addr remote, local;
@@ -75,6 +79,7 @@ struct haul_connection {
     bool stream_work; /* some stream has something due */
     char agent[64];
     struct haul_addr observed;
+    struct haul_host_circuit circuit;      /* when relayed */
     uint32_t speaks;                       /* haul_identified.speaks */
     uint64_t held_bytes;                   /* of its streams' rests */
     uint64_t trimmed_at;                   /* bytes moved when the buffers were last given back */
@@ -111,7 +116,8 @@ struct haul_host {
     const char *names[HAUL_HOST_PROTOCOLS_MAX + 1];          /* the same, for the machines */
     struct haul_tls_identity tls;                            /* absent where TLS is not spoken */
     size_t protocol_count, told_count;
-    uint32_t hidden; /* bit n: protocol n is not told */
+    struct haul_host_carrier carrier; /* dial NULL: none */
+    uint32_t hidden;                  /* bit n: protocol n is not told */
     struct haul_multiaddr told[HAUL_TOLD_COUNT][HAUL_HOST_TOLD_MAX];
     size_t told_counts[HAUL_TOLD_COUNT];
     struct haul_multiaddr withheld[HAUL_HOST_ADDRESSES_MAX];
@@ -156,6 +162,8 @@ void haul_host_unhold(struct haul_connection *connection, size_t bytes);
 /* Makes the record of a socket, which it takes over (also when it fails, with NULL). */
 struct haul_connection *haul_connection_open(struct haul_host *host, int fd, bool inbound,
                                              const struct haul_addr *remote);
+/* Gives one that is not connected yet its time to be. */
+void haul_connection_await(struct haul_connection *connection);
 /* Starts the machine: TCP is connected. */
 void haul_connection_start(struct haul_connection *connection);
 
@@ -179,8 +187,20 @@ void haul_dials_close(struct haul_host *host);
 
 void haul_listeners_close(struct haul_host *host);
 
+/* From where to dial this address, so that peers see the port that we listen on; NULL: anywhere. */
+const struct haul_addr *haul_host_source(const struct haul_host *host,
+                                         const struct haul_addr *address, bool punch);
+
 /* Room for one more unauthenticated connection; closes the oldest one when there are too many. */
 bool haul_host_make_room(struct haul_host *host);
+
+/* --- host_circuit.c --- */
+
+/* A connection that waits for the carrier to open a way; NULL when that is not possible. */
+struct haul_connection *haul_circuit_begin(struct haul_host *host,
+                                           const struct haul_multiaddr *where,
+                                           const struct haul_peer_id *relay,
+                                           const struct haul_peer_id *target);
 
 /* --- host_stream.c --- */
 
@@ -193,7 +213,10 @@ void haul_streams_idle(struct haul_connection *connection);
 /* --- host_socket.c --- */
 
 int haul_socket_listen(const struct haul_addr *address, struct haul_addr *bound);
-int haul_socket_connect(const struct haul_addr *address, bool *at_once);
+/* `from` may be NULL; when it cannot be bound, the kernel chooses unless it `must`. */
+int haul_socket_connect(const struct haul_addr *address, const struct haul_addr *from, bool must,
+                        bool *at_once);
+int haul_socket_pair(int fds[2]);
 int haul_socket_accept(int fd, struct haul_addr *remote);
 int haul_socket_error(int fd); /* of a connect that ended; 0 when it worked */
 void haul_socket_local(int fd, struct haul_addr *local);

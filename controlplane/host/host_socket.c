@@ -82,25 +82,52 @@ int haul_socket_listen(const struct haul_addr *address, struct haul_addr *bound)
         close(fd);
         return err;
     }
+    /* Only now: before bind it would let two nodes share a port, after it our own dials. */
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     haul_socket_local(fd, bound);
     return fd;
 }
 
-int haul_socket_connect(const struct haul_addr *address, bool *at_once)
+/* One attempt, from `from` or from anywhere. */
+static int connect_from(const struct haul_addr *address, const struct haul_addr *from,
+                        bool *at_once)
 {
-    struct sockaddr_storage storage;
-    socklen_t bytes = address_to(address, &storage);
+    struct sockaddr_storage to, source;
+    socklen_t bytes = address_to(address, &to);
     int fd = socket_open(address);
+    int one = 1;
     int err;
 
     if (fd < 0)
         return fd;
-    *at_once = connect(fd, (const struct sockaddr *)&storage, bytes) == 0;
-    if (*at_once || errno == EINPROGRESS)
-        return fd;
+    if (from == NULL ||
+        (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
+         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 &&
+         bind(fd, (const struct sockaddr *)&source, address_to(from, &source)) == 0)) {
+        *at_once = connect(fd, (const struct sockaddr *)&to, bytes) == 0;
+        if (*at_once || errno == EINPROGRESS)
+            return fd;
+    }
     err = -errno;
     close(fd);
     return err;
+}
+
+int haul_socket_connect(const struct haul_addr *address, const struct haul_addr *from, bool must,
+                        bool *at_once)
+{
+    int fd = connect_from(address, from, at_once);
+
+    /* The same two ends may be connected already, or the source not lead there. */
+    if (fd < 0 && from != NULL && !must)
+        fd = connect_from(address, NULL, at_once);
+    return fd;
+}
+
+int haul_socket_pair(int fds[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0 ? 0
+                                                                                        : -errno;
 }
 
 int haul_socket_accept(int fd, struct haul_addr *remote)

@@ -351,6 +351,11 @@ void *haul_stream_service(const struct haul_stream *stream)
     return stream->service;
 }
 
+const struct haul_behaviour *haul_stream_behaviour(const struct haul_stream *stream)
+{
+    return stream->behaviour;
+}
+
 struct haul_host *haul_stream_host(struct haul_stream *stream)
 {
     return stream->connection->host;

@@ -1,0 +1,86 @@
+/* Through others: the relay that this node is, if the configuration says so, and the relays at
+ * which it keeps a place. */
+#include "controlplane/behaviours/relay.h"
+#include "controlplane/controlplane_parts.h"
+
+#include "common/conf_value.h"
+#include "common/counters.h"
+
+#include <stdio.h>
+
+static uint64_t number_or_none(const struct haul_conf *conf, enum haul_conf_key key)
+{
+    uint64_t number = haul_conf_number(conf, key);
+
+    return number == HAUL_CONF_NONE ? 0 : number;
+}
+
+static int relays_read(const struct haul_conf *conf, struct haul_multiaddr *relays, size_t *count,
+                       struct haul_error *error)
+{
+    const char *cursor = haul_conf_text(conf, HAUL_CONF_RELAY_USE), *item;
+    size_t bytes;
+
+    *count = 0;
+    while (haul_conf_item_next(&cursor, &item, &bytes)) {
+        char text[HAUL_CONF_TEXT_BYTES];
+
+        snprintf(text, sizeof text, "%.*s", (int)bytes, item);
+        if (*count == HAUL_RELAY_PLACES_MAX)
+            return haul_fail(error, HAUL_E_CONFIG_KEY, "relay.use: more than %u relays",
+                             HAUL_RELAY_PLACES_MAX);
+        if (!haul_multiaddr_parse(text, &relays[*count]))
+            return haul_fail(error, HAUL_E_CONFIG_KEY, "relay.use: '%.120s' is no multiaddr", text);
+        ++*count;
+    }
+    return 0;
+}
+
+int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
+{
+    const struct haul_conf *conf = plane->conf.conf;
+    struct haul_multiaddr relays[HAUL_RELAY_PLACES_MAX];
+    struct haul_relay_conf relay = {
+        .loop = plane->parts.loop,
+        .key = plane->conf.key,
+        .serve = haul_conf_bool(conf, HAUL_CONF_RELAY_SERVE),
+        .limits = {
+            .reservations_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_PLACES),
+            .reservations_per_address_max =
+                (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_PLACES_PER_ADDRESS),
+            .circuits_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_CIRCUITS),
+            .circuits_per_peer_max =
+                (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_CIRCUITS_PER_PEER),
+            .reservation_life = haul_conf_number(conf, HAUL_CONF_RELAY_PLACE_TIME),
+            .circuit = { .seconds = (uint32_t)(number_or_none(conf, HAUL_CONF_RELAY_CIRCUIT_TIME) /
+                                               HAUL_SECOND),
+                         .bytes = number_or_none(conf, HAUL_CONF_RELAY_CIRCUIT_BYTES) },
+        },
+        .relays = relays,
+    };
+
+    if (relays_read(conf, relays, &relay.relay_count, error) < 0)
+        return -1;
+    return haul_relay_open(&plane->relay, &relay, error);
+}
+
+void haul_through_start(struct haul_controlplane *plane)
+{
+    haul_relay_start(plane->relay, plane->parts.host);
+}
+
+void haul_through_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    const struct haul_relay_counters *counters = haul_relay_counters(plane->relay);
+    struct haul_relay_usage usage;
+
+    haul_relay_usage(plane->relay, &usage);
+    haul_facts_number(facts, "relay", "places", usage.places, "that relays keep for this node");
+    haul_facts_number(facts, "relay", "places_given", usage.reservations,
+                      "that this node keeps for peers");
+    haul_facts_number(facts, "relay", "circuits_now", usage.circuits, "passed on now");
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "relay", #name, haul_counter_read(&counters->name), help);
+    HAUL_RELAY_COUNTERS(X)
+#undef X
+}
