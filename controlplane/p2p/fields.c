@@ -83,6 +83,12 @@ void haul_field_write_value(struct haul_out *out, uint32_t number, uint64_t valu
     write_varint(out, value);
 }
 
+void haul_field_write_fixed64(struct haul_out *out, uint32_t number, uint64_t value)
+{
+    write_varint(out, (uint64_t)number << 3 | WIRE_FIXED64);
+    haul_out_le(out, value, 8);
+}
+
 size_t haul_field_bytes(uint32_t number, size_t bytes)
 {
     return haul_uvarint_bytes((uint64_t)number << 3) + haul_uvarint_bytes(bytes) + bytes;

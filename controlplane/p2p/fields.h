@@ -18,6 +18,7 @@ bool haul_field_next(struct haul_in *in, struct haul_field *field);
 
 void haul_field_write_bytes(struct haul_out *out, uint32_t number, const void *data, size_t bytes);
 void haul_field_write_value(struct haul_out *out, uint32_t number, uint64_t value);
+void haul_field_write_fixed64(struct haul_out *out, uint32_t number, uint64_t value);
 
 /* How many bytes haul_field_write_bytes would write. */
 size_t haul_field_bytes(uint32_t number, size_t bytes);
