@@ -204,15 +204,26 @@ void haul_flow_answer(struct haul_flow *flow, struct haul_serve *serve)
                                            (uint32_t)(serve - flow->serves.serves)));
 }
 
+static enum haul_status refusal_status(enum haul_refusal reason)
+{
+    switch (reason) {
+    case HAUL_REFUSAL_BUSY:
+        return HAUL_STATUS_REFUSED_BUSY;
+    case HAUL_REFUSAL_FAILED:
+        return HAUL_STATUS_REFUSED_FAILED;
+    case HAUL_REFUSAL_UNKNOWN:
+        break;
+    }
+    return HAUL_STATUS_REFUSED_UNKNOWN;
+}
+
 static void refuse(struct haul_flow *flow, struct haul_serve *serve, enum haul_refusal reason,
                    uint32_t retry_ms)
 {
     serve->answer = HAUL_FRAME_REFUSE;
     serve->reason = (uint8_t)reason;
     serve->retry_ms = retry_ms;
-    haul_serve_finish(&flow->serves, serve,
-                      reason == HAUL_REFUSAL_BUSY ? HAUL_STATUS_REFUSED_BUSY
-                                                  : HAUL_STATUS_REFUSED_UNKNOWN);
+    haul_serve_finish(&flow->serves, serve, refusal_status(reason));
     haul_flow_tell_serve(flow, serve);
     haul_flow_answer(flow, serve);
 }
@@ -237,7 +248,7 @@ void haul_flow_serve(struct haul_flow *flow, uint32_t handle, const uint8_t *slo
     if (haul_serve_start(&flow->serves, serve, slot, length, now))
         haul_flow_answer(flow, serve);
     else
-        refuse(flow, serve, HAUL_REFUSAL_UNKNOWN, 0);
+        refuse(flow, serve, HAUL_REFUSAL_FAILED, 0);
 }
 
 void haul_flow_refuse(struct haul_flow *flow, uint32_t handle, enum haul_refusal reason,

@@ -49,7 +49,8 @@ static uint32_t heap_pop(struct pair *pair)
 }
 
 static void link_packet(struct pair *pair, unsigned to, const struct haul_addr *from,
-                        const uint8_t *data, uint32_t bytes, haul_time delay, bool fault)
+                        const uint8_t *data, uint32_t bytes, haul_time delay, uint8_t ecn,
+                        bool fault)
 {
     struct pair_packet *packet;
 
@@ -62,6 +63,7 @@ static void link_packet(struct pair *pair, unsigned to, const struct haul_addr *
     packet->order = pair->order++;
     packet->bytes = bytes;
     packet->to = (uint8_t)to;
+    packet->ecn = ecn;
     packet->from = *from;
     memcpy(packet->data, data, bytes);
     if (fault && pair->fault != NULL && !pair->fault(pair, packet)) {
@@ -74,7 +76,7 @@ static void link_packet(struct pair *pair, unsigned to, const struct haul_addr *
 void pair_inject(struct pair *pair, unsigned to, const struct haul_addr *from, const uint8_t *data,
                  uint32_t bytes)
 {
-    link_packet(pair, to, from, data, bytes, pair->inject_delay, false);
+    link_packet(pair, to, from, data, bytes, pair->inject_delay, 0, false);
 }
 
 static const uint8_t *block_bytes(const struct pair *pair, uint32_t number)
@@ -143,7 +145,9 @@ static void on_wanted(struct pair *pair, struct pair_side *side,
     if (side->hold_serves)
         return;
     if (side->refuse_all)
-        haul_flow_refuse(side->flow, event->handle, HAUL_REFUSAL_BUSY, 250, pair->now);
+        haul_flow_refuse(side->flow, event->handle,
+                         side->refuse_with != 0 ? side->refuse_with : HAUL_REFUSAL_BUSY, 250,
+                         pair->now);
     else
         haul_flow_serve(side->flow, event->handle, block_bytes(pair, block_number(&event->hash)),
                         pair->block_bytes, pair->now);
@@ -169,6 +173,8 @@ static void take_events(struct pair *pair, struct pair_side *side)
             break;
         case HAUL_FLOW_REFUSED:
             side->refused++;
+            side->refusal = event.refusal;
+            side->retry_ms = event.retry_ms;
             side->jobs[event.tag & 0xff].busy = false;
             break;
         case HAUL_FLOW_WITHDRAWN:
@@ -180,6 +186,7 @@ static void take_events(struct pair *pair, struct pair_side *side)
             break;
         case HAUL_FLOW_SERVED:
             side->served++;
+            side->serve_status = event.status;
             break;
         }
     }
@@ -201,7 +208,7 @@ static void let_send(struct pair *pair, unsigned from)
 
             pair->sent++;
             link_packet(pair, to, &side->addr, buffer + at,
-                        left < train.segment ? left : train.segment, pair->delay, true);
+                        left < train.segment ? left : train.segment, pair->delay, train.ecn, true);
         }
         train.bytes = 0;
     }
@@ -215,8 +222,8 @@ static bool train_goes_on(const struct haul_train *train, const struct pair_pack
                           const struct pair_packet *packet)
 {
     return packet->to == first->to && haul_addr_equal(&packet->from, &first->from) &&
-           packet->bytes <= train->segment && train->bytes % train->segment == 0 &&
-           train->bytes + packet->bytes <= PAIR_TRAIN_BYTES;
+           packet->ecn == first->ecn && packet->bytes <= train->segment &&
+           train->bytes % train->segment == 0 && train->bytes + packet->bytes <= PAIR_TRAIN_BYTES;
 }
 
 static void arrive(struct pair *pair)
@@ -228,6 +235,7 @@ static void arrive(struct pair *pair)
         struct pair_packet *first = &pair->packets[index], *packet = first;
         struct haul_train train = { .data = buffer,
                                     .segment = (uint16_t)first->bytes,
+                                    .ecn = first->ecn,
                                     .peer = first->from };
 
         for (;;) {

@@ -18,6 +18,7 @@ struct pair_packet {
     uint64_t order;
     uint32_t bytes;
     uint8_t to; /* side */
+    uint8_t ecn;
     struct haul_addr from;
     uint8_t data[PAIR_PACKET_MAX];
 };
@@ -44,6 +45,9 @@ struct pair_side {
     uint32_t done;   /* arrived and right */
     uint32_t wrong;
     uint32_t refused;
+    enum haul_refusal refusal; /* of the last refused want, with its retry_ms */
+    uint32_t retry_ms;
+    enum haul_status serve_status; /* of the last SERVED */
     uint32_t withdrawn;
     uint32_t wanted; /* WANTED less SERVED */
     uint32_t served;
@@ -51,6 +55,7 @@ struct pair_side {
     bool down;
     enum haul_status down_status;
     bool refuse_all;
+    enum haul_refusal refuse_with; /* 0: busy */
     bool hold_verdicts;
     bool hold_serves;
 };
