@@ -268,6 +268,15 @@ size_t haul_conn_room(struct haul_conn *conn, uint8_t **space)
     return conn->in_bytes - conn->in_end;
 }
 
+/* No nonce begins like that, but every connection without a key does. */
+static bool speaks_openly(const struct haul_psk_stream *stream)
+{
+    static const char greeting[] = "\x13/multistream/1.0.0\n";
+
+    return stream->nonce_bytes >= sizeof greeting - 1 &&
+           memcmp(stream->nonce, greeting, sizeof greeting - 1) == 0;
+}
+
 /* Takes the peer's nonce off and opens what is behind it. Whoever has another key cannot even say
  * the first byte of multistream-select. */
 static size_t private_open(struct haul_conn *conn, size_t bytes)
@@ -275,6 +284,10 @@ static size_t private_open(struct haul_conn *conn, size_t bytes)
     uint8_t *data = conn->in + conn->in_end;
     size_t nonce = haul_psk_nonce(&conn->psk_in, data, bytes);
 
+    if (nonce > 0 && speaks_openly(&conn->psk_in)) {
+        haul_conn_fail(conn, HAUL_CONN_OTHER_NETWORK);
+        return 0;
+    }
     bytes -= nonce;
     if (bytes == 0)
         return 0;
