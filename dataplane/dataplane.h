@@ -48,6 +48,7 @@ size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphe
     X(serves, "blocks given to flows to be sent")                                                  \
     X(served_bytes, "bytes of blocks that peers finished")                                         \
     X(slot_waits, "times a job had to wait for a slot")                                            \
+    X(disk_waits, "times a job had to wait because the queue of the disk was full")                \
     X(reclaimed_slots, "serving slots taken back from silent peers")                               \
     X(wants_refused, "wants refused because the table of jobs was full")                           \
     X(filling_free, "filling slots that are free (gauge)")                                         \

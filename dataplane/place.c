@@ -85,10 +85,12 @@ static bool parts_submit(struct haul_worker *worker, struct haul_job *job)
 static void parts_begin(struct haul_worker *worker, struct haul_job *job, uint8_t parts)
 {
     job->unsent = parts;
-    if (parts == 0)
+    if (parts == 0) {
         place_done(worker, job);
-    else if (worker->unsent.count > 0 || !parts_submit(worker, job))
+    } else if (worker->unsent.count > 0 || !parts_submit(worker, job)) {
+        haul_counter_add(&worker->counters.disk_waits, 1);
         haul_queue_push(worker, &worker->unsent, job);
+    }
 }
 
 /* A generated block; a slot that holds one already needs only its stamps. */

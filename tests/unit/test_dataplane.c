@@ -373,6 +373,47 @@ static void blocks_move_between_control_slots_store_and_files(void)
     planes_close(pair);
 }
 
+/* One order more than the queue of the disk holds, several times over. */
+static void more_than_the_disk_takes_waits_its_turn(void)
+{
+    enum { WRITES = 300, READS = 300 };
+    struct planes *pair = planes_open();
+    struct side *side = &pair->a;
+    struct haul_dataplane_facts facts;
+    struct haul_hash hash;
+    FILE *file = tmpfile();
+    uint64_t first;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    hash = offer_stored(pair, side, 3, 4096);
+    side->done_count = 0;
+    first = side->last_id + 1;
+    for (uint32_t i = 0; i < WRITES; i++)
+        side_order(side, (struct haul_order){ .kind = HAUL_ORDER_WRITE,
+                                              .slot = 1,
+                                              .length = 4096,
+                                              .hash = hash,
+                                              .place = { .kind = HAUL_PLACE_FILE,
+                                                         .index = (uint32_t)fileno(file),
+                                                         .at = i * 4096u } });
+    for (uint32_t i = 0; i < READS; i++)
+        side_order(side, (struct haul_order){
+                             .kind = HAUL_ORDER_READ, .slot = 2, .hash = hash, .place = store });
+    CU_ASSERT_TRUE(planes_run(pair, side, WRITES + READS));
+    for (uint64_t id = first; id < first + WRITES + READS; id++)
+        check_status(side, id, HAUL_STATUS_DONE);
+    haul_dataplane_facts(side->plane, &facts);
+    CU_ASSERT_TRUE(facts.worker.disk_waits > 0);
+    for (uint32_t i = 0; i < WRITES; i++) {
+        static uint8_t back[4096];
+
+        CU_ASSERT_EQUAL(pread(fileno(file), back, sizeof back, i * 4096), sizeof back);
+        CU_ASSERT_EQUAL(memcmp(back, side->handoff->slots + BLOCK, sizeof back), 0);
+    }
+    fclose(file);
+    planes_close(pair);
+}
+
 static void a_grant_that_cannot_be_honoured_is_refused(void)
 {
     struct planes *pair = planes_open();
@@ -455,6 +496,7 @@ static const struct unit_test promises[] = {
     { "to an unknown receiver id there is silence", to_an_unknown_receiver_id_there_is_silence },
     { "blocks move between control slots, store and files",
       blocks_move_between_control_slots_store_and_files },
+    { "more than the disk takes waits its turn", more_than_the_disk_takes_waits_its_turn },
     { "a grant that cannot be honoured is refused", a_grant_that_cannot_be_honoured_is_refused },
     { "an idle worker uses no processor time", an_idle_worker_uses_no_processor_time },
     { "facts say what is in use", facts_say_what_is_in_use },

@@ -436,6 +436,7 @@ static void without_room_for_orders_wants_and_closes_wait(void)
     grant.wants_max = other.wants_max;
     CU_ASSERT_FALSE(haul_grants_start(bench.grants, other.flow, &grant));
     CU_ASSERT_EQUAL(bench.handoff->grants[other.flow].seal_secret[0], 0); /* wiped */
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->refused_orders, 1);
     haul_grants_release(bench.grants, other.flow);
     say_wanted(&bench, seat.flow, 1, &bench.leaves[0]);
     say_wanted(&bench, seat.flow, 2, &bench.leaves[1]);

@@ -390,11 +390,14 @@ static void incompatible_nodes_are_told_so(void)
         ask_and_wait(&root);
         CU_ASSERT_EQUAL(a.result.code, HAUL_E_REFUSED);
         CU_ASSERT_EQUAL(a.result.reason, HAUL_OFFER_INCOMPATIBLE);
+        CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->refused_incompatible, 1);
+        CU_ASSERT_EQUAL(haul_offers_counters(a.offers)->ask_refused, 1);
         finish();
     }
     start(NULL, no_fast_path);
     ask_and_wait(&root);
     CU_ASSERT_EQUAL(a.result.reason, HAUL_OFFER_UNAVAILABLE);
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->refused_unavailable, 1);
     finish();
     start(no_fast_path, NULL);
     CU_ASSERT_PTR_NULL(ask_for(&root)); /* an asker without one does not even ask */
