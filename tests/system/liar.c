@@ -1,7 +1,10 @@
 /* A provider that serves whatever it is told, for the faults that an honest node cannot be asked to
  * make: wrong bytes, hostile names, silence and rubbish on /haul/blocks/1. It knows no offer.
  *
- *   liar DIRECTORY CID [silent|rubbish|wrong]
+ *   liar DIRECTORY CID [silent|rubbish|wrong|turning|hesitant|busy|failing]
+ *
+ * turning: honest at first, wrong from the 12th block on; hesitant: busy every other time; busy and
+ * failing: at every request.
  *
  * DIRECTORY holds one file a block, named by the hexadecimal multihash. Prints a ticket for CID and
  * runs until standard input ends. */
@@ -18,10 +21,13 @@
 #include <sys/random.h>
 #include <unistd.h>
 
-enum manner { HONEST, SILENT, RUBBISH, WRONG };
+enum manner { HONEST, SILENT, RUBBISH, WRONG, TURNING, HESITANT, BUSY, FAILING };
+
+#define TURNS_AT 12u
 
 static const char *directory;
 static enum manner manner;
+static uint32_t requests;
 
 struct asked {
     uint8_t *out; /* answers that did not fit yet */
@@ -68,11 +74,17 @@ static void answer(struct asked *asked, const uint8_t *data)
     total = haul_blocks_request_decode(data, HAUL_BLOCKS_REQUEST_BYTES, &request)
                 ? block_read(&request.hash, body)
                 : SIZE_MAX;
-    if (total != SIZE_MAX) {
+    requests++;
+    if (manner == BUSY || (manner == HESITANT && requests % 2 == 1)) {
+        answer.status = HAUL_BLOCKS_BUSY;
+        answer.retry_ms = 5;
+    } else if (manner == FAILING) {
+        answer.status = HAUL_BLOCKS_FAILED;
+    } else if (total != SIZE_MAX) {
         answer.status = HAUL_BLOCKS_OK;
         answer.total = (uint32_t)total;
         haul_blocks_range(&request, answer.total, &answer.offset, &answer.count);
-        if (manner == WRONG)
+        if (manner == WRONG || (manner == TURNING && requests >= TURNS_AT))
             body[total / 2] ^= 1;
         memmove(body, body + answer.offset, answer.count);
     }
@@ -181,12 +193,13 @@ static int serve(const struct haul_cid *root, struct haul_error *error)
 
 int main(int argc, char **argv)
 {
-    static const char *const manners[] = { "honest", "silent", "rubbish", "wrong" };
+    static const char *const manners[] = { "honest",  "silent",   "rubbish", "wrong",
+                                           "turning", "hesitant", "busy",    "failing" };
     struct haul_error error = { 0 };
     struct haul_cid root;
 
     if (argc < 3 || !haul_cid_parse(argv[2], &root)) {
-        fputs("usage: liar DIRECTORY CID [silent|rubbish|wrong]\n", stderr);
+        fputs("usage: liar DIRECTORY CID [MANNER]\n", stderr);
         return 2;
     }
     directory = argv[1];

@@ -80,6 +80,38 @@ def rubbish(bench):
     nothing_left(bench)
 
 
+@case("wrong bytes in mid-transfer end it with the peer's name, and what was verified before is gone")
+def turning(bench):
+    getter = bench.node("getter")
+    data = dagpb.Dataset()
+    root = data.directory([(b"%02d" % number, data.file(bench.bytes(200_000 + number)))
+                           for number in range(40)])
+    with liar(bench, data, root, "turning") as (ticket, peer):
+        for options in (["-o", bench.path("got")], ["-o", bench.path("got"), "--keep"], []):
+            getter.get(ticket, *options, "--carrier", "stream").fails("block-wrong", peer)
+        wrong = [line for line in getter.log().splitlines() if "event=block-wrong" in line]
+        assert len(wrong) == 3 and all(f"peer={peer} " in line for line in wrong), wrong
+    nothing_left(bench)
+    equal(getter.json("ls").ok().objects, [])
+
+
+@case("a busy peer is asked again until it has time; one that never has, and one that cannot read, end it")
+def busy(bench):
+    getter = bench.node("getter")
+    data = dagpb.Dataset()
+    root = data.directory([(b"%02d" % number, data.file(bench.bytes(50_000 + number)))
+                           for number in range(20)])
+    with liar(bench, data, root, "hesitant") as (ticket, _):
+        record = getter.get(ticket, "-o", bench.path("good"), "--carrier", "stream").ok().object
+        equal(record["bytes"], sum(50_000 + number for number in range(20)))
+    with liar(bench, data, root, "busy") as (ticket, _):
+        getter.get(ticket, "-o", bench.path("got"), "--carrier", "stream").fails("refused", "busy")
+    with liar(bench, data, root, "failing") as (ticket, _):
+        getter.get(ticket, "-o", bench.path("got"), "--carrier", "stream").fails(
+            "refused", dagpb.text(root))
+    nothing_left(bench)
+
+
 @case("a peer that dies in mid-transfer is peer-gone on either carrier, and nothing is left")
 def dies(bench):
     getter = bench.node("getter")
