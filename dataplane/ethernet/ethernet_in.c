@@ -359,6 +359,36 @@ static enum haul_ether_verdict ip_input(struct haul_ether *ether, const struct h
                    packet->group ? HAUL_ETHER_DROP_rx_not_for_us : HAUL_ETHER_DROP_rx_protocol);
 }
 
+/* The frame repeats the headers of the last datagram, length and checksums included. What was found
+ * out about them depends on nothing else but the addresses and the port, which stay; only a
+ * checksum over the payload must be looked at anew. */
+static bool repeats(const struct last *last, const uint8_t *frame, size_t bytes,
+                    const struct haul_ether_found *found)
+{
+    return bytes == last->bytes && last->length > 0 &&
+           found->vlan_stripped == last->vlan_stripped &&
+           (found->udp_checked || last->udp_unchecked) &&
+           memcmp(frame, last->headers, last->length) == 0;
+}
+
+static void last_keep(struct haul_ether *ether, const uint8_t *frame, size_t bytes,
+                      const struct haul_ether_found *found,
+                      const struct haul_ether_datagram *datagram)
+{
+    size_t length = (size_t)(datagram->data - frame);
+    struct last *last = &ether->last;
+
+    last->length = 0;
+    if (length > sizeof last->headers)
+        return; /* IPv6 with extensions */
+    memcpy(last->headers, frame, length);
+    last->length = (uint8_t)length;
+    last->vlan_stripped = found->vlan_stripped;
+    last->udp_unchecked = datagram->data[-2] == 0 && datagram->data[-1] == 0;
+    last->bytes = bytes;
+    last->datagram = *datagram;
+}
+
 enum haul_ether_verdict haul_ether_input(struct haul_ether *ether, const uint8_t *frame,
                                          size_t bytes, const struct haul_ether_found *found,
                                          haul_time now, struct haul_ether_datagram *datagram,
@@ -372,14 +402,24 @@ enum haul_ether_verdict haul_ether_input(struct haul_ether *ether, const uint8_t
         .reply_bytes = reply_bytes,
     };
     struct haul_packet packet;
-    enum haul_ether_drop drop = haul_packet_read(frame, bytes, ether->conf.vlan,
-                                                 found->vlan_stripped, found->ip_checked, &packet);
+    enum haul_ether_verdict verdict;
+    enum haul_ether_drop drop;
 
+    if (repeats(&ether->last, frame, bytes, found)) {
+        *datagram = ether->last.datagram;
+        datagram->data = frame + ether->last.length;
+        return HAUL_ETHER_DATAGRAM;
+    }
+    drop = haul_packet_read(frame, bytes, ether->conf.vlan, found->vlan_stripped, found->ip_checked,
+                            &packet);
     if (drop != HAUL_ETHER_NO_DROP)
         return dropped(ether, drop);
     if (!packet.group && memcmp(packet.target_mac, ether->conf.mac, HAUL_MAC_BYTES) != 0)
         return dropped(ether, HAUL_ETHER_DROP_rx_not_for_us);
     if (packet.ether_type == HAUL_ETHER_TYPE_ARP)
         return arp_input(ether, &packet, &arrival);
-    return ip_input(ether, &packet, datagram, &arrival);
+    verdict = ip_input(ether, &packet, datagram, &arrival);
+    if (verdict == HAUL_ETHER_DATAGRAM)
+        last_keep(ether, frame, bytes, found, datagram);
+    return verdict;
 }

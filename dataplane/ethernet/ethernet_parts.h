@@ -3,6 +3,7 @@
 
 #include "common/counters.h"
 #include "dataplane/ethernet/ethernet.h"
+#include "dataplane/ethernet/header.h"
 #include "dataplane/ethernet/neighbour.h"
 #include "dataplane/ethernet/solicit.h"
 
@@ -33,6 +34,16 @@ struct way {
     struct haul_ether_header header;
 };
 
+/* The last datagram: most frames begin with exactly its headers. */
+struct last {
+    uint8_t headers[HAUL_ETHER_HEADER_BYTES_MAX];
+    uint8_t length; /* of all headers; zero: there is none */
+    int vlan_stripped;
+    bool udp_unchecked; /* it has no checksum, and needs none */
+    size_t bytes;
+    struct haul_ether_datagram datagram;
+};
+
 struct haul_ether {
     struct haul_ether_conf conf;
     struct own own[OWN_MAX];
@@ -47,6 +58,7 @@ struct haul_ether {
     struct haul_ether_counters counters;
     struct haul_neighbours neighbours;
     struct way ways[WAYS_MAX];
+    struct last last;
     uint64_t seed;
 };
 

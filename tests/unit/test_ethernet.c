@@ -125,6 +125,52 @@ static void ends_find_each_other_and_pass_datagrams(void)
     }
 }
 
+/* Frames that begin as the last datagram did take a shorter way. */
+static void headers_that_repeat_are_no_way_past_a_check(void)
+{
+    uint8_t frames[2][FRAME] = { { 0 } };
+    struct haul_ether_header header;
+    struct haul_ether_datagram datagram;
+    size_t none = 0, bytes = 1400;
+    struct end a, b;
+
+    end_open(&a, 1, 0, HAUL_SECOND);
+    end_open(&b, 2, 0, HAUL_SECOND);
+    pass_a_datagram(&a, &b, &b.ip4, &a.ip4, 2 * HAUL_SECOND);
+    CU_ASSERT_EQUAL_FATAL(haul_ether_resolve(a.ether, &b.ip4, 2 * HAUL_SECOND, &header),
+                          HAUL_ETHER_READY);
+    for (unsigned sums = 0; sums <= HAUL_ETHER_SUM_UDP_NONE; sums += HAUL_ETHER_SUM_UDP_NONE) {
+        for (unsigned i = 0; i < 2; i++) {
+            haul_ether_header_write(&header, frames[i], (uint16_t)bytes, 2, sums);
+            CU_ASSERT_EQUAL(haul_ether_input(b.ether, frames[i], header.length + bytes,
+                                             &nothing_found, 2 * HAUL_SECOND, &datagram, NULL, 0,
+                                             &none),
+                            HAUL_ETHER_DATAGRAM);
+            CU_ASSERT_PTR_EQUAL(datagram.data, frames[i] + header.length);
+            CU_ASSERT_EQUAL(datagram.bytes, bytes);
+        }
+        frames[1][header.length + 700] ^= 1; /* seen where there is a sum, else by the cipher */
+        CU_ASSERT_EQUAL(haul_ether_input(b.ether, frames[1], header.length + bytes, &nothing_found,
+                                         2 * HAUL_SECOND, &datagram, NULL, 0, &none),
+                        sums == 0 ? HAUL_ETHER_DROPPED : HAUL_ETHER_DATAGRAM);
+        frames[1][header.length + 700] ^= 1;
+        for (unsigned bit = 8u * header.ip_at; bit < 8u * header.udp_at; bit++) {
+            frames[1][bit / 8] ^= (uint8_t)(1u << bit % 8);
+            CU_ASSERT_EQUAL(haul_ether_input(b.ether, frames[1], header.length + bytes,
+                                             &nothing_found, 2 * HAUL_SECOND, &datagram, NULL, 0,
+                                             &none),
+                            HAUL_ETHER_DROPPED);
+            frames[1][bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        CU_ASSERT_EQUAL(haul_ether_input(b.ether, frames[1], header.length + bytes - 1,
+                                         &nothing_found, 2 * HAUL_SECOND, &datagram, NULL, 0,
+                                         &none),
+                        HAUL_ETHER_DROPPED);
+    }
+    end_close(&a);
+    end_close(&b);
+}
+
 /* --- foreign frames, given to the end 2 --- */
 
 static struct end two;
@@ -538,6 +584,8 @@ int main(void)
     static const struct unit_test tests[] = {
         { "ends find each other and pass datagrams, of both families, with and without a VLAN tag",
           ends_find_each_other_and_pass_datagrams },
+        { "headers that repeat are no way past a check",
+          headers_that_repeat_are_no_way_past_a_check },
         { "foreign datagrams are taken", foreign_datagrams_are_taken },
         { "questions are answered byte for byte", questions_are_answered_byte_for_byte },
         { "a wrong bit never passes", a_wrong_bit_never_passes },
