@@ -131,6 +131,10 @@
       "after so long a relay cuts a connection off")                                               \
     X(RELAY_CIRCUIT_BYTES, "relay.circuit-bytes", SIZE, "128KiB", "none|16KiB..1TiB",              \
       "after so many bytes each way a relay cuts a connection off; none: it carries data")         \
+    X(PUNCH_ENABLED, "punch.enabled", BOOL, "true", NULL,                                          \
+      "whether a direct way is looked for to peers that were met through a relay (DCUtR)")         \
+    X(PUNCH_ADDRESSES, "punch.addresses", CHOICE, "public", "public|any",                          \
+      "which addresses are told and knocked at for that; private networks say any")                \
     X(DNS_SERVERS, "dns.servers", LIST, "", "servers such as 192.0.2.1:53",                        \
       "who resolves names in multiaddrs; without an entry: whom the system asks")                  \
     X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "controlplane/behaviours/blocks.h"
+#include "controlplane/behaviours/dcutr.h"
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/perf.h"
@@ -229,6 +230,9 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
     };
 
     limits_of(plane->conf.conf, &conf.limits);
+    if (haul_conf_bool(plane->conf.conf, HAUL_CONF_PUNCH_ENABLED))
+        protocols[count++] =
+            (struct haul_protocol){ .behaviour = &haul_dcutr_behaviour, .service = plane->dcutr };
     if (plane->perf != NULL)
         protocols[count++] =
             (struct haul_protocol){ .behaviour = &haul_perf_behaviour, .service = plane->perf };
@@ -355,6 +359,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
     if (plane->parts.grants != NULL)
         haul_grants_close(plane->parts.grants);
     haul_relay_close(plane->relay);
+    haul_dcutr_close(plane->dcutr);
     haul_perf_close(plane->perf);
     haul_catalog_close(plane->parts.catalog);
     haul_loop_unwatch(plane->signals);

@@ -11,6 +11,7 @@ struct haul_controlplane {
     struct haul_parts parts;
     struct haul_ctl *ctl;
     struct haul_relay *relay;
+    struct haul_dcutr *dcutr;
     struct haul_perf *perf; /* NULL unless the node was started for rate tests */
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */

@@ -154,6 +154,8 @@ static void connection_facts(struct haul_controlplane *plane, const struct haul_
             continue;
         haul_peer_id_print(&known.peer, peer);
         haul_addr_print(&known.remote, address);
+        if (known.relayed)
+            snprintf(address, sizeof address, "relayed");
         snprintf(text, sizeof text, "%s %s %s %s %s", peer, address, known.inbound ? "in" : "out",
                  haul_security_name(known.security), known.agent);
         haul_facts_text(facts, "connections", "connection", text, "");

@@ -1,5 +1,6 @@
-/* Through others: the relay that this node is, if the configuration says so, and the relays at
- * which it keeps a place. */
+/* Through others: the relay that this node is, if the configuration says so, the relays at which it
+ * keeps a place, and the direct ways that it looks for to peers whom it met through them. */
+#include "controlplane/behaviours/dcutr.h"
 #include "controlplane/behaviours/relay.h"
 #include "controlplane/controlplane_parts.h"
 
@@ -59,7 +60,14 @@ int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
         .relays = relays,
     };
 
-    if (relays_read(conf, relays, &relay.relay_count, error) < 0)
+    const struct haul_dcutr_conf dcutr = {
+        .loop = plane->parts.loop,
+        .floor = haul_conf_is(conf, HAUL_CONF_PUNCH_ADDRESSES, "any") ? HAUL_ADDR_LOOPBACK
+                                                                      : HAUL_ADDR_PUBLIC,
+    };
+
+    if (relays_read(conf, relays, &relay.relay_count, error) < 0 ||
+        haul_dcutr_open(&plane->dcutr, &dcutr, error) < 0)
         return -1;
     return haul_relay_open(&plane->relay, &relay, error);
 }
@@ -67,11 +75,14 @@ int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
 void haul_through_start(struct haul_controlplane *plane)
 {
     haul_relay_start(plane->relay, plane->parts.host);
+    if (haul_conf_bool(plane->conf.conf, HAUL_CONF_PUNCH_ENABLED))
+        haul_dcutr_start(plane->dcutr, plane->parts.host);
 }
 
 void haul_through_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     const struct haul_relay_counters *counters = haul_relay_counters(plane->relay);
+    const struct haul_dcutr_counters *dcutr = haul_dcutr_counters(plane->dcutr);
     struct haul_relay_usage usage;
 
     haul_relay_usage(plane->relay, &usage);
@@ -82,5 +93,9 @@ void haul_through_facts(const struct haul_controlplane *plane, const struct haul
 #define X(name, help)                                                                              \
     haul_facts_number(facts, "relay", #name, haul_counter_read(&counters->name), help);
     HAUL_RELAY_COUNTERS(X)
+#undef X
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "punch", #name, haul_counter_read(&dcutr->name), help);
+    HAUL_DCUTR_COUNTERS(X)
 #undef X
 }

@@ -1,5 +1,6 @@
 #include "controlplane/behaviours/offer.h"
 
+#include "controlplane/behaviours/dcutr.h"
 #include "controlplane/behaviours/offer_parts.h"
 
 #include <stdlib.h>
@@ -136,16 +137,21 @@ static void candidate_add(const struct haul_offers *offers, const struct haul_ca
     candidate_push(rule, &candidate, side);
 }
 
-/* Where this node may be reached: the end of the control connection first, which works, then what
- * else it listens on, as far as a peer at that connection's end may use it. */
+/* Where this node may be reached: the end of the control connection first, which works, then where
+ * others see it, which works behind a gateway that keeps port numbers, then what else it listens
+ * on: as far as the peer, who probes in the kind of network that it sees the connection come from,
+ * will use it. */
 static void candidates_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
                             const struct haul_connection_facts *facts, struct haul_offer_side *side)
 {
-    const struct haul_candidate_rule rule = { .control = facts->local,
+    const struct haul_candidate_rule rule = { .control = facts->remote,
+                                              .relayed = facts->relayed,
                                               .networks = offers->conf.networks,
                                               .network_count = offers->conf.network_count };
     struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
     size_t count = haul_host_addresses(host, addresses, HAUL_COUNT_OF(addresses));
+    struct haul_addr seen[2];
+    size_t seen_count;
 
     if (via == HAUL_VIA_DPDK) { /* which the kernel, and so the connection, knows nothing of */
         for (size_t i = 0; i < offers->conf.port_count; i++)
@@ -156,7 +162,11 @@ static void candidates_fill(const struct haul_offers *offers, uint8_t via, struc
         candidate_add(offers, &rule, &offers->conf.udp, side);
         return;
     }
-    candidate_add(offers, &rule, &facts->local, side);
+    if (!facts->relayed)
+        candidate_add(offers, &rule, &facts->local, side);
+    seen_count = haul_dcutr_observed(host, HAUL_ADDR_PUBLIC, seen, HAUL_COUNT_OF(seen));
+    for (size_t i = 0; i < seen_count; i++)
+        candidate_add(offers, &rule, &seen[i], side);
     for (size_t i = 0; i < count; i++) {
         struct haul_addr addr;
 
@@ -209,6 +219,7 @@ bool haul_offer_flow(struct haul_offers *offers, const struct haul_connection_fa
                      const struct haul_offer_terms *terms, struct haul_grant *grant)
 {
     const struct haul_candidate_rule rule = { .control = facts->remote,
+                                              .relayed = facts->relayed,
                                               .networks = offers->conf.networks,
                                               .network_count = offers->conf.network_count };
     size_t dropped;

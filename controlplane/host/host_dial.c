@@ -314,6 +314,23 @@ void haul_dial_failed(struct haul_connection *connection, enum haul_error_code w
     haul_loop_timer_set(dial->timer, haul_loop_now(dial->host->conf.loop));
 }
 
+void haul_dial_expects(struct haul_connection *connection)
+{
+    struct haul_dial *dial;
+
+    LIST_FOREACH(dial, &connection->host->dials, link)
+    {
+        for (size_t i = 0; dial->punch && i < dial->count; i++) {
+            if (!haul_addr_equal(&dial->addresses[i], &connection->remote))
+                continue;
+            connection->answers = dial->listener;
+            connection->thorough = true;
+            take_on(dial, connection);
+            return;
+        }
+    }
+}
+
 void haul_dials_close(struct haul_host *host)
 {
     struct haul_dial *dial;

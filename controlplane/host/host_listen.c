@@ -69,8 +69,10 @@ static void on_incoming(void *context, unsigned ready)
             continue;
         }
         connection = haul_connection_open(host, fd, true, &remote);
-        if (connection != NULL)
-            haul_connection_start(connection);
+        if (connection == NULL)
+            continue;
+        haul_dial_expects(connection);
+        haul_connection_start(connection);
     }
 }
 

@@ -182,6 +182,9 @@ void haul_dial_connected(struct haul_connection *connection); /* the peer is pro
 void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
                       const char *text);
 void haul_dials_close(struct haul_host *host);
+/* A connection that a peer has opened, from where we punch: it is that punch's, and its roles are.
+ */
+void haul_dial_expects(struct haul_connection *connection);
 
 /* --- host_listen.c --- */
 
