@@ -57,6 +57,7 @@ static bool next_candidate(struct haul_path *path, haul_time now, struct haul_pa
         if (candidate->due > now)
             continue;
         candidate->tries++;
+        candidate->last = now;
         candidate->due =
             candidate->tries == 1 ? now + HAUL_PATH_RETRY_FIRST : now + HAUL_PATH_RETRY;
         if (candidate->tries == HAUL_PATH_TRIES)
@@ -157,9 +158,24 @@ enum haul_path_news haul_path_answered(struct haul_path *path, uint64_t token, h
     return HAUL_PATH_SAME;
 }
 
+/* All challenges to it were lost, and here it speaks. */
+static void try_again(struct haul_path *path, const struct haul_addr *from)
+{
+    for (size_t i = 0; i < path->count; i++) {
+        struct haul_candidate *candidate = &path->candidates[i];
+
+        if (candidate->tries < HAUL_PATH_TRIES || !haul_addr_equal(&candidate->addr, from))
+            continue;
+        candidate->tries = HAUL_PATH_TRIES - 1;
+        candidate->due = candidate->last + HAUL_PATH_RETRY;
+    }
+}
+
 void haul_path_heard(struct haul_path *path, const struct haul_addr *from, haul_time patience,
                      haul_time now)
 {
+    if (!path->proven)
+        try_again(path, from);
     if (!path->proven || path->moving || now < path->next_move)
         return;
     path->moving = true;

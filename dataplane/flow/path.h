@@ -1,10 +1,12 @@
 /* Where the peer is: which candidate answers, and how its address changes. An address is proven
  * when the answer to a challenge that went there came back; bulk goes to a proven address only.
  *
- * Limits: to a candidate that never answered go at most HAUL_PATH_TRIES challenges. A change of
- * address is started only by a datagram numbered above every earlier one; there is one challenge at
- * a time, one a second, the old address is challenged too and kept if it answers. A challenge and
- * an answer are exactly HAUL_WIRE_PROBE_BYTES long, so that nothing is amplified. */
+ * Limits: to a candidate that never answered go at most HAUL_PATH_TRIES challenges, and one more a
+ * second for as long as sealed datagrams numbered above every earlier one come from it: the peer is
+ * there, and only ours were lost (while its neighbour was being found, say). A change of address is
+ * started only by a datagram numbered above every earlier one; there is one challenge at a time,
+ * one a second, the old address is challenged too and kept if it answers. A challenge and an answer
+ * are exactly HAUL_WIRE_PROBE_BYTES long, so that nothing is amplified. */
 #pragma once
 
 #include "common/addr.h"
@@ -24,7 +26,8 @@
 struct haul_candidate {
     struct haul_addr addr;
     uint64_t token;
-    haul_time due; /* next challenge, or never */
+    haul_time due;  /* next challenge, or never */
+    haul_time last; /* challenge */
     uint8_t tries;
 };
 
@@ -80,8 +83,8 @@ enum haul_path_news { HAUL_PATH_SAME, HAUL_PATH_PROVEN, HAUL_PATH_MOVED };
 /* An answer arrived. */
 enum haul_path_news haul_path_answered(struct haul_path *path, uint64_t token, haul_time now);
 
-/* A datagram numbered above every earlier one came from `from`, which is not path->peer. `patience`
- * is how long the old address has to answer. */
+/* A datagram numbered above every earlier one came from `from`, which is not path->peer (nobody is,
+ * until it is proven). `patience` is how long the old address has to answer. */
 void haul_path_heard(struct haul_path *path, const struct haul_addr *from, haul_time patience,
                      haul_time now);
 

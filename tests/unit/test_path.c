@@ -48,6 +48,40 @@ static void a_silent_candidate_gets_three_challenges_and_no_more(void)
     CU_ASSERT_EQUAL(haul_path_due(&path), HAUL_TIME_NEVER);
 }
 
+static unsigned challenges_until(haul_time end)
+{
+    struct haul_path_send send;
+    unsigned count = 0;
+
+    while (haul_path_due(&path) <= end)
+        count += haul_path_next(&path, haul_path_due(&path), &send);
+    return count;
+}
+
+/* Else a granter whose first challenges are lost never answers an asker that is proven already. */
+static void a_candidate_that_speaks_is_challenged_once_a_second(void)
+{
+    struct haul_addr other = { .family = 4, .ip = { 192, 0, 2, 9 }, .port = 9 };
+
+    open_path(1);
+    CU_ASSERT_EQUAL(challenges_until(HAUL_TIME_NEVER - 1), HAUL_PATH_TRIES);
+    haul_path_heard(&path, &other, HAUL_SECOND, 10 * HAUL_SECOND);
+    CU_ASSERT_EQUAL(haul_path_due(&path), HAUL_TIME_NEVER);
+    for (haul_time now = 10 * HAUL_SECOND; now < 20 * HAUL_SECOND; now += HAUL_SECOND / 100) {
+        struct haul_path_send send;
+
+        haul_path_heard(&path, &path.candidates[0].addr, HAUL_SECOND, now);
+        CU_ASSERT_PTR_NULL(haul_path_broken(&path));
+        if (haul_path_due(&path) > now)
+            continue;
+        CU_ASSERT_TRUE(haul_path_next(&path, now, &send) && send.challenge);
+        CU_ASSERT_EQUAL(now % HAUL_SECOND, 0);
+    }
+    CU_ASSERT_EQUAL(challenges_until(HAUL_TIME_NEVER - 1), 1);
+    CU_ASSERT_EQUAL(haul_path_answered(&path, path.candidates[0].token, 30 * HAUL_SECOND),
+                    HAUL_PATH_PROVEN);
+}
+
 static void the_candidate_that_answers_first_is_the_peer(void)
 {
     struct haul_addr second = address(2);
@@ -220,6 +254,8 @@ int main(void)
     static const struct unit_test tests[] = {
         { "a silent candidate gets three challenges and no more",
           a_silent_candidate_gets_three_challenges_and_no_more },
+        { "a candidate that speaks is challenged once a second",
+          a_candidate_that_speaks_is_challenged_once_a_second },
         { "the candidate that answers first is the peer",
           the_candidate_that_answers_first_is_the_peer },
         { "a challenge is answered to its source, which becomes a candidate",
