@@ -287,8 +287,7 @@ bool haul_eal_is_card(const char *device)
            memchr(device, ':', digits) != NULL && memchr(device, '.', digits) != NULL;
 }
 
-/* The value of `key=` in a device's arguments. */
-static bool argument_of(const char *device, const char *key, char *value, size_t bytes)
+bool haul_eal_argument(const char *device, const char *key, char *value, size_t bytes)
 {
     size_t length = strlen(key);
 
@@ -303,8 +302,8 @@ static bool argument_of(const char *device, const char *key, char *value, size_t
     return false;
 }
 
-/* The socket of a peer that was killed stops memif's and vhost's server ends from starting: it is
- * taken away when nobody listens on it. */
+/* The socket of a node that was killed stops server ends of memif, vhost and virtio-user from
+ * starting: it is taken away when nobody listens on it. */
 static void stale_socket_remove(const char *path)
 {
     struct sockaddr_un name = { .sun_family = AF_UNIX };
@@ -328,14 +327,18 @@ static void sockets_tidy(const char *device)
     char value[108];
 
     if (strncmp(device, "net_memif", 9) == 0 &&
-        !(argument_of(device, "socket-abstract", value, sizeof value) &&
+        !(haul_eal_argument(device, "socket-abstract", value, sizeof value) &&
           strcmp(value, "yes") == 0) &&
-        argument_of(device, "role", value, sizeof value) && strcmp(value, "server") == 0 &&
-        argument_of(device, "socket", value, sizeof value))
+        haul_eal_argument(device, "role", value, sizeof value) && strcmp(value, "server") == 0 &&
+        haul_eal_argument(device, "socket", value, sizeof value))
         stale_socket_remove(value);
     if (strncmp(device, "net_vhost", 9) == 0 &&
-        !(argument_of(device, "client", value, sizeof value) && strcmp(value, "1") == 0) &&
-        argument_of(device, "iface", value, sizeof value))
+        !(haul_eal_argument(device, "client", value, sizeof value) && strcmp(value, "1") == 0) &&
+        haul_eal_argument(device, "iface", value, sizeof value))
+        stale_socket_remove(value);
+    if (strncmp(device, "net_virtio_user", 15) == 0 &&
+        haul_eal_argument(device, "server", value, sizeof value) && strcmp(value, "1") == 0 &&
+        haul_eal_argument(device, "path", value, sizeof value))
         stale_socket_remove(value);
 }
 
@@ -346,6 +349,9 @@ static int attach_refused(const char *device, int code, struct haul_error *error
     int name = (int)strcspn(device, ",");
 
     haul_eal_complaint(complaint, sizeof complaint);
+    if (strstr(complaint, "in use") != NULL)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start, somebody has it: %s", name,
+                         device, complaint);
     if (code == EPERM || code == EACCES)
         return haul_fail(error, HAUL_E_DPDK_PERMISSION, "%.*s is not allowed to this user: %s%s",
                          name, device, complaint,

@@ -18,6 +18,9 @@ void haul_eal_complaint(char *text, size_t bytes);
 /* Whether `device` is a PCI address ("0000:3b:00.0", arguments may follow). */
 bool haul_eal_is_card(const char *device);
 
+/* The value of `key=` among a device's arguments; false when it is not there. */
+bool haul_eal_argument(const char *device, const char *key, char *value, size_t bytes);
+
 /* Makes the device a port of DPDK; a card was made one at start. */
 HAUL_MUST_USE int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error);
 void haul_eal_detach(uint16_t port);

@@ -17,6 +17,7 @@
 #define SLEEP_FIRST (20 * HAUL_MICROSECOND)
 #define SLEEP_BUSY  (80 * HAUL_MICROSECOND) /* a ring of 1024 frames holds 100 Gbit/s so long */
 #define SLEEP_IDLE  HAUL_MILLISECOND
+#define LINK_SPAN   HAUL_SECOND              /* a link that came up is noticed so soon */
 #define BUSY_SPAN   (200 * HAUL_MILLISECOND) /* after the last frame: something is going on */
 
 haul_time haul_dpdk_clock(void)
@@ -108,14 +109,13 @@ static void dpdk_wait(struct haul_net *net, const int *fds, size_t fd_count, hau
     while (true) {
         haul_time until;
 
-        if (now >= dpdk->ether_due)
+        if (now >= dpdk->ether_due || haul_counter_read(&dpdk->counters.link_ups) != dpdk->link_ups)
             haul_dpdk_progress(dpdk, now);
         if (woken || now >= end || haul_dpdk_peek(dpdk))
             return;
-        until = haul_time_min(end, dpdk->ether_due);
+        until = haul_time_min(haul_time_min(end, dpdk->ether_due), now + LINK_SPAN);
         if (dpdk->port.interrupt_fd >= 0 && dpdk->queue_count == 0)
-            woken = wait_interrupt(dpdk, polled, (nfds_t)fd_count,
-                                   until == HAUL_TIME_NEVER ? until : haul_time_since(now, until));
+            woken = wait_interrupt(dpdk, polled, (nfds_t)fd_count, haul_time_since(now, until));
         else
             woken = wait_look(dpdk, polled, (nfds_t)fd_count, until);
         now = haul_dpdk_clock();
@@ -282,6 +282,7 @@ int haul_net_dpdk_open(struct haul_net **net, const struct haul_net_conf *conf,
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the net");
     dpdk->base.backend = &backend;
     dpdk->port.interrupt_fd = -1;
+    dpdk->port.interface_fd = -1;
     dpdk->stuck_since = HAUL_TIME_NEVER;
     if (memory_open(dpdk, conf, error) < 0 ||
         haul_port_open(&dpdk->port, conf->port, held, error) < 0 ||

@@ -36,6 +36,7 @@ struct haul_held {
     X(tx_failed, "frames that the card could not send")                                            \
     X(tx_stalls, "times the card's queue stood still for a second")                                \
     X(link_up, "1 while the link is up (gauge)")                                                   \
+    X(link_ups, "times the link came up")                                                          \
     X(link_downs, "times the link went down")                                                      \
     X(wakes, "times a frame or its interrupt ended a sleep")                                       \
     X(frames_free, "buffers that nobody holds (gauge)")
@@ -87,6 +88,7 @@ struct haul_dpdk {
 
     struct haul_ring *events; /* struct haul_ether_event, to the watch */
     struct haul_dpdk_seen seen;
+    uint64_t link_ups; /* of which the neighbours were told */
     bool watched;
 };
 

@@ -5,8 +5,12 @@
 #include "dataplane/net/dpdk/eal.h"
 
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define QUEUE_FRAMES 1024u
 #define POOL_CACHE   256u
@@ -125,13 +129,37 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf,
     return queues_open(port, conf, error);
 }
 
+static void interface_open(struct haul_port *port, const char *device)
+{
+    if (strncmp(device, "net_af_", 7) == 0 &&
+        haul_eal_argument(device, "iface", port->interface, sizeof port->interface))
+        port->interface_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+}
+
+bool haul_port_link_is_up(const struct haul_port *port)
+{
+    struct rte_eth_link link = { .link_status = RTE_ETH_LINK_UP };
+    struct ifreq ask;
+
+    if (port->interface_fd >= 0) {
+        memset(&ask, 0, sizeof ask);
+        memcpy(ask.ifr_name, port->interface, sizeof ask.ifr_name);
+        if (ioctl(port->interface_fd, SIOCGIFFLAGS, &ask) != 0) /* it is gone */
+            return false;
+        return (ask.ifr_flags & IFF_UP) != 0 && (ask.ifr_flags & IFF_RUNNING) != 0;
+    }
+    return rte_eth_link_get_nowait(port->id, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
+}
+
 int haul_port_open(struct haul_port *port, const struct haul_net_port *conf, uint32_t held,
                    struct haul_error *error)
 {
     struct rte_ether_addr mac;
 
-    *port =
-        (struct haul_port){ .interrupt_fd = -1, .shared_memory = is_shared_memory(conf->device) };
+    *port = (struct haul_port){ .interrupt_fd = -1,
+                                .interface_fd = -1,
+                                .shared_memory = is_shared_memory(conf->device) };
+    interface_open(port, conf->device);
     port->frames = held + 2 * QUEUE_FRAMES + 2 * POOL_CACHE;
     if (haul_eal_start(conf, (size_t)port->frames * (frame_bytes(conf) + 256u), error) < 0 ||
         haul_eal_attach(conf->device, &port->id, error) < 0)
@@ -185,5 +213,7 @@ void haul_port_close(struct haul_port *port)
     if (port->attached)
         haul_eal_detach(port->id);
     rte_mempool_free(port->pool);
-    *port = (struct haul_port){ .interrupt_fd = -1 };
+    if (port->interface_fd >= 0)
+        close(port->interface_fd);
+    *port = (struct haul_port){ .interrupt_fd = -1, .interface_fd = -1 };
 }

@@ -23,6 +23,8 @@ struct haul_port {
     int interrupt_fd;  /* readable when frames arrive and it was asked for; -1: poll */
     uint8_t mac[HAUL_MAC_BYTES];
     char driver[32];
+    char interface[16]; /* the kernel's, where the port is an end of one; else "" */
+    int interface_fd;   /* a socket to ask about it; -1: none */
 };
 
 /* Starts the environment where it does not run, attaches and configures the device. `held` is the
@@ -33,4 +35,8 @@ HAUL_MUST_USE int haul_port_open(struct haul_port *port, const struct haul_net_p
 /* After the multicast addresses are known: frames flow. */
 HAUL_MUST_USE int haul_port_start(struct haul_port *port, const struct haul_net_port *conf,
                                   const struct haul_ether *ether, struct haul_error *error);
+
+/* Whether frames can pass. Any thread. Drivers on interfaces of the kernel (af_packet, af_xdp) say
+ * so always: there the kernel is asked. */
+bool haul_port_link_is_up(const struct haul_port *port);
 void haul_port_close(struct haul_port *port);

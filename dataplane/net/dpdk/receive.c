@@ -156,6 +156,8 @@ size_t haul_dpdk_receive(struct haul_net *net, struct haul_train *trains, size_t
 
     if (dpdk->queue_count > 0)
         haul_dpdk_flush(dpdk);
+    if (haul_counter_read(&dpdk->counters.link_ups) != dpdk->link_ups)
+        haul_dpdk_progress(dpdk, haul_dpdk_clock());
     if (!haul_dpdk_peek(dpdk))
         return 0;
     now = haul_dpdk_clock();

@@ -60,14 +60,6 @@ static uint32_t frames_give(struct haul_dpdk *dpdk, struct rte_mbuf **frames, ui
     return taken;
 }
 
-static bool link_is_up(const struct haul_dpdk *dpdk)
-{
-    struct rte_eth_link link;
-
-    return rte_eth_link_get_nowait(dpdk->port.id, &link) != 0 ||
-           link.link_status == RTE_ETH_LINK_UP;
-}
-
 /* The card takes nothing: for a moment that is back-pressure, with the link down or for longer it
  * is a loss, which the flows' timers must see. */
 static void queue_stuck(struct haul_dpdk *dpdk)
@@ -78,7 +70,7 @@ static void queue_stuck(struct haul_dpdk *dpdk)
         dpdk->stuck_since = now;
         haul_counter_add(&dpdk->counters.tx_full, 1);
     }
-    if (!link_is_up(dpdk)) {
+    if (!haul_port_link_is_up(&dpdk->port)) {
         queue_drop(dpdk);
     } else if (haul_time_since(dpdk->stuck_since, now) >= STALL_SPAN) {
         haul_counter_add(&dpdk->counters.tx_stalls, 1);
@@ -198,8 +190,12 @@ static void held_send(struct haul_dpdk *dpdk, haul_time now)
 /* What the neighbours are asked, and what was waiting for their answer. */
 void haul_dpdk_progress(struct haul_dpdk *dpdk, haul_time now)
 {
+    uint64_t link_ups = haul_counter_read(&dpdk->counters.link_ups);
     size_t bytes = 1;
 
+    if (dpdk->link_ups != link_ups && dpdk->link_ups > 0) /* at start it announces anyway */
+        haul_ether_link_up(dpdk->ether, now);
+    dpdk->link_ups = link_ups;
     if (dpdk->held_count > 0)
         held_send(dpdk, now);
     while (bytes > 0) {

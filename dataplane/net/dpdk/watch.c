@@ -16,16 +16,14 @@
 
 static void link_look(struct haul_dpdk *dpdk)
 {
-    struct rte_eth_link link;
-    bool was_up = haul_counter_read(&dpdk->counters.link_up) != 0, up;
+    bool was_up = haul_counter_read(&dpdk->counters.link_up) != 0;
+    bool up = haul_port_link_is_up(&dpdk->port);
 
-    if (rte_eth_link_get_nowait(dpdk->port.id, &link) != 0)
-        return;
-    up = link.link_status == RTE_ETH_LINK_UP;
     if (up == was_up)
         return;
     haul_counter_set(&dpdk->counters.link_up, up);
     haul_counter_add(&dpdk->counters.link_downs, !up);
+    haul_counter_add(&dpdk->counters.link_ups, up);
     haul_log(up ? HAUL_LOG_INFO : HAUL_LOG_WARN, up ? "dpdk-link-up" : "dpdk-link-down",
              "device=\"%s\"%s", dpdk->device,
              up ? "" : " what=\"datagrams are dropped until it is back; transfers go on then\"");

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""What happens to a port of DPDK in the middle of a transfer: its link goes and comes, its peer dies and
+comes back. Nothing is lost, a counter and a line of the log tell of it, and the transfer goes on or ends
+with an error that says how to go on."""
+from nodes import case, equal, main, same, wait_for
+from ports import begin, inside_run, ports
+
+AF_PACKET = "net_af_packet0,iface={},framesz=2048,framecnt=1024,blocksz=4096"
+
+
+def ends_well(bench, command, carriers=("dpdk",)):
+    record = bench.finish(command).ok().object
+    equal(sorted(record["bytes_by_carrier"]), sorted(carriers))
+    same(bench.path("file"), bench.path("got"))
+    return record
+
+
+def link_goes_and_comes(bench, device):
+    seeder, getter = ports(bench, device)
+    command, _ = begin(bench, seeder, getter)
+    equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "down").returncode, 0)
+    for node in (seeder, getter):
+        wait_for(lambda: "dpdk-link-down" in node.log(), f"{node.name} to tell that the link went")
+        equal(node.status()["dpdk"]["link_up"], 0)
+    equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "up").returncode, 0)
+    ends_well(bench, command)
+    for node in (seeder, getter):
+        port = node.status()["dpdk"]
+        equal((port["link_up"], port["link_downs"]), (1, 1))
+
+
+@case("af_packet: the link goes down and up in mid-transfer, which goes on")
+def link_af_packet(bench):
+    link_goes_and_comes(bench, AF_PACKET)
+
+
+@case("af_xdp: the link goes down and up in mid-transfer, which goes on")
+def link_af_xdp(bench):
+    link_goes_and_comes(bench, "net_af_xdp0,iface={}")
+
+
+@case("a link that stays down: auto goes on over the stream")
+def link_stays_down(bench):
+    seeder, getter = ports(bench, AF_PACKET, {"listen.udp": ""})
+    command, _ = begin(bench, seeder, getter, carrier="auto")
+    equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "down").returncode, 0)
+    record = ends_well(bench, command, ("dpdk", "stream"))
+    assert record["bytes_by_carrier"]["stream"] > 0, record
+
+
+if __name__ == "__main__":
+    main()

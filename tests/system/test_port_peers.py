@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""The peer of a port dies in the middle of a transfer and comes back: over shared memory (vhost) and over
+a wire (af_xdp). The node that lives on says so, and moves the dataset when the other is back."""
+import os
+
+from nodes import case, contains, equal, main, same, wait_for
+from ports import MIB, begin, huge_pages, linked, ports, settings
+
+
+def comes_back(node):
+    """On the TCP port that its tickets name."""
+    node.settings["listen.tcp"] = f"127.0.0.1:{node.tcp_port}"
+    node.start()
+
+
+def moves_now(bench, getter, ticket):
+    record = getter.get(ticket, "-o", bench.path("got"), "--carrier", "dpdk").ok().object
+    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    same(bench.path("file"), bench.path("got"))
+
+
+@case("vhost: either end is killed in mid-transfer and restarted, and the other goes on with it")
+def vhost(bench):
+    socket = bench.path("vhost")
+    with huge_pages(640):
+        # vhost as the client of the two dials again; virtio-user as the server waits for it.
+        seeder = bench.node("seeder", settings=settings(f"net_vhost0,iface={socket},client=1", 1))
+        getter = bench.node("getter", settings=settings(
+            f"net_virtio_user0,path={socket},queues=1,server=1", 2))
+        linked(seeder, getter)
+        command, ticket = begin(bench, seeder, getter, 120 * MIB)
+        getter.kill()
+        contains(bench.finish(command).text, "node-absent")
+        wait_for(lambda: "dpdk-link-down" in seeder.log(), "the seeder to tell that the link went")
+        comes_back(getter)
+        linked(seeder, getter)
+        moves_now(bench, getter, ticket)
+        os.remove(bench.path("got"))
+
+        command, ticket = begin(bench, seeder, getter, 120 * MIB)
+        seeder.kill()
+        wait_for(lambda: "dpdk-link-down" in getter.log(), "the getter to tell that the link went")
+        comes_back(seeder)
+        linked(seeder, getter)
+        bench.finish(command).fails("peer-gone", "stopped answering")
+        moves_now(bench, getter, ticket)
+        for node in (seeder, getter):
+            node.stop()
+
+
+@case("af_xdp: the getter is killed in mid-transfer and restarted, and is served again")
+def af_xdp(bench):
+    seeder, getter = ports(bench, "net_af_xdp0,iface={}")
+    command, ticket = begin(bench, seeder, getter, 64 * MIB)
+    getter.kill()
+    contains(bench.finish(command).text, "node-absent")
+    comes_back(getter)
+    linked(seeder, getter)
+    moves_now(bench, getter, ticket)
+
+
+if __name__ == "__main__":
+    main()
