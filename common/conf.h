@@ -82,6 +82,8 @@
       "libp2p connections from one IP address, or one /64 of IPv6")                                \
     X(LIMITS_HALF_OPEN, "limits.half-open", COUNT, "64", "1..65536",                               \
       "connections whose peer is not proven yet; the oldest makes room for a new one")             \
+    X(LIMITS_HALF_OPEN_PER_ADDRESS, "limits.half-open-per-address", COUNT, "32", "1..65536",       \
+      "of these, from one IP address, or one /64 of IPv6; its oldest makes room likewise")         \
     X(LIMITS_STREAMS, "limits.streams", COUNT, "4096", "1..1000000",                               \
       "streams opened by peers, of all connections together")                                      \
     X(LIMITS_STREAM_MEMORY, "limits.stream-memory", SIZE, "256MiB", "1MiB..64GiB",                 \

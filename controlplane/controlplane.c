@@ -173,6 +173,8 @@ static void limits_of(const struct haul_conf *conf, struct haul_host_limits *lim
         .per_peer_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_CONNECTIONS_PER_PEER),
         .per_address_max =
             (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_CONNECTIONS_PER_ADDRESS),
+        .half_open_per_address_max =
+            (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_HALF_OPEN_PER_ADDRESS),
         .streams_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_LIMITS_STREAMS),
         .held_bytes_max = held,
         .held_per_connection_max = held / 4,

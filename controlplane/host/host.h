@@ -21,7 +21,7 @@ struct haul_host_limits {
     uint32_t inbound_max;               /* connections that peers have opened */
     uint32_t per_peer_max;              /* connections of one peer, either direction */
     uint32_t per_address_max;           /* connections from one address (of IPv6: one /64) */
-    uint32_t half_open_per_address_max; /* of these, not yet proven */
+    uint32_t half_open_per_address_max; /* of these, not yet proven: the oldest goes */
     uint32_t streams_max;               /* streams that peers have opened, of all connections */
     uint64_t held_bytes_max; /* input that behaviours have not taken yet, of all streams */
     uint64_t held_per_connection_max;

@@ -22,7 +22,7 @@ static bool beyond(uint32_t count, uint32_t limit)
 bool haul_host_admits_address(struct haul_host *host, const struct haul_addr *remote)
 {
     const struct haul_host_limits *limits = &host->conf.limits;
-    const struct haul_connection *at;
+    struct haul_connection *at, *oldest = NULL;
     uint32_t there = 0, half_open = 0;
 
     if (beyond(host->inbound_count, limits->inbound_max)) {
@@ -36,10 +36,17 @@ bool haul_host_admits_address(struct haul_host *host, const struct haul_addr *re
         if (!at->inbound || !same_place(&at->remote, remote))
             continue;
         there++;
-        half_open += haul_connection_half_open(at);
+        if (!haul_connection_half_open(at))
+            continue;
+        half_open++;
+        if (oldest == NULL)
+            oldest = at;
     }
-    if (!beyond(there, limits->per_address_max) &&
-        !beyond(half_open, limits->half_open_per_address_max))
+    if (beyond(half_open, limits->half_open_per_address_max)) {
+        haul_host_drop(oldest);
+        there--;
+    }
+    if (!beyond(there, limits->per_address_max))
         return true;
     haul_counter_add(&host->counters.over_address, 1);
     return false;

@@ -9,6 +9,14 @@
 #define ACCEPTS_A_TURN 64
 #define PAUSE          (100 * HAUL_MILLISECOND)
 
+void haul_host_drop(struct haul_connection *connection)
+{
+    haul_counter_add(&connection->host->counters.half_open_dropped, 1);
+    haul_connection_end(connection, HAUL_E_LIMIT, false);
+    if (!connection->serving)
+        haul_connection_serve(connection);
+}
+
 bool haul_host_make_room(struct haul_host *host)
 {
     struct haul_connection *connection;
@@ -24,10 +32,7 @@ bool haul_host_make_room(struct haul_host *host)
         }
         if (oldest == NULL)
             return false;
-        haul_counter_add(&host->counters.half_open_dropped, 1);
-        haul_connection_end(oldest, HAUL_E_LIMIT, false);
-        if (!oldest->serving)
-            haul_connection_serve(oldest);
+        haul_host_drop(oldest);
     }
     if (host->connection_count < host->conf.connections_max)
         return true;

@@ -196,6 +196,7 @@ const struct haul_addr *haul_host_source(const struct haul_host *host,
 
 /* Room for one more unauthenticated connection; closes the oldest one when there are too many. */
 bool haul_host_make_room(struct haul_host *host);
+void haul_host_drop(struct haul_connection *connection); /* half-open, for a newer one */
 
 /* --- host_circuit.c --- */
 

@@ -32,6 +32,10 @@ def closed_within(connection, seconds):
         said += part
 
 
+def host(node, counter):
+    return node.status()["host"][counter]
+
+
 def still_serves(bench, seeder, name="honest"):
     getter = bench.node(f"{name} getter")
     ticket = seeder.share(bench.file(name, 2 * MIB))
@@ -60,6 +64,8 @@ def garbage(bench):
             connection.sendall(opening)
             connection.shutdown(socket.SHUT_WR)
             closed_within(connection, 8)
+    assert host(seeder, "faulty") >= len(openings) - 1, seeder.status()["host"]
+    equal(host(seeder, "connected"), 0)
     still_serves(bench, seeder)
 
 
@@ -90,6 +96,7 @@ def stalls(bench):
         closed_within(connection, 10)
         connection.close()
     assert time.monotonic() - began < 10
+    equal((host(seeder, "late"), host(seeder, "connected")), (len(openings), 0))
     still_serves(bench, seeder)
 
 
@@ -129,6 +136,8 @@ def crowd(bench):
             connections.append(connection)
         still_serves(bench, seeder)
         after = seeder.status()["node"]["peak_rss_bytes"]
+        assert host(seeder, "half_open_dropped") >= 200 - 64, seeder.status()["host"]
+        assert host(seeder, "half_open") <= 32, seeder.status()["host"]
         assert after - before < 96 * MIB, (before, after)
         # No deadline is an hour: in the end all of them are gone.
         for connection in connections:
@@ -143,6 +152,7 @@ def crowd(bench):
 def limit(bench):
     seeder = bench.node("seeder", settings={"limits.connections": "8"})
     connections = [dial(seeder) for _ in range(20)]
+    wait_for(lambda: host(seeder, "over_limit") >= 12, "the counter of refused connections")
     still_serves(bench, seeder)
     for connection in connections:
         closed_within(connection, 20)

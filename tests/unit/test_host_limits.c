@@ -171,6 +171,11 @@ static bool address_refused(void)
     return haul_host_counters(b.host)->over_address >= 6;
 }
 
+static bool oldest_dropped(void)
+{
+    return haul_host_counters(b.host)->half_open_dropped >= 6;
+}
+
 static void connections_of_peers_leave_room_for_our_own(void)
 {
     struct haul_host_usage usage;
@@ -207,7 +212,11 @@ static void connections_from_one_address_are_limited(void)
     pair_start();
     for (size_t i = 0; i < 10; i++)
         sockets[i] = dial_raw(&b.bound);
-    CU_ASSERT_TRUE(pair_run(address_refused, 20 * HAUL_SECOND));
+    CU_ASSERT_TRUE(pair_run(oldest_dropped, 20 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(haul_host_counters(b.host)->over_address, 0);
+    pair_dial(); /* an honest peer of that address finds room */
+    CU_ASSERT_TRUE(pair_run(pair_met, 20 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(b.connected, 1);
     sockets_close(10);
     pair_finish();
 }
