@@ -102,15 +102,17 @@ def modes(bench):
 
 
 def outside(node, *allowed):
-    """Files and directories that the node holds open outside its home."""
+    """Files and directories that the node holds open outside its home. What the kernel tells of the
+    node itself, its memory for the record, is not somebody's file."""
     found = []
-    directory = f"/proc/{node.pid}/fd"
+    own = f"/proc/{node.pid}/"
+    directory = own + "fd"
     for name in os.listdir(directory):
         try:
             target = os.readlink(os.path.join(directory, name))
         except FileNotFoundError:
             continue
-        if target.startswith("/") and not target.startswith((node.home, "/dev/", *allowed)):
+        if target.startswith("/") and not target.startswith((node.home, "/dev/", own, *allowed)):
             found.append(target)
     return found
 
