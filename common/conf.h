@@ -137,6 +137,9 @@
       "whether a direct way is looked for to peers that were met through a relay (DCUtR)")         \
     X(PUNCH_ADDRESSES, "punch.addresses", CHOICE, "public", "public|any",                          \
       "which addresses are told and knocked at for that; private networks say any")                \
+    X(NAT_SERVE, "nat.serve", CHOICE, "auto", "auto|on|off",                                       \
+      "whether peers that ask are dialled, to tell them if they can be reached (AutoNAT); auto: "  \
+      "while this node can be reached itself")                                                     \
     X(DNS_SERVERS, "dns.servers", LIST, "", "servers such as 192.0.2.1:53",                        \
       "who resolves names in multiaddrs; without an entry: whom the system asks")                  \
     X(LOG_LEVEL, "log.level", CHOICE, "info", "error|warn|info|debug",                             \

@@ -12,6 +12,7 @@
 #include "controlplane/behaviours/relay.h"
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
+#include "controlplane/nat/reachability.h"
 #include "controlplane/xfer/transfer.h"
 
 #include <errno.h>
@@ -204,6 +205,7 @@ static int private_open(struct haul_controlplane *plane, struct haul_error *erro
 /* What this node speaks: a line a protocol. */
 static int host_open(struct haul_controlplane *plane, struct haul_error *error)
 {
+    struct haul_autonat *autonat = haul_reachability_autonat(plane->reach);
     struct haul_protocol protocols[HAUL_HOST_PROTOCOLS_MAX + 1] = {
         { .behaviour = &haul_identify_behaviour },
         { .behaviour = &haul_identify_push_behaviour },
@@ -214,8 +216,11 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
         { .behaviour = &haul_relay_hop_behaviour,
           .service = plane->relay,
           .dial_only = !haul_conf_bool(plane->conf.conf, HAUL_CONF_RELAY_SERVE) },
+        { .behaviour = &haul_autonat_behaviour, .service = autonat },
+        { .behaviour = &haul_autonat2_behaviour, .service = autonat },
+        { .behaviour = &haul_autonat_back_behaviour, .service = autonat },
     };
-    size_t count = 7;
+    size_t count = 10;
     struct haul_host_conf conf = {
         .loop = plane->parts.loop,
         .key = plane->conf.key,
@@ -277,10 +282,11 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         haul_gate_open(&plane->gate, conf->home, haul_conf_text(conf->conf, HAUL_CONF_PEERS_ALLOW),
                        haul_conf_text(conf->conf, HAUL_CONF_PEERS_DENY), error) < 0 ||
         private_open(plane, error) < 0 || haul_join_open(plane, error) < 0 ||
-        haul_through_open(plane, error) < 0 || host_open(plane, error) < 0 ||
-        listen_tcp(plane, error) < 0)
+        haul_through_open(plane, error) < 0 || haul_outside_open(plane, error) < 0 ||
+        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
     haul_through_start(plane);
+    haul_outside_start(plane);
     haul_join_start(plane);
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
@@ -338,6 +344,7 @@ void haul_controlplane_stop(struct haul_controlplane *plane)
     }
     haul_loop_timer_free(timer);
     haul_dht_stop(plane->parts.dht);
+    haul_outside_stop(plane);
     haul_host_close(plane->parts.host);
     plane->parts.host = NULL;
 }
@@ -348,6 +355,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         return;
     haul_ctl_close(plane->ctl);
     haul_dht_stop(plane->parts.dht);
+    haul_outside_stop(plane);
     if (plane->parts.host != NULL)
         haul_host_close(plane->parts.host);
     haul_helpers_close(plane->parts.helpers);
@@ -362,6 +370,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         haul_grants_close(plane->parts.grants);
     haul_relay_close(plane->relay);
     haul_dcutr_close(plane->dcutr);
+    haul_outside_close(plane);
     haul_perf_close(plane->perf);
     haul_catalog_close(plane->parts.catalog);
     haul_loop_unwatch(plane->signals);

@@ -12,6 +12,7 @@ struct haul_controlplane {
     struct haul_ctl *ctl;
     struct haul_relay *relay;
     struct haul_dcutr *dcutr;
+    struct haul_reachability *reach;
     struct haul_perf *perf; /* NULL unless the node was started for rate tests */
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
@@ -48,3 +49,10 @@ void haul_join_facts(const struct haul_controlplane *plane, const struct haul_fa
 HAUL_MUST_USE int haul_through_open(struct haul_controlplane *plane, struct haul_error *error);
 void haul_through_start(struct haul_controlplane *plane);
 void haul_through_facts(const struct haul_controlplane *plane, const struct haul_facts *facts);
+
+/* outside.c: how the node is seen; likewise. Stopped before the host is closed. */
+HAUL_MUST_USE int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error);
+void haul_outside_start(struct haul_controlplane *plane);
+void haul_outside_stop(struct haul_controlplane *plane);
+void haul_outside_close(struct haul_controlplane *plane);
+void haul_outside_facts(const struct haul_controlplane *plane, const struct haul_facts *facts);

@@ -183,6 +183,7 @@ void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_
     own_facts(plane, facts);
     plane->conf.plane_facts(plane->conf.plane_context, facts);
     haul_join_facts(plane, facts);
+    haul_outside_facts(plane, facts);
     haul_through_facts(plane, facts);
     connection_facts(plane, facts);
     host_facts(plane, facts);

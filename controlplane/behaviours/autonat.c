@@ -89,15 +89,15 @@ enum haul_inbox_result autonat_next(struct haul_stream *stream, struct haul_in *
 }
 
 bool autonat_may_dial(const struct haul_multiaddr *address, const struct haul_peer_id *peer,
-                      const struct haul_addr *asker, bool *own)
+                      const struct haul_connection_facts *asker, bool *own)
 {
     struct haul_peer_id named;
     struct haul_addr to;
 
-    if (!haul_multiaddr_tcp(address, &to) || to.port == 0 || asker->family == 0 ||
+    if (!haul_multiaddr_tcp(address, &to) || to.port == 0 || asker->relayed ||
         (haul_multiaddr_peer(address, &named) && !haul_peer_id_equal(&named, peer)))
         return false;
-    *own = to.family == asker->family && memcmp(to.ip, asker->ip, sizeof to.ip) == 0;
+    *own = to.family == asker->remote.family && memcmp(to.ip, asker->remote.ip, sizeof to.ip) == 0;
     return *own || haul_addr_scope(&to) == HAUL_ADDR_PUBLIC;
 }
 
@@ -138,7 +138,7 @@ static void v1_requested(struct haul_stream *stream, const struct haul_autonat_m
     struct haul_autonat *autonat = haul_stream_service(stream);
     struct autonat_reading *reading = haul_stream_state(stream);
     const struct haul_peer_id *peer = haul_stream_peer(stream);
-    struct haul_connection_facts facts = { 0 };
+    struct haul_connection_facts facts = { .relayed = true };
     bool own = false;
 
     haul_counter_add(&autonat->counters.autonat_requests, 1);
@@ -157,7 +157,7 @@ static void v1_requested(struct haul_stream *stream, const struct haul_autonat_m
         return;
     }
     for (size_t i = 0; i < message->address_count; i++) {
-        if (autonat_may_dial(&message->addresses[i], peer, &facts.remote, &own) && own)
+        if (autonat_may_dial(&message->addresses[i], peer, &facts, &own) && own)
             reading->job->addresses[reading->job->count++] = message->addresses[i];
     }
     if (reading->job->count == 0) {

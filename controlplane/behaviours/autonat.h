@@ -27,6 +27,10 @@
 struct haul_autonat_conf {
     struct haul_ration_limits limits; /* total 0: the defaults */
     haul_time pay_wait_max;           /* before a paid dial; HAUL_TIME_NEVER: none */
+    void *context;
+    /* A peer has told of itself, and with that what it speaks; may be NULL. */
+    void (*identified)(void *context, struct haul_host *host, uint64_t connection,
+                       const struct haul_identified *told);
 };
 
 #define HAUL_AUTONAT_COUNTERS(X)                                                                   \

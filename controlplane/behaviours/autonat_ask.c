@@ -49,7 +49,7 @@ static bool came_through(const struct haul_multiaddr *address,
 {
     struct haul_addr asked;
 
-    if (!facts->inbound || !haul_multiaddr_tcp(address, &asked) ||
+    if (!facts->inbound || facts->relayed || !haul_multiaddr_tcp(address, &asked) ||
         asked.family != facts->local.family)
         return false;
     if (memcmp(asked.ip, facts->local.ip, sizeof asked.ip) == 0)

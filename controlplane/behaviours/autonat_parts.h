@@ -73,9 +73,10 @@ haul_time autonat_now(const struct haul_host *host);
 enum haul_inbox_result autonat_next(struct haul_stream *stream, struct haul_in *in);
 bool autonat_send(struct haul_stream *stream, const uint8_t *data, const struct haul_out *out);
 
-/* May this address be dialled for the peer at `asker`, and has it the asker's own IP address? */
+/* May this address be dialled for the peer of that connection, and has it the asker's own IP
+ * address? */
 bool autonat_may_dial(const struct haul_multiaddr *address, const struct haul_peer_id *peer,
-                      const struct haul_addr *asker, bool *own);
+                      const struct haul_connection_facts *asker, bool *own);
 
 /* autonat_ask.c */
 void autonat_ask_answered(struct autonat_ask *ask, const struct haul_autonat_message *message);

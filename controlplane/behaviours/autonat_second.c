@@ -70,7 +70,7 @@ static void requested(struct haul_stream *stream, const struct haul_autonat_mess
     struct haul_autonat *autonat = haul_stream_service(stream);
     struct autonat_reading *reading = haul_stream_state(stream);
     const struct haul_peer_id *peer = haul_stream_peer(stream);
-    struct haul_connection_facts facts = { 0 };
+    struct haul_connection_facts facts = { .relayed = true };
     bool own = false;
     size_t index = 0;
 
@@ -81,7 +81,7 @@ static void requested(struct haul_stream *stream, const struct haul_autonat_mess
     }
     (void)haul_host_facts(haul_stream_host(stream), haul_stream_connection(stream), &facts);
     while (index < message->address_count &&
-           !autonat_may_dial(&message->addresses[index], peer, &facts.remote, &own))
+           !autonat_may_dial(&message->addresses[index], peer, &facts, &own))
         index++;
     if (index == message->address_count) {
         haul_counter_add(&autonat->counters.autonat_refused, 1);
@@ -264,11 +264,21 @@ static void back_closed(struct haul_stream *stream, enum haul_stream_end end)
     autonat_job_back_closed(job);
 }
 
+static void identified(struct haul_host *host, void *service, uint64_t connection,
+                       const struct haul_identified *told)
+{
+    const struct haul_autonat *autonat = service;
+
+    if (autonat->conf.identified != NULL)
+        autonat->conf.identified(autonat->conf.context, host, connection, told);
+}
+
 const struct haul_behaviour haul_autonat_back_behaviour = {
     .protocol = "/libp2p/autonat/2/dial-back",
     .state_bytes = sizeof(struct back),
     .inbound_per_peer_max = HAUL_AUTONAT_STREAMS_MAX,
     .idle_max = HAUL_AUTONAT_BACK_MAX,
+    .identified = identified,
     .opened = back_opened,
     .input = back_input,
     .ended = back_ended,

@@ -107,7 +107,8 @@ void haul_host_dial(struct haul_host *host, const struct haul_peer_id *peer,
                     const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                     haul_dial_fn *done, void *context);
 
-/* The same, but a live connection to the peer is not made use of. */
+/* The same, but a live connection to the peer is not made use of, and it begins at a port of its
+ * own: what a gateway lets through to where we have been dialled from proves nothing. */
 void haul_host_dial_anew(struct haul_host *host, const struct haul_peer_id *peer,
                          const struct haul_multiaddr *addresses, size_t count, haul_time deadline,
                          haul_dial_fn *done, void *context);

@@ -135,8 +135,9 @@ static bool attempt(struct haul_dial *dial)
             note_failure(dial, HAUL_E_LIMIT, address, "this node has too many connections");
             continue;
         }
-        fd = haul_socket_connect(address, haul_host_source(host, address, dial->punch), dial->punch,
-                                 &at_once);
+        fd = haul_socket_connect(address,
+                                 dial->anew ? NULL : haul_host_source(host, address, dial->punch),
+                                 dial->punch, &at_once);
         if (fd < 0) {
             note_failure(dial, HAUL_E_PEER_UNREACHABLE, address, strerror(-fd));
             continue;

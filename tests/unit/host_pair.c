@@ -85,9 +85,17 @@ static void node_open(struct host_node *node, uint8_t seed, const struct haul_pr
 
 void host_pair_open(const struct haul_protocol *a, const struct haul_protocol *b)
 {
+    struct haul_loop *loop;
     struct haul_error error;
 
-    CU_ASSERT_EQUAL_FATAL(haul_loop_open(&pair.loop, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, &error), 0);
+    host_pair_open_in(loop, a, b);
+}
+
+void host_pair_open_in(struct haul_loop *loop, const struct haul_protocol *a,
+                       const struct haul_protocol *b)
+{
+    pair.loop = loop;
     node_open(&pair.a, 1, a);
     node_open(&pair.b, 2, b);
 }

@@ -32,6 +32,9 @@ void host_pair_listen(struct haul_host **host, struct haul_multiaddr *address,
 
 /* Opens the loop and both hosts, each listening on a free port. */
 void host_pair_open(const struct haul_protocol *a, const struct haul_protocol *b);
+/* The same in a loop that the test has opened, and closes with the hosts itself. */
+void host_pair_open_in(struct haul_loop *loop, const struct haul_protocol *a,
+                       const struct haul_protocol *b);
 void host_pair_close(void);
 
 /* a dials b; whether both are connected. */
