@@ -3,7 +3,7 @@
 comes back. Nothing is lost, a counter and a line of the log tell of it, and the transfer goes on or ends
 with an error that says how to go on."""
 from nodes import case, equal, main, same, wait_for
-from ports import begin, inside_run, ports
+from ports import MIB, begin, inside_run, ports, settings
 
 AF_PACKET = "net_af_packet0,iface={},framesz=2048,framecnt=1024,blocksz=4096"
 
@@ -46,6 +46,15 @@ def link_stays_down(bench):
     equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "down").returncode, 0)
     record = ends_well(bench, command, ("dpdk", "stream"))
     assert record["bytes_by_carrier"]["stream"] > 0, record
+
+
+@case("frames without end that are not for us do not keep the worker: it answers, and it stops")
+def endless(bench):
+    node = bench.node("flooded", settings=settings("net_null0", 1))
+    wait_for(lambda: node.status()["dpdk"]["rx_frames"] > 1000000, "a million frames")
+    node.put(bench.file("something", MIB))
+    equal(node.status()["dpdk"]["rx_datagrams"], 0)
+    node.stop()
 
 
 if __name__ == "__main__":

@@ -349,6 +349,10 @@ static int attach_refused(const char *device, int code, struct haul_error *error
     int name = (int)strcspn(device, ",");
 
     haul_eal_complaint(complaint, sizeof complaint);
+    if (strstr(complaint, "No such device") != NULL)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%.*s did not start, there is no such device: %s", name, device,
+                         complaint);
     if (strstr(complaint, "in use") != NULL)
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start, somebody has it: %s", name,
                          device, complaint);

@@ -17,8 +17,10 @@
 #define SLEEP_FIRST (20 * HAUL_MICROSECOND)
 #define SLEEP_BUSY  (80 * HAUL_MICROSECOND) /* a ring of 1024 frames holds 100 Gbit/s so long */
 #define SLEEP_IDLE  HAUL_MILLISECOND
+#define SLEEP_DEEP  (5 * HAUL_MILLISECOND)
 #define LINK_SPAN   HAUL_SECOND              /* a link that came up is noticed so soon */
-#define BUSY_SPAN   (200 * HAUL_MILLISECOND) /* after the last frame: something is going on */
+#define BUSY_SPAN   (200 * HAUL_MILLISECOND) /* after the last datagram: something is going on */
+#define DEEP_SPAN   HAUL_SECOND              /* ... and nothing is */
 
 haul_time haul_dpdk_clock(void)
 {
@@ -70,14 +72,20 @@ static bool wait_interrupt(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t
     return woken;
 }
 
+/* How long a look may be away. A first datagram after a long silence is a probe, which can wait. */
+static haul_time sleep_most(const struct haul_dpdk *dpdk, haul_time now)
+{
+    haul_time quiet = haul_time_since(dpdk->quiet_since, now);
+
+    return quiet < BUSY_SPAN ? SLEEP_BUSY : quiet < DEEP_SPAN ? SLEEP_IDLE : SLEEP_DEEP;
+}
+
 /* We look. True: something came, or the card took what had waited for it. */
 static bool wait_look(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t count, haul_time end)
 {
     haul_time now = haul_dpdk_clock(), step = SLEEP_FIRST;
 
     while (now < end) {
-        haul_time most =
-            haul_time_since(dpdk->quiet_since, now) < BUSY_SPAN ? SLEEP_BUSY : SLEEP_IDLE;
         uint32_t queued = dpdk->queue_count;
         bool woken = sleep_on(polled, count, haul_time_min(step, end - now));
 
@@ -88,8 +96,8 @@ static bool wait_look(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t coun
         haul_dpdk_flush(dpdk);
         if (woken || (queued > 0 && dpdk->queue_count == 0))
             return true;
-        step = haul_time_min(2 * step, most);
         now = haul_dpdk_clock();
+        step = haul_time_min(2 * step, sleep_most(dpdk, now));
     }
     return false;
 }

@@ -60,7 +60,7 @@ struct haul_dpdk {
     struct haul_ether *ether;
     char *device; /* as configured, for the log */
     haul_time ether_due;
-    haul_time quiet_since; /* when the last frame came */
+    haul_time quiet_since; /* when the last datagram came */
     struct haul_dpdk_counters counters;
 
     /* receiving */

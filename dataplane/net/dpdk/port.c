@@ -51,6 +51,12 @@ static int refused(const struct haul_net_port *conf, const char *what, int code,
     char complaint[160];
 
     haul_eal_complaint(complaint, sizeof complaint);
+    /* The socket is opened late here, and what is refused is told as anything but a permission. */
+    if (geteuid() != 0 && strncmp(conf->device, "net_af_", 7) == 0)
+        return haul_fail(error, HAUL_E_DPDK_PERMISSION,
+                         "%s: %s: %s %s; it needs CAP_NET_RAW (af_xdp also CAP_NET_ADMIN and "
+                         "CAP_BPF)",
+                         conf->device, what, rte_strerror(-code), complaint);
     return haul_fail(error, HAUL_E_DPDK_DEVICE, "%s: %s: %s %s", conf->device, what,
                      rte_strerror(-code), complaint);
 }

@@ -7,6 +7,8 @@
 #include <rte_prefetch.h>
 #include <string.h>
 
+#define FRAMES_MAX 512u /* looked at in one call: a flood of others does not keep the worker */
+
 bool haul_dpdk_peek(struct haul_dpdk *dpdk)
 {
     if (dpdk->staged_at < dpdk->staged_count)
@@ -108,14 +110,15 @@ static void received_count(struct haul_dpdk *dpdk, const struct haul_train *trai
 
 /* One train from what is staged; false when there was no datagram among it. A datagram that begins
  * another train stays staged: `waiting` is it. */
-static bool train_take(struct haul_dpdk *dpdk, struct haul_train *train, haul_time now)
+static bool train_take(struct haul_dpdk *dpdk, struct haul_train *train, haul_time now,
+                       uint32_t *budget)
 {
     uint16_t number = dpdk->received_free[dpdk->received_free_count - 1];
     struct haul_bunch *bunch = &dpdk->received[number];
     struct haul_ether_datagram datagram;
 
     bunch->count = 0;
-    for (; haul_dpdk_peek(dpdk); dpdk->staged_at++) {
+    for (; *budget > 0 && haul_dpdk_peek(dpdk); dpdk->staged_at++, --*budget) {
         struct rte_mbuf *frame = dpdk->staged[dpdk->staged_at];
 
         if (!frame_read(dpdk, frame, now, &datagram) || datagram.bytes == 0) {
@@ -151,6 +154,7 @@ static bool train_take(struct haul_dpdk *dpdk, struct haul_train *train, haul_ti
 size_t haul_dpdk_receive(struct haul_net *net, struct haul_train *trains, size_t capacity)
 {
     struct haul_dpdk *dpdk = (struct haul_dpdk *)net;
+    uint32_t budget = FRAMES_MAX;
     size_t count = 0;
     haul_time now;
 
@@ -161,16 +165,17 @@ size_t haul_dpdk_receive(struct haul_net *net, struct haul_train *trains, size_t
     if (!haul_dpdk_peek(dpdk))
         return 0;
     now = haul_dpdk_clock();
-    dpdk->quiet_since = now;
     while (count < capacity) {
         if (dpdk->received_free_count == 0) {
             haul_counter_add(&dpdk->base.counters.rx_no_buffer, 1);
             break;
         }
-        if (!train_take(dpdk, &trains[count], now))
+        if (!train_take(dpdk, &trains[count], now, &budget))
             break;
         count++;
     }
+    if (count > 0) /* other frames, such as neighbours' questions, are no traffic */
+        dpdk->quiet_since = now;
     if (now >= dpdk->ether_due)
         haul_dpdk_progress(dpdk, now);
     return count;
