@@ -554,6 +554,7 @@ void haul_connection_start(struct haul_connection *connection)
         .window_pool = &host->window_pool,
         .static_private = secrets[0],
         .ephemeral_private = secrets[1],
+        .fast = haul_chacha_poly_fast(),
     };
 
     if (getrandom(secrets, sizeof secrets, 0) != (ssize_t)sizeof secrets ||

@@ -45,6 +45,7 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
         .unix_seconds = conf->unix_seconds,
         .static_private = conf->static_private,
         .ephemeral_private = conf->ephemeral_private,
+        .fast = conf->fast,
     };
 
     haul_assert(conf->in_bytes >= HAUL_CONN_IN_BYTES_MIN);

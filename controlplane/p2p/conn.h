@@ -114,6 +114,7 @@ struct haul_conn_conf {
     uint64_t *window_pool;         /* likewise */
     const uint8_t *static_private; /* 32 bytes each, fresh, read by init only */
     const uint8_t *ephemeral_private;
+    const struct haul_chacha_poly *fast; /* for Noise's messages; NULL: OpenSSL */
 };
 
 struct haul_conn {

@@ -100,7 +100,7 @@ static bool read_message(struct haul_noise *noise, struct haul_in *in)
 static void finish(struct haul_noise *noise)
 {
     memcpy(noise->hash, noise->xx.hash, sizeof noise->hash);
-    haul_noise_xx_split(&noise->xx, &noise->seal, &noise->open);
+    haul_noise_xx_split(&noise->xx, noise->conf.fast, &noise->seal, &noise->open);
     haul_noise_xx_fini(&noise->xx);
     noise->state = HAUL_NOISE_DONE;
 }

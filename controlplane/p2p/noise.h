@@ -6,8 +6,8 @@
  * only and leaves the rest in `in`: what follows the last one are transport messages already.
  * Transport: haul_noise_seal makes a framed message, haul_noise_open opens one without its frame.
  *
- * Key bytes come from the caller, fresh for every connection. One thread. The library beneath keeps
- * two expanded keys on its heap until fini. */
+ * Key bytes come from the caller, fresh for every connection. One thread. Without a fast
+ * cipher the library beneath keeps two expanded keys on its heap until fini. */
 #pragma once
 
 #include "controlplane/p2p/key.h"
@@ -47,8 +47,9 @@ struct haul_noise_conf {
     size_t muxer_count;                  /* at most HAUL_NOISE_MUXERS_MAX; 0: agree later */
     const uint8_t *prologue;             /* read by init only; empty for TCP */
     size_t prologue_bytes;
-    const uint8_t *static_private;    /* 32 bytes each, read by init only */
-    const uint8_t *ephemeral_private; /* never used for another connection */
+    const uint8_t *static_private;       /* 32 bytes each, read by init only */
+    const uint8_t *ephemeral_private;    /* never used for another connection */
+    const struct haul_chacha_poly *fast; /* for messages; NULL: OpenSSL */
 };
 
 struct haul_noise {

@@ -3,19 +3,23 @@
  * sealed or opened. */
 #pragma once
 
-#include "common/base.h"
+#include "common/chacha_poly.h"
 
-#define HAUL_NOISE_TAG_BYTES 16u
+#define HAUL_NOISE_TAG_BYTES HAUL_CHACHA_POLY_TAG_BYTES
 
 struct evp_cipher_ctx_st;
 
 struct haul_noise_cipher {
-    struct evp_cipher_ctx_st *context; /* holds the expanded key; NULL when there is no key */
+    const struct haul_chacha_poly *fast; /* NULL: OpenSSL, with the next */
+    struct evp_cipher_ctx_st *context;   /* holds the expanded key; NULL when there is none here */
+    uint8_t key[HAUL_CHACHA_POLY_KEY_BYTES]; /* for `fast` */
     uint64_t counter;
 };
 
-/* `init` replaces the key of a zeroed or earlier cipher and starts the counter at zero. */
-void haul_noise_cipher_init(struct haul_noise_cipher *cipher, const uint8_t key[32]);
+/* `init` replaces the key of a zeroed or earlier cipher and starts the counter at zero; `fast` (or
+ * NULL) is what it is to run with. */
+void haul_noise_cipher_init(struct haul_noise_cipher *cipher, const struct haul_chacha_poly *fast,
+                            const uint8_t key[32]);
 void haul_noise_cipher_fini(struct haul_noise_cipher *cipher);
 
 /* Seals two pieces, one behind the other, as one message; writes head_bytes + body_bytes of

@@ -23,7 +23,7 @@ static void mix_key(struct haul_noise_xx *xx, const uint8_t shared[KEY_BYTES])
     haul_hkdf_extract(xx->chain, sizeof xx->chain, shared, KEY_BYTES, secret);
     haul_hkdf_expand(secret, NULL, 0, made, sizeof made);
     memcpy(xx->chain, made, sizeof xx->chain);
-    haul_noise_cipher_init(&xx->cipher, made + 32);
+    haul_noise_cipher_init(&xx->cipher, NULL, made + 32);
     haul_kex_wipe(secret, sizeof secret);
     haul_kex_wipe(made, sizeof made);
 }
@@ -164,16 +164,16 @@ bool haul_noise_xx_read(struct haul_noise_xx *xx, const uint8_t *message, size_t
     return true;
 }
 
-void haul_noise_xx_split(struct haul_noise_xx *xx, struct haul_noise_cipher *seal,
-                         struct haul_noise_cipher *open)
+void haul_noise_xx_split(struct haul_noise_xx *xx, const struct haul_chacha_poly *fast,
+                         struct haul_noise_cipher *seal, struct haul_noise_cipher *open)
 {
     uint8_t secret[32], made[64];
 
     haul_assert(xx->message == HAUL_NOISE_XX_MESSAGES);
     haul_hkdf_extract(xx->chain, sizeof xx->chain, NULL, 0, secret);
     haul_hkdf_expand(secret, NULL, 0, made, sizeof made);
-    haul_noise_cipher_init(seal, xx->initiator ? made : made + 32);
-    haul_noise_cipher_init(open, xx->initiator ? made + 32 : made);
+    haul_noise_cipher_init(seal, fast, xx->initiator ? made : made + 32);
+    haul_noise_cipher_init(open, fast, xx->initiator ? made + 32 : made);
     haul_kex_wipe(secret, sizeof secret);
     haul_kex_wipe(made, sizeof made);
 }

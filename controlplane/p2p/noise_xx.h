@@ -36,6 +36,6 @@ HAUL_MUST_USE bool haul_noise_xx_write(struct haul_noise_xx *xx, const uint8_t *
 HAUL_MUST_USE bool haul_noise_xx_read(struct haul_noise_xx *xx, const uint8_t *message,
                                       size_t bytes, uint8_t *payload, size_t *payload_bytes);
 
-/* After the last message: the ciphers of both directions. */
-void haul_noise_xx_split(struct haul_noise_xx *xx, struct haul_noise_cipher *seal,
-                         struct haul_noise_cipher *open);
+/* After the last message: the ciphers of both directions, which run with `fast` (or NULL). */
+void haul_noise_xx_split(struct haul_noise_xx *xx, const struct haul_chacha_poly *fast,
+                         struct haul_noise_cipher *seal, struct haul_noise_cipher *open);

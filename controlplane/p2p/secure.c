@@ -34,6 +34,7 @@ void haul_secure_begin(struct haul_secure *secure, enum haul_security security)
         .muxer_count = conf->muxer_count,
         .static_private = secure->secrets[0],
         .ephemeral_private = secure->secrets[1],
+        .fast = conf->fast,
     };
     struct haul_tls_conf tls = {
         .client = conf->dialer,

@@ -37,6 +37,7 @@ struct haul_secure_conf {
     uint64_t unix_seconds;               /* for certificates */
     const uint8_t *static_private;       /* of Noise; read by init only */
     const uint8_t *ephemeral_private;
+    const struct haul_chacha_poly *fast; /* of Noise; NULL: OpenSSL */
 };
 
 struct haul_secure {

@@ -40,7 +40,7 @@ LAYERS = {
 DPDK = r"\b(rte|RTE)_"
 THIRD_PARTY = {
     r"\bio_uring_": ["dataplane/net/net_uring.c", "dataplane/store/io_uring.c"],
-    r"\bIMB_": ["dataplane/aead/"],
+    r"\bIMB_": ["dataplane/aead/", "common/chacha_poly.c"],
     DPDK: ["dataplane/net/dpdk/", "perf/pipe_port"],
     r"\bmdb_": ["controlplane/xfer/catalog"],
     r"\bjson_(object|array|string|integer|real|dump)": ["controlplane/xfer/record", "controlplane/cmd/",
