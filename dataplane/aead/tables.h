@@ -10,6 +10,7 @@ extern const struct haul_aead haul_aead_none; /* rate tests: a copy, and a tag a
 
 #ifdef HAUL_HAVE_IPSEC_MB
 extern const struct haul_aead haul_aead_ipsec_mb_aes_128_gcm;
+extern const struct haul_aead haul_aead_ipsec_mb_chacha20_poly1305;
 
 /* False when the library cannot run on this machine. Any thread. */
 bool haul_aead_ipsec_mb_usable(void);

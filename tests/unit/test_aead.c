@@ -15,6 +15,7 @@ static const struct haul_aead *const tables[] = {
     &haul_aead_openssl_chacha20_poly1305,
 #ifdef HAUL_HAVE_IPSEC_MB
     &haul_aead_ipsec_mb_aes_128_gcm,
+    &haul_aead_ipsec_mb_chacha20_poly1305,
 #endif
     &haul_aead_none,
 };

@@ -28,6 +28,8 @@ static void openssl_can_be_forced(void)
     CU_ASSERT_EQUAL_FATAL(haul_aead_choose("openssl", false, &choice, NULL), 0);
     CU_ASSERT_STRING_EQUAL(choice.of[HAUL_CIPHER_AES_128_GCM]->name, "aes-128-gcm/openssl");
     CU_ASSERT_EQUAL(choice.ns[HAUL_CIPHER_AES_128_GCM], choice.ns_openssl);
+    CU_ASSERT_STRING_EQUAL(choice.of[HAUL_CIPHER_CHACHA20_POLY1305]->name,
+                           "chacha20-poly1305/openssl");
 }
 
 static void ipsec_mb_can_be_forced_or_is_an_error(void)
