@@ -8,8 +8,8 @@
 `run` measures every combination in turn, round by round, and appends a JSON line each to FILE; runs
 may be repeated, with other choices, into the same file. Two processes of a kind speak over loopback,
 in a network namespace of their own where tcp_rmem and tcp_wmem allow 64 MiB; beyond 0 ms a link
-(haul-link stream) delays what passes. Each measurement moves, in one direction, what the pair moves
-in about --seconds, as a short one before it estimated. "rust-fixed" is rust with its window held at
+(haul-link stream) delays what passes. Each measurement moves, in one direction and on a new
+stream, what the pair moves in about --seconds, as shorter ones before it estimated. "rust-fixed" is rust with its window held at
 256 KiB, "tcp" is iperf3 without encryption, for comparison. --first measures connect, authenticate
 and a byte each way instead.
 
@@ -86,11 +86,11 @@ def measure_pair(name, security, rtt_ms, streams, seconds):
         ask(dialer, "dial", through(listener.address, link.port))
         ask(dialer, "identify", listener.id)
         size, line = MIB, None
-        while line is None or (line["seconds"] < 0.3 and size < 512 * MIB):
-            size *= 4
+        # Until it takes long enough: what a short one shows at a long round trip is how windows begin.
+        while line is None or (line["seconds"] < 0.7 * seconds and size < 8192 * MIB):
+            grown = 4 if line is None or line["seconds"] < seconds / 8 else seconds / line["seconds"]
+            size = min(int(size * max(grown, 1.2)), 8192 * MIB)
             line = ask(dialer, "perf", listener.id, size // streams, 0, streams)
-        size = max(4 * MIB, min(int(size / line["seconds"] * seconds), 8192 * MIB))
-        line = ask(dialer, "perf", listener.id, size // streams, 0, streams)
         return line["bytes"] / line["seconds"]
 
 
