@@ -11,7 +11,7 @@
 #include "controlplane/host/host.h"
 
 #define HAUL_PERF_STREAMS_MAX 128u                          /* of one peer at once */
-#define HAUL_PERF_WINDOW_MAX  (uint32_t)(64u << 20)         /* of one stream */
+#define HAUL_PERF_WINDOW_MAX  (uint32_t)(256u << 20)        /* of one stream */
 #define HAUL_PERF_IDLE_MAX    (30 * HAUL_SECOND)            /* without a byte */
 #define HAUL_PERF_BYTES_MAX   (uint64_t)(UINT64_C(1) << 40) /* default limits of one stream, both */
 #define HAUL_PERF_TIME_MAX    (600 * HAUL_SECOND)           /*   directions together */

@@ -15,8 +15,8 @@
 
 #include <sys/queue.h>
 
-#define HAUL_HOST_BUFFER_BYTES (256u << 10)          /* in and out, of each connection */
-#define HAUL_HOST_WINDOW_SPARE (uint64_t)(64u << 20) /* growth of windows, of each connection */
+#define HAUL_HOST_BUFFER_BYTES (256u << 10)           /* in and out, of each connection */
+#define HAUL_HOST_WINDOW_SPARE (uint64_t)(256u << 20) /* growth of windows, of each connection */
 #define HAUL_HOST_CONNECT_MAX  (10 * HAUL_SECOND)
 #define HAUL_HOST_LINGER_MAX   (500 * HAUL_MILLISECOND) /* for the peer to read our last bytes */
 #define HAUL_HOST_GOAWAY_MAX   (2 * HAUL_SECOND)        /* a connection whose peer says goodbye */

@@ -10,6 +10,12 @@
 #define GROW_ROUND_TRIPS 4u
 #define GROW_FLOOR       (2 * HAUL_MILLISECOND)
 
+/* What was used up is announced by halves while a window is small, then in smaller parts: what
+ * waits to be announced is lost to the sender, and half of a window as large as the path would be
+ * half of its rate. */
+#define STEP_MIN   (512u << 10)
+#define STEP_SHARE 8u
+
 /* --- streams --- */
 
 static struct haul_yamux_stream *stream_at(const struct haul_yamux *yamux, uint16_t index_1)
@@ -60,7 +66,7 @@ struct haul_yamux_stream *haul_yamux_stream_take(struct haul_yamux *yamux, uint3
         .send_credit = HAUL_YAMUX_WINDOW_BYTES,
         .recv_window = HAUL_YAMUX_WINDOW_BYTES,
         .recv_left = HAUL_YAMUX_WINDOW_BYTES,
-        .granted_at = yamux->now,
+        .span_at = yamux->now,
     };
     *head = (uint16_t)(index + 1);
     return stream;
@@ -207,16 +213,21 @@ static uint32_t window_due(const struct haul_yamux *yamux, const struct haul_yam
     return stream->recv_window - stream->recv_left - stream->held - coming;
 }
 
-/* Doubles the window when it was used up within a few round trips, as far as both the stream's own
+/* Doubles the window when half of it was used up within a few round trips, and doubles it twice
+ * when that took less than one, as at the beginning of a long path; as far as both the stream's own
  * limit and what the connection may hold together allow. */
 static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stream)
 {
+    haul_time took = haul_time_since(stream->span_at, yamux->now);
     uint64_t more = stream->recv_window;
 
+    stream->span_at = yamux->now;
+    stream->span_bytes = 0;
     if (yamux->rtt == 0 || stream->recv_window >= stream->window_max ||
-        haul_time_since(stream->granted_at, yamux->now) >=
-            GROW_ROUND_TRIPS * haul_time_max(yamux->rtt, GROW_FLOOR))
+        took >= GROW_ROUND_TRIPS * haul_time_max(yamux->rtt, GROW_FLOOR))
         return;
+    if (took < yamux->rtt)
+        more *= 3;
     if (more > stream->window_max - stream->recv_window)
         more = stream->window_max - stream->recv_window;
     if (more > yamux->window_spare)
@@ -230,6 +241,14 @@ static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stre
         *yamux->window_pool -= more;
 }
 
+static uint32_t window_step(const struct haul_yamux_stream *stream)
+{
+    uint32_t half = stream->recv_window / 2, part = stream->recv_window / STEP_SHARE;
+
+    part = part > STEP_MIN ? part : STEP_MIN;
+    return half < part ? half : part;
+}
+
 void haul_yamux_consume(struct haul_yamux *yamux, struct haul_yamux_stream *stream, size_t bytes)
 {
     uint32_t due;
@@ -239,13 +258,14 @@ void haul_yamux_consume(struct haul_yamux *yamux, struct haul_yamux_stream *stre
     if (stream->fin_received || stream->reset)
         return;
     due = window_due(yamux, stream);
-    if (due < stream->recv_window / 2)
+    if (due < window_step(stream))
         return;
-    window_grow(yamux, stream);
+    stream->span_bytes += due;
+    if (stream->span_bytes >= stream->recv_window / 2)
+        window_grow(yamux, stream);
     due = window_due(yamux, stream);
     stream->recv_left += due;
     stream->grant += due;
-    stream->granted_at = yamux->now;
     haul_yamux_stream_todo(yamux, stream, TODO_GRANT);
 }
 

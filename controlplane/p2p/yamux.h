@@ -71,7 +71,8 @@ struct haul_yamux_stream {
     uint32_t recv_left;   /* bytes the peer may still send */
     uint32_t held;        /* bytes lent to the owner and not consumed */
     uint32_t grant;       /* window to announce with the next frame */
-    haul_time granted_at; /* when the window was last announced */
+    uint32_t span_bytes;  /* announced since `span_at`: half a window's worth tells its speed */
+    haul_time span_at;
 };
 
 enum haul_yamux_event_kind {

@@ -276,6 +276,76 @@ static uint32_t run_link(haul_time rtt, uint32_t window_max, uint64_t spare)
     return right->last->recv_window;
 }
 
+/* A link in steps of a millisecond: what enters it now leaves it 30 later, and no more than the
+ * rate allows enters it. Only headers are made: bodies are counted. */
+#define LINK_STEPS 30u
+
+struct link {
+    uint64_t body[LINK_STEPS]; /* to the receiver */
+    uint32_t credit[LINK_STEPS];
+};
+
+/* One stream with an endless supply of bytes over the link: how many arrive in the second and last
+ * second. The window begins as every window does. */
+static uint64_t run_rate(uint64_t bytes_per_second, uint32_t window_max)
+{
+    struct link link = { 0 };
+    struct haul_yamux_stream *from, *to;
+    uint64_t room = 0, arrived = 0, half = 0;
+
+    start(UINT64_MAX / 2);
+    from = haul_yamux_open(&left->yamux);
+    settle(65536);
+    to = right->last;
+    to->window_max = window_max;
+    right->yamux.rtt = 2 * LINK_STEPS * HAUL_MILLISECOND;
+    for (uint32_t i = 0; i < 2000; i++) {
+        uint64_t *body = &link.body[i % LINK_STEPS];
+        uint32_t *credit = &link.credit[i % LINK_STEPS];
+        uint8_t header[HAUL_YAMUX_HEADER_BYTES];
+
+        now += HAUL_MILLISECOND;
+        from->send_credit += *credit;
+        right->yamux.now = now;
+        to->recv_left -= (uint32_t)*body;
+        to->held += (uint32_t)*body;
+        haul_yamux_consume(&right->yamux, to, to->held);
+        *credit = to->grant;
+        to->grant = 0;
+        arrived += *body;
+        half = i == 999 ? arrived : half;
+        room += bytes_per_second / 1000;
+        for (*body = 0; room >= HAUL_YAMUX_BODY_MAX;) {
+            uint32_t sent = haul_yamux_send(&left->yamux, from, HAUL_YAMUX_BODY_MAX, header);
+
+            if (sent == 0)
+                break;
+            *body += sent;
+            room -= sent;
+        }
+        if (room > bytes_per_second / 1000)
+            room = bytes_per_second / 1000; /* what the link did not carry is lost to it */
+    }
+    return arrived - half;
+}
+
+static void one_stream_fills_a_long_path(void)
+{
+    /* 90 % of 10 Gbit/s and of 1 Gbit/s at 60 ms, by the second second. */
+    CU_ASSERT_TRUE(run_rate(UINT64_C(1250000000), 256u << 20) >= UINT64_C(1125000000));
+    CU_ASSERT_TRUE(run_rate(UINT64_C(125000000), 16u << 20) >= UINT64_C(112500000));
+}
+
+static void a_window_is_nearly_all_under_way(void)
+{
+    /* Of 32 MiB an eighth at most waits to be announced, of 256 KiB a half: without a rate that is
+     * what a window carries in a round trip. */
+    CU_ASSERT_TRUE(run_rate(UINT64_C(10000000000), 32u << 20) >=
+                   (UINT64_C(32) << 20) * 1000 / 60 * 85 / 100);
+    CU_ASSERT_TRUE(run_rate(UINT64_C(10000000000), HAUL_YAMUX_WINDOW_BYTES) >=
+                   (uint64_t)HAUL_YAMUX_WINDOW_BYTES * 1000 / 60 * 85 / 100);
+}
+
 static void windows_grow_by_doubling_to_their_limit(void)
 {
     CU_ASSERT_EQUAL(run_link(50 * HAUL_MILLISECOND, 16u << 20, UINT64_MAX / 2), 16u << 20);
@@ -568,6 +638,8 @@ int main(void)
         T(a_stream_carries_bytes_both_ways_however_they_are_cut),
         T(the_open_rides_with_the_first_data),
         T(a_full_window_holds_the_sender_until_the_owner_consumes),
+        T(one_stream_fills_a_long_path),
+        T(a_window_is_nearly_all_under_way),
         T(windows_grow_by_doubling_to_their_limit),
         T(windows_share_what_the_connection_may_hold),
         T(a_ping_measures_the_round_trip_and_is_answered_once),
