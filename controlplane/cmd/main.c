@@ -26,7 +26,8 @@ const struct haul_command haul_command_table[] = {
       "UDP and TCP, and the sealed pipes, which carry with nothing above them; or only those that\n"
       "are named. There --size is that of source and sink, and --runs counts the rounds.",
       BIT(CARRIER) | BIT(SIZE) | BIT(SOURCE) | BIT(SINK) | BIT(HASH) | BIT(CIPHER) | BIT(RUNS) |
-          BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(SECURITY) | BIT(TIMEOUT) | BIT(SPAN),
+          BIT(DEVICE) | BIT(MTU) | BIT(SET) | BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(SECURITY) |
+          BIT(TIMEOUT) | BIT(SPAN),
       1, HAUL_ARGUMENTS_MAX, haul_cmd_perf },
     { "hw", "probe", "say what this machine has, and which datagram backends it can use",
       "Lists processors, huge pages, IOMMU and ports with their drivers, queues and offloads; "

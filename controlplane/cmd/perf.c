@@ -20,8 +20,9 @@ struct verb {
 
 static const struct verb verbs[] = {
     { "loop",
-      BIT(CARRIER) | BIT(SIZE) | BIT(SOURCE) | BIT(SINK) | BIT(HASH) | BIT(CIPHER) | BIT(RUNS), 0,
-      0, haul_perf_loop },
+      BIT(CARRIER) | BIT(SIZE) | BIT(SOURCE) | BIT(SINK) | BIT(HASH) | BIT(CIPHER) | BIT(RUNS) |
+          BIT(DEVICE) | BIT(MTU) | BIT(SET),
+      0, 0, haul_perf_loop },
     { "peer", BIT(UP) | BIT(DOWN) | BIT(STREAMS) | BIT(SECURITY) | BIT(TIMEOUT) | BIT(RUNS), 1, 1,
       haul_perf_peer },
     { "ceiling", BIT(SIZE) | BIT(RUNS) | BIT(SPAN), 0, HAUL_ARGUMENTS_MAX - 1, haul_perf_ceiling },

@@ -9,18 +9,23 @@
 #include "controlplane/cmd/perf_process.h"
 #include "controlplane/cmd/perf_watch.h"
 #include "controlplane/cmd/print.h"
+#include "hw/machine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SIZE_DEFAULT  (UINT64_C(2) << 30)
-#define TOTAL_DEFAULT (UINT64_C(8) << 30) /* of each carrier */
-#define IPERF_SECONDS 2u
-#define PIPE_SPAN     HAUL_SECOND
-#define LONG_SERIES   6u /* runs from which on iperf3 is measured in the middle too */
-#define CPU_FULL      0.9
-#define HELD_SHARE    0.3 /* of the time: that was the limit */
+#define SIZE_DEFAULT      (UINT64_C(2) << 30)
+#define TOTAL_DEFAULT     (UINT64_C(8) << 30) /* of each carrier */
+#define IPERF_SECONDS     2u
+#define PIPE_SPAN         HAUL_SECOND
+#define MTU_DEFAULT       1500u
+#define MTU_LEAST         1280u
+#define MTU_MOST          9600u
+#define HUGE_BYTES_ENOUGH (UINT64_C(640) << 20) /* for two nodes, slots included */
+#define LONG_SERIES       6u /* runs from which on iperf3 is measured in the middle too */
+#define CPU_FULL          0.9
+#define HELD_SHARE        0.3 /* of the time: that was the limit */
 
 static const char *text_of(const struct haul_options *options, enum haul_option option,
                            const char *otherwise)
@@ -61,8 +66,8 @@ static int iperf_measure(struct haul_perf_series *series, struct haul_error *err
 
 /* --- the sealed pipe of the same minute --- */
 
-/* Of the run's carrier (the two ports of a series are joined by memif), cipher, datagram size and
- * hash; false when there is none. */
+/* Of the run's carrier (for ports of DPDK: what joins them), cipher, datagram size and hash; false
+ * when there is none. */
 static bool pipe_of(const struct haul_perf_series *series, struct haul_perf_run *run,
                     struct haul_ceiling *pipe)
 {
@@ -74,7 +79,9 @@ static bool pipe_of(const struct haul_perf_series *series, struct haul_perf_run 
         snprintf(run->pipe, sizeof run->pipe, "sealed-stream");
     else
         snprintf(run->pipe, sizeof run->pipe, "sealed-%s-%u%s",
-                 carrier == HAUL_CARRIER_DPDK ? "memif" : haul_carrier_name(carrier),
+                 carrier != HAUL_CARRIER_DPDK ? haul_carrier_name(carrier)
+                 : series->port.vhost         ? "vhost"
+                                              : "memif",
                  (unsigned)run->payload_class, verified);
     row = haul_ceiling_find(run->pipe);
     if (row == NULL)
@@ -233,6 +240,38 @@ static int runs_make(struct haul_perf_series *series, struct haul_perf_nodes *no
 
 /* --- the series --- */
 
+static bool over_dpdk(const struct haul_perf_series *series)
+{
+    return strcmp(series->carriers[0], "dpdk") == 0;
+}
+
+static int port_prepare(struct haul_perf_series *series, struct haul_error *error)
+{
+    const struct haul_options *options = series->options;
+    bool sized = haul_options_has(options, HAUL_OPTION_MTU);
+    struct haul_machine *machine;
+
+    if (!over_dpdk(series))
+        return sized || haul_options_has(options, HAUL_OPTION_DEVICE)
+                   ? haul_fail(error, HAUL_E_USAGE, "--%s goes with --carrier dpdk",
+                               sized ? "mtu" : "device")
+                   : 0;
+    series->port.vhost = chosen(options, HAUL_OPTION_DEVICE, "vhost");
+    series->port.mtu = sized ? (uint32_t)options->number[HAUL_OPTION_MTU] : MTU_DEFAULT;
+    if (series->port.mtu < MTU_LEAST || series->port.mtu > MTU_MOST)
+        return haul_fail(error, HAUL_E_USAGE, "--mtu is %u to %u", MTU_LEAST, MTU_MOST);
+    if (series->port.vhost && chosen(options, HAUL_OPTION_SINK, "store"))
+        return haul_fail(error, HAUL_E_USAGE,
+                         "--sink store starts the getter anew, which ends vhost: use memif");
+    machine = calloc(1, sizeof *machine);
+    if (machine == NULL)
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for facts about this machine");
+    haul_machine_read("", machine);
+    series->port.zero_copy = haul_machine_huge_bytes(machine) >= HUGE_BYTES_ENOUGH;
+    free(machine);
+    return 0;
+}
+
 static int series_prepare(struct haul_perf_series *series, const struct haul_options *options,
                           uint64_t *runs, struct haul_error *error)
 {
@@ -284,18 +323,20 @@ static int series_run(struct haul_perf_series *series, struct haul_perf_nodes *n
 
 static int series_make(struct haul_perf_series *series, struct haul_error *error)
 {
-    static const char *const settings[] = { "listen.tcp=127.0.0.1:0", "listen.udp=127.0.0.1:0",
-                                            NULL };
     const struct haul_options *options = series->options;
+    const char *settings[HAUL_OPTION_LIST_MAX + 3] = { "listen.tcp=127.0.0.1:0",
+                                                       "listen.udp=127.0.0.1:0" };
     uint64_t copies = (chosen(options, HAUL_OPTION_SOURCE, "store") ? 1u : 0u) +
                       (chosen(options, HAUL_OPTION_SINK, "store") ? 1u : 0u);
     struct haul_perf_nodes nodes;
     uint64_t runs;
     int failed;
 
-    if (series_prepare(series, options, &runs, error) < 0 ||
+    for (size_t i = 0; i < options->list_count; i++)
+        settings[2 + i] = options->list[i];
+    if (series_prepare(series, options, &runs, error) < 0 || port_prepare(series, error) < 0 ||
         haul_ceilings_open(&series->ceilings, error) < 0 ||
-        haul_perf_nodes_open(&nodes, settings, strcmp(series->carriers[0], "dpdk") == 0,
+        haul_perf_nodes_open(&nodes, settings, over_dpdk(series) ? &series->port : NULL,
                              copies * (series->bytes + series->bytes / 8), error) < 0)
         return -1;
     failed = series_run(series, &nodes, runs, error);

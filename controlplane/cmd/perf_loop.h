@@ -2,6 +2,7 @@
 #pragma once
 
 #include "controlplane/cmd/command.h"
+#include "controlplane/cmd/perf_nodes.h"
 #include "controlplane/cmd/perf_stats.h"
 #include "controlplane/xfer/record.h"
 #include "perf/ceiling.h"
@@ -44,8 +45,9 @@ struct haul_perf_series {
     size_t iperf_count;
     bool iperf_absent;
     struct haul_ceilings *ceilings;
-    uint8_t cipher; /* of the fast path: enum haul_cipher */
-    uint8_t hash;   /* multihash code; 0: not verified */
+    struct haul_perf_port port; /* of both nodes, where the carrier is dpdk */
+    uint8_t cipher;             /* of the fast path: enum haul_cipher */
+    uint8_t hash;               /* multihash code; 0: not verified */
 };
 
 int haul_perf_loop(const struct haul_options *options);

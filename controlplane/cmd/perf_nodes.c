@@ -19,8 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SETTINGS_MAX       16u
-#define PORT_SETTINGS      3u
+#define SETTINGS_MAX       (HAUL_OPTION_LIST_MAX + 16u)
+#define PORT_SETTINGS      4u
+#define MEMIF_LEAST        2048u /* bytes of its own buffers */
+#define MEMIF_EXTRA        216u  /* more than a packet: headers, and room to round up */
 #define PORT_SETTING_BYTES (HAUL_PERF_PATH_BYTES + 100u)
 #define STOP_SPAN_MS       10000u /* a node that takes longer to stop is killed */
 
@@ -58,8 +60,28 @@ static void node_stop(struct haul_perf_node *node)
     node->pid = 0;
 }
 
-/* The settings of all, and of a port: the seeder's end is memif's client, which sends without a
- * copy where DPDK's memory lies in huge pages. */
+/* The sender is the client of memif, which can lend its buffers, and virtio-user beside vhost. */
+static void device_name(const struct haul_perf_nodes *nodes, bool seeder,
+                        char text[PORT_SETTING_BYTES])
+{
+    const struct haul_perf_port *port = nodes->port;
+
+    if (!port->vhost)
+        snprintf(text, PORT_SETTING_BYTES,
+                 "dpdk.device=net_memif0,role=%s,socket=%s/memif,socket-abstract=no,bsize=%u%s",
+                 seeder ? "client" : "server", nodes->directory,
+                 port->mtu + MEMIF_EXTRA > MEMIF_LEAST ? port->mtu + MEMIF_EXTRA : MEMIF_LEAST,
+                 seeder && port->zero_copy ? ",zero-copy=yes" : "");
+    else if (seeder)
+        snprintf(text, PORT_SETTING_BYTES,
+                 "dpdk.device=net_virtio_user0,path=%s/vhost,queues=1,queue_size=1024",
+                 nodes->directory);
+    else
+        snprintf(text, PORT_SETTING_BYTES, "dpdk.device=net_vhost0,iface=%s/vhost,queues=1",
+                 nodes->directory);
+}
+
+/* The settings of all, and of a port. */
 static void port_settings(const struct haul_perf_nodes *nodes, const char *name,
                           char text[PORT_SETTINGS][PORT_SETTING_BYTES],
                           const char *list[SETTINGS_MAX + 1])
@@ -71,11 +93,10 @@ static void port_settings(const struct haul_perf_nodes *nodes, const char *name,
         haul_assert(count < SETTINGS_MAX - PORT_SETTINGS);
         list[count] = nodes->settings[count];
     }
-    snprintf(text[0], PORT_SETTING_BYTES,
-             "dpdk.device=net_memif0,role=%s,socket=%s/memif,socket-abstract=no",
-             seeder ? "server" : "client", nodes->directory);
+    device_name(nodes, seeder, text[0]);
     snprintf(text[1], PORT_SETTING_BYTES, "dpdk.addresses=10.77.0.%d/24", seeder ? 1 : 2);
-    snprintf(text[2], PORT_SETTING_BYTES, "fast.networks=10.77.0.0/24");
+    snprintf(text[2], PORT_SETTING_BYTES, "dpdk.mtu=%u", nodes->port->mtu);
+    snprintf(text[3], PORT_SETTING_BYTES, "fast.networks=10.77.0.0/24");
     for (size_t i = 0; i < PORT_SETTINGS; i++)
         list[count++] = text[i];
     list[count] = NULL;
@@ -87,7 +108,7 @@ static int node_start(struct haul_perf_nodes *nodes, struct haul_perf_node *node
     snprintf(node->home, sizeof node->home, "%s/%s", nodes->directory, name);
     if (mkdir(node->home, 0700) < 0)
         return haul_fail(error, HAUL_E_SYSTEM, "cannot make %s: %s", node->home, strerror(errno));
-    if (nodes->port) {
+    if (nodes->port != NULL) {
         char text[PORT_SETTINGS][PORT_SETTING_BYTES];
         const char *list[SETTINGS_MAX + 1];
 
@@ -136,13 +157,15 @@ static int directory_make(struct haul_perf_nodes *nodes, uint64_t disk_bytes,
     return 0;
 }
 
-int haul_perf_nodes_open(struct haul_perf_nodes *nodes, const char *const *settings, bool port,
-                         uint64_t disk_bytes, struct haul_error *error)
+int haul_perf_nodes_open(struct haul_perf_nodes *nodes, const char *const *settings,
+                         const struct haul_perf_port *port, uint64_t disk_bytes,
+                         struct haul_error *error)
 {
     *nodes = (struct haul_perf_nodes){ .settings = settings, .port = port };
+    /* The getter has the server's end of what joins two ports. */
     if (directory_make(nodes, disk_bytes, error) < 0 ||
-        node_start(nodes, &nodes->seeder, "seeder", error) < 0 ||
-        node_start(nodes, &nodes->getter, "getter", error) < 0) {
+        node_start(nodes, &nodes->getter, "getter", error) < 0 ||
+        node_start(nodes, &nodes->seeder, "seeder", error) < 0) {
         haul_perf_nodes_close(nodes);
         return -1;
     }

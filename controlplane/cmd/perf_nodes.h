@@ -16,17 +16,25 @@ struct haul_perf_node {
     int output;
 };
 
+/* How the ports of DPDK of the two are joined. */
+struct haul_perf_port {
+    bool vhost;     /* virtio-user at the seeder to vhost at the getter; else memif */
+    bool zero_copy; /* memif: the seeder lends its buffers; huge pages must be there */
+    uint32_t mtu;
+};
+
 struct haul_perf_nodes {
     char directory[HAUL_PERF_PATH_BYTES]; /* in TMPDIR or /var/tmp */
     struct haul_perf_node seeder;
     struct haul_perf_node getter;
-    const char *const *settings; /* key=value, a NULL at the end; borrowed */
-    bool port;                   /* each has a port of DPDK too, joined by memif */
+    const char *const *settings;       /* key=value, a NULL at the end; borrowed */
+    const struct haul_perf_port *port; /* each has a port of DPDK too; NULL: none; borrowed */
 };
 
 /* NOT_POSSIBLE where there is no loopback or no room for `disk_bytes`. */
 HAUL_MUST_USE int haul_perf_nodes_open(struct haul_perf_nodes *nodes, const char *const *settings,
-                                       bool port, uint64_t disk_bytes, struct haul_error *error);
+                                       const struct haul_perf_port *port, uint64_t disk_bytes,
+                                       struct haul_error *error);
 void haul_perf_nodes_close(struct haul_perf_nodes *nodes);
 
 /* The getter again, with an empty home: for a run that stores what it gets. */
