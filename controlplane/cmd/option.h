@@ -30,7 +30,8 @@
     X(SINK, "sink", CHOICE, "NAME", "discard|store", "where the verified bytes go")                \
     X(CIPHER, "cipher", CHOICE, "NAME", "auto|aes-128-gcm|chacha20-poly1305|none",                 \
       "cipher of the fast path")                                                                   \
-    X(DEVICE, "device", CHOICE, "NAME", "memif|vhost", "what joins two ports of DPDK")             \
+    X(DEVICE, "device", CHOICE, "NAME", "memif|vhost|af_xdp",                                      \
+      "what joins two ports of DPDK (af_xdp: a veth pair haul0, haul1 that is there)")             \
     X(MTU, "mtu", COUNT, "BYTES", NULL, "the largest IP packet between two ports of DPDK")         \
     X(UP, "up", SIZE, "SIZE", NULL, "bytes to send in a run")                                      \
     X(DOWN, "down", SIZE, "SIZE", NULL, "bytes to ask for in a run")                               \

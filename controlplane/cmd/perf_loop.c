@@ -81,6 +81,7 @@ static bool pipe_of(const struct haul_perf_series *series, struct haul_perf_run 
         snprintf(run->pipe, sizeof run->pipe, "sealed-%s-%u%s",
                  carrier != HAUL_CARRIER_DPDK ? haul_carrier_name(carrier)
                  : series->port.vhost         ? "vhost"
+                 : series->port.af_xdp        ? "af_xdp"
                                               : "memif",
                  (unsigned)run->payload_class, verified);
     row = haul_ceiling_find(run->pipe);
@@ -257,6 +258,7 @@ static int port_prepare(struct haul_perf_series *series, struct haul_error *erro
                                sized ? "mtu" : "device")
                    : 0;
     series->port.vhost = chosen(options, HAUL_OPTION_DEVICE, "vhost");
+    series->port.af_xdp = chosen(options, HAUL_OPTION_DEVICE, "af_xdp");
     series->port.mtu = sized ? (uint32_t)options->number[HAUL_OPTION_MTU] : MTU_DEFAULT;
     if (series->port.mtu < MTU_LEAST || series->port.mtu > MTU_MOST)
         return haul_fail(error, HAUL_E_USAGE, "--mtu is %u to %u", MTU_LEAST, MTU_MOST);

@@ -66,7 +66,9 @@ static void device_name(const struct haul_perf_nodes *nodes, bool seeder,
 {
     const struct haul_perf_port *port = nodes->port;
 
-    if (!port->vhost)
+    if (port->af_xdp)
+        snprintf(text, PORT_SETTING_BYTES, "dpdk.device=net_af_xdp0,iface=haul%d", seeder ? 0 : 1);
+    else if (!port->vhost)
         snprintf(text, PORT_SETTING_BYTES,
                  "dpdk.device=net_memif0,role=%s,socket=%s/memif,socket-abstract=no,bsize=%u%s",
                  seeder ? "client" : "server", nodes->directory,

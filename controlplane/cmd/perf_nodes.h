@@ -18,7 +18,8 @@ struct haul_perf_node {
 
 /* How the ports of DPDK of the two are joined. */
 struct haul_perf_port {
-    bool vhost;     /* virtio-user at the seeder to vhost at the getter; else memif */
+    bool vhost;     /* virtio-user at the seeder to vhost at the getter */
+    bool af_xdp;    /* af_xdp on haul0 and haul1, which are joined; else memif */
     bool zero_copy; /* memif: the seeder lends its buffers; huge pages must be there */
     uint32_t mtu;
 };
