@@ -1,5 +1,7 @@
 /* From a ticket to a carrier: dial the peer, offer, wait for the proof of the path. With auto the
- * stream moves meanwhile, with few blocks at a time, and again when the fast path has died. */
+ * stream moves meanwhile, with few blocks at a time, and again when the fast path has died. Through
+ * a relay that cuts connections off no data goes unless it is forced to: a direct connection is
+ * waited for, or a fast path whose hole the offer has punched. */
 #include "common/counters.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/xfer/transfer_parts.h"
@@ -13,6 +15,8 @@
 #define PROOF_WAIT   (1500 * HAUL_MILLISECOND) /* auto: then the stream takes all it can */
 #define STREAM_FIRST 4u                        /* until then: little to wait for when moving on */
 #define STREAM_WANTS 16u
+#define DIRECT_WAIT  (14 * HAUL_SECOND) /* three punches and what is between them */
+#define DIRECT_LOOK  (100 * HAUL_MILLISECOND)
 #define OFFER_RETRY  (50 * HAUL_MILLISECOND) /* a limit of ours: other transfers have the rest */
 
 static haul_time now_of(const struct haul_transfer *transfer)
@@ -57,6 +61,11 @@ static void fast_path_failed(struct haul_transfer *transfer, const char *why)
 
     if (!seeks(transfer))
         return;
+    if (transfer->direct_by !=
+        0) { /* tried again over the direct connection, if there will be one */
+        transfer->seeking = false;
+        return;
+    }
     peer_text(transfer, peer);
     if (transfer->state == HAUL_TRANSFER_MOVING || transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
         transfer->seeking = false;
@@ -86,6 +95,7 @@ static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
         transfer->record.negotiate =
             haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
     transfer->seeking = false;
+    transfer->direct_by = 0;
     transfer->wants_max = transfer->flow_wants_max;
     haul_transfer_move(transfer,
                        transfer->via == HAUL_VIA_DPDK ? &haul_carrier_dpdk : &haul_carrier_udp);
@@ -168,7 +178,7 @@ static void on_offered(void *context, const struct haul_offer_result *result)
         transfer->flow = result->flow;
         transfer->flow_wants_max =
             result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX;
-        if (transfer->seeking)
+        if (transfer->seeking && transfer->direct_by == 0)
             transfer->meet_at = haul_time_add(now_of(transfer), PROOF_WAIT);
         haul_transfer_arm(transfer);
     } else if (result->code == HAUL_E_REFUSED) {
@@ -242,6 +252,89 @@ static void dial_failed(struct haul_transfer *transfer, const struct haul_error 
     haul_transfer_arm(transfer);
 }
 
+static void carriers_begin(struct haul_transfer *transfer)
+{
+    transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
+    if (transfer->ask.carrier != HAUL_CHOOSE_STREAM && !transfer->has_flow &&
+        transfer->offer == NULL)
+        offer_begin(transfer);
+    if ((transfer->ask.carrier == HAUL_CHOOSE_AUTO ||
+         transfer->ask.carrier == HAUL_CHOOSE_STREAM) &&
+        transfer->state == HAUL_TRANSFER_MEETING)
+        stream_begin(transfer);
+}
+
+static void connection_take(struct haul_transfer *transfer, uint64_t connection,
+                            struct haul_connection_facts *facts)
+{
+    transfer->connection = connection;
+    if (haul_host_facts(transfer->parts.host, connection, facts))
+        transfer->connection_rx_before = facts->rx_bytes;
+    else
+        facts->relayed = false;
+}
+
+/* Nothing direct has come of it. */
+static void relayed_settle(struct haul_transfer *transfer)
+{
+    struct haul_connection_facts facts;
+    char peer[HAUL_PEER_ID_TEXT_BYTES];
+
+    transfer->direct_by = 0;
+    peer_text(transfer, peer);
+    if (!haul_host_facts(transfer->parts.host, transfer->connection, &facts)) {
+        transfer->connection = HAUL_HOST_NO_CONNECTION; /* dial once more */
+        transfer->meet_at = now_of(transfer);
+        haul_transfer_arm(transfer);
+    } else if (transfer->ask.carrier == HAUL_CHOOSE_STREAM ||
+               (transfer->ask.carrier == HAUL_CHOOSE_AUTO && !facts.circuit.limited)) {
+        stream_begin(transfer);
+    } else {
+        haul_transfer_fail_text(transfer, HAUL_E_CARRIER_FAILED,
+                                "no direct way to %s was found, and the relay between cuts "
+                                "connections off%s: no data is sent through it unless --carrier "
+                                "stream says so",
+                                peer, facts.circuit.limited ? "" : " from the fast path");
+    }
+}
+
+/* Met through a relay: looks whether there is a direct way by now. */
+static void relayed_look(struct haul_transfer *transfer)
+{
+    uint64_t direct = haul_host_find_direct(transfer->parts.host, &transfer->target.ticket.peer);
+    struct haul_connection_facts facts;
+
+    if (direct != HAUL_HOST_NO_CONNECTION) {
+        transfer->direct_by = 0;
+        transfer->meet_at =
+            transfer->has_flow ? haul_time_add(now_of(transfer), PROOF_WAIT) : HAUL_TIME_NEVER;
+        connection_take(transfer, direct, &facts);
+        carriers_begin(transfer);
+    } else if (now_of(transfer) >= transfer->direct_by && transfer->offer == NULL) {
+        relayed_settle(transfer);
+    } else {
+        transfer->meet_at = haul_time_add(now_of(transfer), DIRECT_LOOK);
+    }
+    haul_transfer_arm(transfer);
+}
+
+static void relayed_begin(struct haul_transfer *transfer)
+{
+    char peer[HAUL_PEER_ID_TEXT_BYTES];
+    char text[200];
+
+    transfer->direct_by = haul_time_add(now_of(transfer), DIRECT_WAIT);
+    transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
+    peer_text(transfer, peer);
+    snprintf(text, sizeof text, "met %s through a relay; looking for a direct way", peer);
+    if (!transfer->detached)
+        transfer->events.note(transfer->context, text);
+    if (transfer->ask.carrier != HAUL_CHOOSE_STREAM)
+        offer_begin(transfer);
+    transfer->meet_at = haul_time_add(now_of(transfer), DIRECT_LOOK);
+    haul_transfer_arm(transfer);
+}
+
 static void on_dialled(void *context, uint64_t connection, const struct haul_error *error)
 {
     struct haul_transfer *transfer = context;
@@ -256,17 +349,12 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
         dial_failed(transfer, error);
         return;
     }
-    transfer->connection = connection;
     transfer->record.dial = haul_time_since(transfer->began, now_of(transfer));
-    if (haul_host_facts(transfer->parts.host, connection, &facts))
-        transfer->connection_rx_before = facts.rx_bytes;
-    transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
-    if (transfer->ask.carrier != HAUL_CHOOSE_STREAM)
-        offer_begin(transfer);
-    if ((transfer->ask.carrier == HAUL_CHOOSE_AUTO ||
-         transfer->ask.carrier == HAUL_CHOOSE_STREAM) &&
-        transfer->state == HAUL_TRANSFER_MEETING)
-        stream_begin(transfer);
+    connection_take(transfer, connection, &facts);
+    if (facts.relayed)
+        relayed_begin(transfer);
+    else
+        carriers_begin(transfer);
 }
 
 static void dial_begin(struct haul_transfer *transfer)
@@ -286,6 +374,8 @@ void haul_transfer_meet(struct haul_transfer *transfer)
 {
     if (transfer->carrier == &haul_carrier_local) {
         haul_transfer_move(transfer, &haul_carrier_local);
+    } else if (transfer->direct_by != 0) {
+        relayed_look(transfer);
     } else if (!transfer->dialling && transfer->connection == HAUL_HOST_NO_CONNECTION &&
                !transfer->target.has_ticket && !haul_transfer_next_provider(transfer)) {
         return;
@@ -337,8 +427,13 @@ void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrie
         return;
     }
     peer_text(transfer, peer);
+    /* The connection that it began with may have been a relayed one, which is gone by now. */
+    if (haul_carrier_is_fast(carrier))
+        connection_take(
+            transfer, haul_host_find(transfer->parts.host, &transfer->target.ticket.peer), &facts);
     if (haul_carrier_is_fast(carrier) && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
-        haul_host_facts(transfer->parts.host, transfer->connection, &facts))
+        haul_host_facts(transfer->parts.host, transfer->connection, &facts) &&
+        !facts.circuit.limited)
         stream_begin(transfer);
     else
         haul_transfer_fail_text(transfer, code, "%s: %s", peer, why);

@@ -105,6 +105,7 @@ struct haul_transfer {
     bool due;                     /* settle at the end of the turn */
     struct haul_offer_ask *offer; /* until it is answered */
     bool dialling;
+    haul_time direct_by; /* met through a relay: so long a direct way is waited for; 0: not */
     unsigned dials;
     struct haul_search *search;        /* for providers; NULL: a ticket says who */
     struct haul_blocks_client *stream; /* stream carrier */

@@ -1,6 +1,6 @@
 /* DCUtR: two nodes that met through a relay meet directly, and nobody is made to knock at doors
  * that are none of the peer's business. Holes in real gateways are punched in
- * tests/system/test_nat.py. */
+ * tests/system/test_relays.py. */
 #include "controlplane/behaviours/dcutr.h"
 #include "tests/unit/relay_rig.h"
 

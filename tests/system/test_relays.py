@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Behind gateways: places at relays, direct ways through cone gateways, and what is left without."""
+from gateways import Internet
+from nodes import case, contains, equal, main, same, wait_for
+
+MIB = 1 << 20
+LISTEN = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "slots.filling": "8",
+          "slots.serving": "8", "slots.control": "8"}
+
+
+def relay(bench, internet, name, port, **settings):
+    """The relay's node and its address."""
+    at = f"{internet.address}:{port}"
+    node = bench.node(name, internet.wan, settings={**LISTEN, "listen.tcp": at, "listen.udp": at,
+                                                    "relay.serve": "true", **settings})
+    return node, f"/ip4/{internet.address}/tcp/{port}/p2p/{node.peer}"
+
+
+def at_home(bench, place, name, address):
+    node = bench.node(name, place, settings={**LISTEN, "relay.use": address})
+    wait_for(lambda: node.status()["relay"]["places"] == 1, f"a place of {name}")
+    return node
+
+
+def direct(node, peer):
+    """Whether a connection to that peer runs directly; None: there is none at all."""
+    lines = node.status().get("connections", {}).get("connection", [])
+    mine = [line for line in ([lines] if isinstance(lines, str) else lines) if peer in line]
+    return any("relayed" not in line for line in mine) if mine else None
+
+
+@case("two nodes behind cone gateways meet directly, behind symmetric ones through the relay")
+def matrix(bench):
+    internet = Internet(bench)
+    # One carries data, the other only introduces.
+    _, carrying = relay(bench, internet, "carrying", 4001, **{"relay.circuit-bytes": "none",
+                                                              "relay.circuit-time": "none"})
+    _, strict = relay(bench, internet, "strict", 4002)
+    nodes = {
+        "open": at_home(bench, internet.open(), "open", carrying),
+        "cone 1": at_home(bench, internet.home("cone"), "cone1", carrying),
+        "cone 2": at_home(bench, internet.home("cone"), "cone2", carrying),
+        "symmetric 1": at_home(bench, internet.home("symmetric"), "sym1", carrying),
+        "symmetric 2": at_home(bench, internet.home("symmetric"), "sym2", carrying),
+        "symmetric 3": at_home(bench, internet.home("symmetric"), "sym3", strict),
+    }
+    sources = {name: bench.file(f"of {name}", 3 * MIB) for name in nodes}
+    tickets = {name: node.share(sources[name]) for name, node in nodes.items()}
+    expected = [  # who asks, who has it, how it ends
+        ("cone 1", "open", "direct"), ("open", "cone 2", "direct"), ("symmetric 1", "open", "direct"),
+        ("open", "symmetric 2", "direct"), ("cone 1", "cone 2", "direct"),
+        ("cone 2", "symmetric 1", "relay"), ("symmetric 1", "symmetric 2", "relay"),
+        ("symmetric 2", "symmetric 3", "refused"),
+    ]
+    runs = []
+    for number, (asker, seeder, _) in enumerate(expected):
+        out = bench.path(f"got-{number}")
+        runs.append(bench.start("get", "--home", nodes[asker].home, "--json", tickets[seeder], "-o", out,
+                                "--timeout", "40s"))
+    rows = []
+    for number, (asker, seeder, how) in enumerate(expected):
+        done = bench.finish(runs[number])
+        if done.status:
+            error = done.object
+            got, why = "refused", error["text"]
+        else:
+            same(sources[seeder], bench.path(f"got-{number}"))
+            record = done.object
+            got = "direct" if direct(nodes[asker], nodes[seeder].peer) else "relay"
+            why = f"{'+'.join(record['bytes_by_carrier'])} {record['seconds']:.2f} s"
+        rows.append((asker, seeder, how, got, why))
+        print(f"  {asker:12} from {seeder:12} {got:8} {why}", flush=True)
+    for asker, seeder, how, got, why in rows:
+        equal(got, how, f"{asker} from {seeder}: {why}")
+        if how == "refused":
+            contains(why, "--carrier stream")
+    # Between two cones the fast path's own port was punched as well.
+    cone = [why for asker, seeder, _, _, why in rows if (asker, seeder) == ("cone 1", "cone 2")][0]
+    contains(cone, "udp")
+    assert nodes["cone 2"].status()["punch"]["began"] >= 1
+
+
+if __name__ == "__main__":
+    main()
