@@ -131,7 +131,8 @@ enum haul_status {
     HAUL_STATUS_CLOSED,          /* OPEN: closed by order, or by the peer */
     HAUL_STATUS_MISSING,         /* READ, SERVE: the place has no such block */
     HAUL_STATUS_IO,              /* `at` is the errno */
-    HAUL_STATUS_LIMIT,           /* a table is full */
+    HAUL_STATUS_IO_STORE, /* ... of the store, where a place was to be in the store as well */
+    HAUL_STATUS_LIMIT,    /* a table is full */
 };
 
 struct haul_event {

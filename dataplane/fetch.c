@@ -257,7 +257,7 @@ void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
 
 void haul_fetch_put(struct haul_worker *worker, struct haul_job *job)
 {
-    haul_job_done(worker, job, job->fault != 0 ? HAUL_STATUS_IO : HAUL_STATUS_DONE);
+    haul_job_done(worker, job, job->fault != 0 ? haul_place_fault(job) : HAUL_STATUS_DONE);
 }
 
 /* A fetch that is being written is past cancelling: its own DONE says how it ended. */

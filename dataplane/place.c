@@ -10,6 +10,11 @@
 #define TAG_PART_SHIFT 16
 #define REAP_BATCH     32u
 
+enum haul_status haul_place_fault(const struct haul_job *job)
+{
+    return job->fault_also ? HAUL_STATUS_IO_STORE : HAUL_STATUS_IO;
+}
+
 static void place_done(struct haul_worker *worker, struct haul_job *job)
 {
     enum haul_status status = HAUL_STATUS_DONE;
@@ -26,7 +31,7 @@ static void place_done(struct haul_worker *worker, struct haul_job *job)
                                  job->order.length != 0 && job->order.length != job->length))
         status = HAUL_STATUS_MISSING;
     else if (job->fault != 0)
-        status = HAUL_STATUS_IO;
+        status = haul_place_fault(job);
     haul_job_done(worker, job, status);
 }
 
@@ -175,8 +180,11 @@ static void part_ended(struct haul_worker *worker, uint64_t tag, int64_t fault)
 
     haul_assert(job->state != HAUL_JOB_FREE && (job->running & part) == part);
     job->running &= (uint8_t)~part;
-    if (fault != 0 && job->fault == 0)
+    if (fault != 0 && job->fault == 0) {
         job->fault = fault;
+        job->fault_also =
+            part == HAUL_PART_STORE && (job->order.place.flags & HAUL_PLACE_ALSO_STORE) != 0;
+    }
     if (job->running == 0 && job->unsent == 0)
         place_done(worker, job);
 }

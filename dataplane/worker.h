@@ -60,6 +60,7 @@ struct haul_job {
     uint32_t hashed; /* bytes of it that the hasher has seen */
     uint32_t reuse;  /* counts uses of this entry: part of a want's id */
     int64_t fault;   /* errno of an I/O that failed */
+    bool fault_also; /* it was the store's, as well as which the place is another */
     haul_time when;  /* FETCH: when it was verified */
     struct haul_hasher *hasher;
 };
@@ -180,5 +181,6 @@ void haul_serve_ended(struct haul_worker *worker, struct haul_worker_flow *flow,
 /* place.c: reads, writes and flushes of places; calls haul_place_done when nothing is under way. */
 void haul_place_read(struct haul_worker *worker, struct haul_job *job);
 void haul_place_write(struct haul_worker *worker, struct haul_job *job);
+enum haul_status haul_place_fault(const struct haul_job *job); /* of one whose I/O failed */
 void haul_place_sync(struct haul_worker *worker, struct haul_job *job);
 bool haul_place_reap(struct haul_worker *worker);

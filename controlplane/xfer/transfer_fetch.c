@@ -146,9 +146,9 @@ static void leaf_verified(struct haul_fetch *fetch)
     }
 }
 
-static void io_failed(struct haul_transfer *transfer, int number)
+static void io_failed(struct haul_transfer *transfer, enum haul_status status, int number)
 {
-    if (transfer->ask.sink == HAUL_SINK_FILES)
+    if (transfer->ask.sink == HAUL_SINK_FILES && status != HAUL_STATUS_IO_STORE)
         haul_transfer_fail_text(transfer, HAUL_E_TARGET_UNWRITABLE, "cannot write the target: %s",
                                 strerror(number));
     else
@@ -174,7 +174,10 @@ static void put_done(void *context, const struct haul_event *event)
         fetch_free(fetch);
     } else if (event->status != HAUL_STATUS_DONE) {
         fetch_free(fetch);
-        io_failed(transfer, event->status == HAUL_STATUS_IO ? (int)event->at : EIO);
+        io_failed(transfer, (enum haul_status)event->status,
+                  event->status == HAUL_STATUS_IO || event->status == HAUL_STATUS_IO_STORE
+                      ? (int)event->at
+                      : EIO);
     } else {
         packs_note(transfer, event->length);
         leaf_verified(fetch);
@@ -413,8 +416,9 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
         wrong(fetch);
         break;
     case HAUL_STATUS_IO:
+    case HAUL_STATUS_IO_STORE:
         fetch_free(fetch);
-        io_failed(transfer, (int)at);
+        io_failed(transfer, status, (int)at);
         break;
     case HAUL_STATUS_WITHDRAWN:
     case HAUL_STATUS_FLOW_ENDED:
