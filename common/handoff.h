@@ -79,7 +79,8 @@ enum haul_order_kind {
     HAUL_ORDER_OPEN,   /* flow: start it from grants[flow]; DONE when the flow has ended */
     HAUL_ORDER_CLOSE,  /* flow: end it; wants and serves end first, each with its DONE */
     HAUL_ORDER_FETCH,  /* flow, hash, length (0 unknown), place: get one block, verify, put it */
-    HAUL_ORDER_CANCEL, /* target: withdraw that FETCH; its own DONE says how it ended */
+    HAUL_ORDER_CANCEL, /* target: withdraw that FETCH; its own DONE says how it ended. reason
+                          HAUL_CANCEL_WAITING: only if the peer was not asked for it yet */
     HAUL_ORDER_SERVE,  /* id of a WANTED event, place, length: send it. length is the block's; 0
                           (unknown) for STORE and SYNTHETIC: the place says */
     HAUL_ORDER_REFUSE, /* id of a WANTED event, reason, retry_ms when the reason is BUSY */
@@ -89,6 +90,8 @@ enum haul_order_kind {
                         * or else the store) */
     HAUL_ORDER_KINDS
 };
+
+#define HAUL_CANCEL_WAITING 1u
 
 enum haul_refusal {
     HAUL_REFUSAL_UNKNOWN = 1, /* not shared with you, or not there: the same answer */

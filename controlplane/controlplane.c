@@ -302,6 +302,7 @@ int haul_controlplane_open(struct haul_controlplane **plane,
     made->conf = *conf;
     made->signal_fd = -1;
     made->parts.transfers = &made->transfers;
+    made->parts.faster = &made->faster;
     made->parts.plane_cpu = conf->plane_cpu;
     made->parts.plane_context = conf->plane_context;
     if (parts_open(made, error) < 0) {

@@ -21,6 +21,7 @@ struct haul_controlplane {
     struct haul_watch *signals;
     int signal_fd;
     struct haul_transfer *transfers;
+    struct haul_faster faster;
     haul_time started;
 };
 

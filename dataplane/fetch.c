@@ -268,7 +268,8 @@ void haul_fetch_cancel(struct haul_worker *worker, const struct haul_order *orde
     for (uint32_t i = 0; i < HAUL_JOBS_MAX && job == NULL; i++) {
         struct haul_job *at = &worker->jobs[i];
 
-        if ((at->state == HAUL_JOB_QUEUED || at->state == HAUL_JOB_ASKING) &&
+        if ((at->state == HAUL_JOB_QUEUED ||
+             (at->state == HAUL_JOB_ASKING && order->reason != HAUL_CANCEL_WAITING)) &&
             at->order.kind == HAUL_ORDER_FETCH && at->order.id == order->target)
             job = at;
     }

@@ -18,19 +18,37 @@ static bool udp_fetch(struct haul_fetch *fetch)
                                 .hash = fetch->cid.hash };
 
     haul_fetch_place(fetch, &order.place);
+    fetch->flow = transfer->flow;
     fetch->order = haul_orders_submit(transfer->parts.orders, &order, fetch_done, fetch);
     return fetch->order != 0;
 }
 
-static void udp_cancel(struct haul_fetch *fetch)
+static void cancel(struct haul_fetch *fetch, uint8_t reason)
 {
-    struct haul_order order = { .kind = HAUL_ORDER_CANCEL,
-                                .flow = fetch->transfer->flow,
-                                .target = fetch->order };
+    struct haul_order order = {
+        .kind = HAUL_ORDER_CANCEL, .flow = fetch->flow, .reason = reason, .target = fetch->order
+    };
 
     /* Without room for the order the end of the flow ends the fetch. */
     if (fetch->order != 0)
         (void)haul_orders_submit(fetch->transfer->parts.orders, &order, NULL, NULL);
+}
+
+static void udp_cancel(struct haul_fetch *fetch)
+{
+    cancel(fetch, 0);
+}
+
+/* What the peer was asked for still comes this way; what waits goes the other. */
+static void udp_leave(struct haul_transfer *transfer)
+{
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        struct haul_fetch *fetch = &transfer->fetches[i];
+
+        if (fetch->state == HAUL_FETCH_ASKED && fetch->by != transfer->carrier &&
+            haul_carrier_is_fast(fetch->by))
+            cancel(fetch, HAUL_CANCEL_WAITING);
+    }
 }
 
 static void udp_close(struct haul_transfer *transfer)
@@ -43,6 +61,7 @@ const struct haul_carrier_ops haul_carrier_udp = {
     .places = true,
     .fetch = udp_fetch,
     .cancel = udp_cancel,
+    .leave = udp_leave,
     .close = udp_close,
 };
 
@@ -51,6 +70,7 @@ const struct haul_carrier_ops haul_carrier_dpdk = {
     .places = true,
     .fetch = udp_fetch,
     .cancel = udp_cancel,
+    .leave = udp_leave,
     .close = udp_close,
 };
 

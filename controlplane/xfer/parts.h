@@ -12,6 +12,17 @@ struct haul_blocks;
 struct haul_dht;
 struct haul_transfer;
 
+/* Which net a peer was met faster over, of late. */
+#define HAUL_FASTER_PEERS 16u
+
+struct haul_faster {
+    struct {
+        struct haul_peer_id peer;
+        haul_time until;
+        uint8_t via; /* enum haul_via */
+    } of[HAUL_FASTER_PEERS];
+};
+
 struct haul_parts {
     struct haul_loop *loop;
     struct haul_host *host;
@@ -23,6 +34,7 @@ struct haul_parts {
     struct haul_blocks *blocks;
     struct haul_dht *dht;             /* NULL: none is joined */
     struct haul_transfer **transfers; /* all that are alive, for the node's end */
+    struct haul_faster *faster;       /* NULL: every transfer begins as if nothing were known */
 
     /* Processor time of the worker so far, in nanoseconds. */
     uint64_t (*plane_cpu)(void *context);

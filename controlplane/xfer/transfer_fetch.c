@@ -353,7 +353,7 @@ static void unreadable(struct haul_fetch *fetch)
         haul_transfer_fail_text(transfer, HAUL_E_REFUSED, "the peer cannot read block %s", cid);
         return;
     }
-    fetch->measuring = fetch->length > 0 && fetch->by == &haul_carrier_udp;
+    fetch->measuring = fetch->length > 0 && haul_carrier_is_fast(fetch->by);
     retry(fetch, fetch->failures == 1 ? 0 : 200 * HAUL_MILLISECOND);
 }
 
@@ -434,6 +434,7 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
         fetch->retry_at = fetch->by == transfer->carrier ? HAUL_TIME_NEVER : 0;
         break;
     }
+    haul_trial_moved(transfer);
     haul_transfer_pump(transfer);
 }
 

@@ -66,6 +66,7 @@ static void fast_path_failed(struct haul_transfer *transfer, const char *why)
         transfer->seeking = false;
         return;
     }
+    haul_trial_forget(transfer);
     peer_text(transfer, peer);
     if (transfer->state == HAUL_TRANSFER_MOVING || transfer->ask.carrier == HAUL_CHOOSE_AUTO) {
         transfer->seeking = false;
@@ -99,12 +100,15 @@ static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
     transfer->wants_max = transfer->flow_wants_max;
     haul_transfer_move(transfer,
                        transfer->via == HAUL_VIA_DPDK ? &haul_carrier_dpdk : &haul_carrier_udp);
+    haul_trial_begin(transfer);
 }
 
-static void on_ended(void *context, uint32_t flow, enum haul_status why)
+void haul_transfer_flow_ended(void *context, uint32_t flow, enum haul_status why)
 {
     struct haul_transfer *transfer = context;
 
+    if (haul_trial_ended(transfer, flow))
+        return;
     if (transfer->state == HAUL_TRANSFER_MEETING || transfer->state == HAUL_TRANSFER_MOVING)
         transfer->record.wire_bytes +=
             haul_counter_read(&haul_orders_handoff(transfer->parts.orders)->stats[flow].rx_bytes);
@@ -193,15 +197,19 @@ static void on_offered(void *context, const struct haul_offer_result *result)
     haul_transfer_settle(transfer);
 }
 
-/* Over which net to ask: as told, or the one that is left. */
+/* Over which net to ask first: as told, or the one that is left, or the one that was faster. */
 static uint8_t via_choose(const struct haul_transfer *transfer)
 {
+    uint8_t via = HAUL_VIA_KERNEL;
+
     if (transfer->ask.carrier == HAUL_CHOOSE_DPDK)
         return HAUL_VIA_DPDK;
-    if (transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
-        !haul_offers_has(transfer->parts.offers, HAUL_VIA_KERNEL))
+    if (transfer->ask.carrier != HAUL_CHOOSE_AUTO)
+        return HAUL_VIA_KERNEL;
+    if (!haul_offers_has(transfer->parts.offers, HAUL_VIA_KERNEL))
         return HAUL_VIA_DPDK;
-    return HAUL_VIA_KERNEL;
+    haul_trial_known(transfer, &via);
+    return via;
 }
 
 static void offer_begin(struct haul_transfer *transfer)
@@ -215,7 +223,7 @@ static void offer_begin(struct haul_transfer *transfer)
         .cipher = transfer->ask.cipher,
         .done = on_offered,
         .up = on_up,
-        .ended = on_ended,
+        .ended = haul_transfer_flow_ended,
         .context = transfer,
     };
     struct haul_error error;
@@ -394,6 +402,7 @@ void haul_transfer_meet(struct haul_transfer *transfer)
 void haul_transfer_seek_end(struct haul_transfer *transfer)
 {
     transfer->seeking = false;
+    haul_trial_cancel(transfer);
     if (transfer->offer != NULL)
         haul_offer_cancel(transfer->offer);
     transfer->offer = NULL;
@@ -403,6 +412,7 @@ void haul_transfer_part(struct haul_transfer *transfer)
 {
     haul_transfer_seek_end(transfer);
     haul_transfer_search_close(transfer);
+    haul_trial_part(transfer);
     if (transfer->has_flow)
         haul_grants_end(transfer->parts.grants, transfer->flow);
     if (transfer->carrier != NULL)
@@ -411,7 +421,7 @@ void haul_transfer_part(struct haul_transfer *transfer)
 
 bool haul_transfer_parted(const struct haul_transfer *transfer)
 {
-    return !transfer->dialling && !transfer->has_flow;
+    return !transfer->dialling && !transfer->has_flow && !transfer->trial.has_flow;
 }
 
 void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,

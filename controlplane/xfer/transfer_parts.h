@@ -33,6 +33,7 @@ struct haul_fetch {
     uint32_t got;
     uint32_t slot;
     uint64_t order; /* udp, local: outstanding order, 0 for none */
+    uint32_t flow;  /* udp: that it was asked of */
     bool on_stream; /* stream: the answer is still due */
     bool checking;  /* a helper reads the slot */
     haul_time when; /* verified */
@@ -82,6 +83,30 @@ struct haul_transfer_file {
     bool open;
 };
 
+/* auto, where this node has two nets: which one is faster (transfer_trial.c). */
+enum haul_trial_state {
+    HAUL_TRIAL_NONE,
+    HAUL_TRIAL_FIRST,  /* the flow that came first is measured */
+    HAUL_TRIAL_ASKING, /* the peer was asked for one over the other net */
+    HAUL_TRIAL_SECOND, /* which is in use now, and measured */
+    HAUL_TRIAL_OVER,
+};
+
+struct haul_trial {
+    uint8_t state; /* enum haul_trial_state */
+    uint8_t via;   /* of the flow that is not in use */
+    bool has_flow;
+    bool proven;
+    bool ending;
+    bool warm;
+    uint32_t flow;
+    uint32_t wants_max;
+    struct haul_offer_ask *offer; /* until it is answered */
+    haul_time since;              /* of what is measured */
+    uint64_t bytes;               /* at that time, over the flow in use */
+    uint64_t rate;                /* of the first, bytes a second */
+};
+
 struct haul_transfer {
     struct haul_transfer *next; /* in parts.transfers */
     struct haul_parts parts;
@@ -116,6 +141,7 @@ struct haul_transfer {
     uint32_t wants_max;
     bool has_flow;
     uint8_t via; /* enum haul_via: of the flow */
+    struct haul_trial trial;
     uint64_t connection_rx_before;
 
     struct haul_fetch fetches[HAUL_FETCHES_MAX];
@@ -175,3 +201,17 @@ bool haul_transfer_parted(const struct haul_transfer *transfer);
 /* A carrier is gone in mid-transfer: another one goes on, or it is the end. */
 void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,
                         enum haul_error_code code, const char *why);
+
+/* The flow has ended, whichever of two it was. */
+void haul_transfer_flow_ended(void *context, uint32_t flow, enum haul_status why);
+
+/* transfer_trial.c */
+void haul_trial_begin(struct haul_transfer *transfer);  /* a fast path is proven and moves */
+void haul_trial_moved(struct haul_transfer *transfer);  /* verified bytes were accounted for */
+void haul_trial_cancel(struct haul_transfer *transfer); /* nothing is left to move */
+void haul_trial_part(struct haul_transfer *transfer);
+/* True when the end of this flow is no end for the transfer: nothing more is to be done. */
+bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow);
+/* Which net was faster with this peer of late; false when that is not known. */
+bool haul_trial_known(const struct haul_transfer *transfer, uint8_t *via);
+void haul_trial_forget(struct haul_transfer *transfer);

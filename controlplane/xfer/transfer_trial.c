@@ -1,0 +1,299 @@
+/* Which of two nets is the faster one: a node may have the kernel's and a port of DPDK. With auto a
+ * transfer begins over one of them; once that has shown its rate, the peer is asked for a flow over
+ * the other, which then moves as much; the faster one has the rest. What the loser was asked for it
+ * still brings, so that no byte is fetched twice, and the verdict holds for this peer for a while.
+ * Short transfers are over before it matters. */
+#include "common/counters.h"
+#include "common/log.h"
+#include "controlplane/behaviours/offer.h"
+#include "controlplane/xfer/transfer_parts.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define WARM_BYTES   (UINT64_C(8) << 20) /* windows open, neighbours are found */
+#define MEASURE      (UINT64_C(32) << 20)
+#define LONGEST      HAUL_SECOND /* of warming, and of measuring: then what is there counts */
+#define KNOWN_SPAN   (600 * HAUL_SECOND)
+#define LEAD_PERCENT 5u /* a change must be worth it: what differs less is noise */
+
+static haul_time now_of(const struct haul_transfer *transfer)
+{
+    return haul_loop_now(transfer->parts.loop);
+}
+
+static const struct haul_carrier_ops *ops_of(uint8_t via)
+{
+    return via == HAUL_VIA_DPDK ? &haul_carrier_dpdk : &haul_carrier_udp;
+}
+
+/* --- what is known of a peer --- */
+
+bool haul_trial_known(const struct haul_transfer *transfer, uint8_t *via)
+{
+    const struct haul_faster *faster = transfer->parts.faster;
+
+    for (size_t i = 0; faster != NULL && i < HAUL_FASTER_PEERS; i++) {
+        if (faster->of[i].until > now_of(transfer) &&
+            haul_peer_id_equal(&faster->of[i].peer, &transfer->target.ticket.peer)) {
+            *via = faster->of[i].via;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void remember(struct haul_transfer *transfer, uint8_t via, haul_time until)
+{
+    struct haul_faster *faster = transfer->parts.faster;
+    size_t at = 0;
+
+    if (faster == NULL)
+        return;
+    for (size_t i = 0; i < HAUL_FASTER_PEERS; i++) { /* its own place, or the one that ends first */
+        if (haul_peer_id_equal(&faster->of[i].peer, &transfer->target.ticket.peer)) {
+            at = i;
+            break;
+        }
+        if (faster->of[i].until < faster->of[at].until)
+            at = i;
+    }
+    faster->of[at].peer = transfer->target.ticket.peer;
+    faster->of[at].via = via;
+    faster->of[at].until = until;
+}
+
+void haul_trial_forget(struct haul_transfer *transfer)
+{
+    uint8_t via;
+
+    if (haul_trial_known(transfer, &via))
+        remember(transfer, via, 0);
+}
+
+/* --- two flows --- */
+
+/* The other flow is the one in use from now on. */
+static void change(struct haul_transfer *transfer)
+{
+    struct haul_trial *trial = &transfer->trial;
+    struct haul_trial before = *trial;
+
+    trial->via = transfer->via;
+    trial->flow = transfer->flow;
+    trial->wants_max = transfer->flow_wants_max;
+    trial->has_flow = transfer->has_flow;
+    trial->proven = true;
+    transfer->via = before.via;
+    transfer->flow = before.flow;
+    transfer->has_flow = before.has_flow;
+    transfer->flow_wants_max = before.wants_max;
+    transfer->wants_max = before.wants_max;
+    haul_transfer_move(transfer, ops_of(transfer->via));
+}
+
+static void measure_from(struct haul_transfer *transfer, enum haul_trial_state state)
+{
+    struct haul_trial *trial = &transfer->trial;
+
+    trial->state = state;
+    trial->warm = false;
+    trial->since = now_of(transfer);
+    trial->bytes = transfer->record.bytes_by_carrier[ops_of(transfer->via)->carrier];
+}
+
+static void on_trial_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
+{
+    struct haul_transfer *transfer = context;
+    struct haul_trial *trial = &transfer->trial;
+
+    (void)payload;
+    (void)rtt;
+    if (!trial->has_flow || flow != trial->flow || trial->proven ||
+        transfer->state != HAUL_TRANSFER_MOVING)
+        return;
+    trial->proven = true;
+    if (trial->state != HAUL_TRIAL_ASKING)
+        return;
+    trial->state = HAUL_TRIAL_OVER; /* move may end the transfer */
+    if (haul_carrier_is_fast(transfer->carrier)) {
+        change(transfer);
+        measure_from(transfer, HAUL_TRIAL_SECOND);
+    } else { /* the first one has died meanwhile */
+        change(transfer);
+    }
+}
+
+static void on_trial_offered(void *context, const struct haul_offer_result *result)
+{
+    struct haul_transfer *transfer = context;
+    struct haul_trial *trial = &transfer->trial;
+
+    trial->offer = NULL;
+    if (result->code == HAUL_OK) {
+        trial->has_flow = true;
+        trial->flow = result->flow;
+        trial->wants_max =
+            result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX;
+    } else {
+        trial->state = HAUL_TRIAL_OVER;
+    }
+    haul_transfer_settle(transfer);
+}
+
+static void ask(struct haul_transfer *transfer)
+{
+    struct haul_trial *trial = &transfer->trial;
+    const struct haul_offer_wish wish = {
+        .root = transfer->target.root,
+        .wants_max = HAUL_FETCHES_MAX,
+        .via = transfer->via == HAUL_VIA_DPDK ? HAUL_VIA_KERNEL : HAUL_VIA_DPDK,
+        .one_cipher = !transfer->ask.any_cipher,
+        .cipher = transfer->ask.cipher,
+        .done = on_trial_offered,
+        .up = on_trial_up,
+        .ended = haul_transfer_flow_ended,
+        .context = transfer,
+    };
+    struct haul_error error;
+
+    trial->state = HAUL_TRIAL_ASKING;
+    trial->via = wish.via;
+    trial->offer = haul_offer_ask(transfer->parts.offers, transfer->parts.host,
+                                  transfer->connection, &wish, &error);
+    if (trial->offer == NULL)
+        trial->state = HAUL_TRIAL_OVER;
+}
+
+/* --- the measurement --- */
+
+/* True when the flow in use has shown its rate, in bytes a second. */
+static bool is_measured(struct haul_transfer *transfer, uint64_t *rate)
+{
+    struct haul_trial *trial = &transfer->trial;
+    uint64_t bytes = transfer->record.bytes_by_carrier[ops_of(transfer->via)->carrier];
+    uint64_t moved = bytes - trial->bytes;
+    haul_time span = haul_time_since(trial->since, now_of(transfer));
+
+    if (moved < (trial->warm ? MEASURE : WARM_BYTES) && span < LONGEST)
+        return false;
+    if (trial->warm) {
+        *rate = moved * HAUL_SECOND / (span > 0 ? span : 1);
+        return true;
+    }
+    trial->warm = true;
+    trial->since = now_of(transfer);
+    trial->bytes = bytes;
+    return false;
+}
+
+static void decide(struct haul_transfer *transfer, uint64_t rate)
+{
+    struct haul_trial *trial = &transfer->trial;
+    uint64_t before = trial->rate;
+    uint8_t first = trial->via;
+    bool better = rate / 100 * (100 - LEAD_PERCENT) > before;
+
+    trial->state = HAUL_TRIAL_OVER;
+    remember(transfer, better ? transfer->via : first, haul_time_add(now_of(transfer), KNOWN_SPAN));
+    haul_log(HAUL_LOG_INFO, "transfer-way",
+             "chosen=%s %s_bytes_per_second=%" PRIu64 " %s_bytes_per_second=%" PRIu64,
+             haul_carrier_name(ops_of(better ? transfer->via : first)->carrier),
+             haul_carrier_name(ops_of(first)->carrier), before,
+             haul_carrier_name(ops_of(transfer->via)->carrier), rate);
+    if (!better && trial->has_flow)
+        change(transfer);
+}
+
+/* The loser goes when it has brought what it was asked for. */
+static void loser_end(struct haul_transfer *transfer)
+{
+    struct haul_trial *trial = &transfer->trial;
+
+    if (!trial->has_flow || trial->ending)
+        return;
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        const struct haul_fetch *fetch = &transfer->fetches[i];
+
+        if (fetch->state == HAUL_FETCH_ASKED && fetch->by == ops_of(trial->via))
+            return;
+    }
+    trial->ending = true;
+    haul_grants_end(transfer->parts.grants, trial->flow);
+}
+
+void haul_trial_moved(struct haul_transfer *transfer)
+{
+    struct haul_trial *trial = &transfer->trial;
+    uint64_t rate;
+
+    if (transfer->state != HAUL_TRANSFER_MOVING)
+        return;
+    switch ((enum haul_trial_state)trial->state) {
+    case HAUL_TRIAL_NONE:
+    case HAUL_TRIAL_ASKING:
+        break;
+    case HAUL_TRIAL_FIRST:
+        if (is_measured(transfer, &trial->rate))
+            ask(transfer);
+        break;
+    case HAUL_TRIAL_SECOND:
+        if (is_measured(transfer, &rate))
+            decide(transfer, rate);
+        break;
+    case HAUL_TRIAL_OVER:
+        loser_end(transfer);
+        break;
+    }
+}
+
+/* --- its life --- */
+
+void haul_trial_begin(struct haul_transfer *transfer)
+{
+    uint8_t via;
+
+    if (transfer->trial.state == HAUL_TRIAL_NONE && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
+        haul_offers_has(transfer->parts.offers, HAUL_VIA_KERNEL) &&
+        haul_offers_has(transfer->parts.offers, HAUL_VIA_DPDK) && !haul_trial_known(transfer, &via))
+        measure_from(transfer, HAUL_TRIAL_FIRST);
+}
+
+bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow)
+{
+    struct haul_trial *trial = &transfer->trial;
+    bool other = trial->has_flow && flow == trial->flow;
+
+    if (!other &&
+        !(trial->has_flow && trial->proven && !trial->ending &&
+          transfer->state == HAUL_TRANSFER_MOVING && haul_carrier_is_fast(transfer->carrier)))
+        return false;
+    if (transfer->state == HAUL_TRANSFER_MOVING)
+        transfer->record.wire_bytes +=
+            haul_counter_read(&haul_orders_handoff(transfer->parts.orders)->stats[flow].rx_bytes);
+    trial->state = HAUL_TRIAL_OVER;
+    if (other) {
+        trial->has_flow = false;
+    } else { /* the one in use died, and the other lives */
+        transfer->has_flow = false;
+        change(transfer);
+    }
+    haul_transfer_settle(transfer);
+    return true;
+}
+
+void haul_trial_cancel(struct haul_transfer *transfer)
+{
+    if (transfer->trial.offer != NULL)
+        haul_offer_cancel(transfer->trial.offer);
+    transfer->trial.offer = NULL;
+    transfer->trial.state = HAUL_TRIAL_OVER;
+}
+
+void haul_trial_part(struct haul_transfer *transfer)
+{
+    haul_trial_cancel(transfer);
+    if (transfer->trial.has_flow && !transfer->trial.ending)
+        haul_grants_end(transfer->parts.grants, transfer->trial.flow);
+    transfer->trial.ending = true;
+}
