@@ -1,6 +1,7 @@
 #!/bin/bash
 # ./dev demo: two nodes with their own keys, sockets and stores; one shares a real directory tree of 1
-# to 2 GiB, the other gets it by ticket over the sealed UDP carrier; then the two trees are compared.
+# to 2 GiB, the other gets it by ticket over the sealed UDP carrier; then the two trees are compared. A
+# second pair of nodes moves a part of it over ports of DPDK that share memory, or it says why not.
 #
 #   demo.sh [MIB]     size of the tree, 1280 by default
 set -u
@@ -111,3 +112,50 @@ share = carried.get("udp", 0) / max(1, sum(carried.values()))
 print(f"by carrier: {carried}; udp {100 * share:.2f} %")
 sys.exit(0 if share >= 0.95 else 1)
 PYTHON
+
+# --- the same over DPDK ---
+
+part=$work/tree
+if [ "$bytes" -gt 536870912 ]; then
+    mkdir "$work/part" && part=$work/part
+    kib=0
+    while read -r size path; do
+        [ $((kib + size)) -le 393216 ] || continue
+        cp -a "$path" "$part/" && kib=$((kib + size))
+    done < <(du -sk "$work"/tree/usr/share/* "$work"/tree/generated/* 2>/dev/null | sort -rn)
+fi
+
+row() { # what a get printed: its size and its rate
+    sed -n 's/^ *\(size\|rate\) *\(.*\)/\2/p' "$1" | head -n 2 | paste -sd ' ' | sed 's/, every block verified/,/'
+}
+
+port_node() { # NAME NUMBER ROLE
+    "$haul" init --home "$work/$1" >"$work/$1.init" 2>&1 || return 1
+    "$haul" node --home "$work/$1" --set listen.tcp=127.0.0.1:0 --set listen.udp=127.0.0.1:0 \
+        --set "dpdk.device=net_memif0,role=$3,socket=$work/memif,socket-abstract=no" \
+        --set "dpdk.addresses=10.77.0.$2/24" --set fast.networks=10.77.0.0/24 \
+        --set dpdk.pages=ordinary >"$work/$1.out" 2>"$work/$1.log" &
+    pids+=($!)
+    for _ in $(seq 100); do
+        "$haul" status --home "$work/$1" >/dev/null 2>&1 && return 0
+        kill -0 "${pids[-1]}" 2>/dev/null || return 1
+        sleep 0.1
+    done
+    return 1
+}
+over_dpdk() {
+    port_node port-seeder 1 server && port_node port-getter 2 client || return 1
+    ticket=$("$haul" share --preserve --quiet --home "$work/port-seeder" "$part" | grep -o 'haul:[^ ]*' |
+        tail -n 1)
+    "$haul" get --home "$work/port-getter" "$ticket" -o "$work/port-got" --carrier dpdk \
+        >"$work/port-get.txt" 2>&1 && diff -r --no-dereference "$part" "$work/port-got" >"$work/diff"
+}
+if over_dpdk; then
+    dpdk=$(row "$work/port-get.txt")
+else
+    dpdk="not shown: $(grep -h '^haul: ' "$work"/port-*.log "$work"/port-get.txt 2>/dev/null | head -n 1)"
+    case $dpdk in *dpdk-absent* | *dpdk-device*) ;; *) fail "dpdk: $dpdk" ;; esac
+fi
+echo
+echo "udp            $(row "$work/get.txt")"
+echo "dpdk (memif)   $dpdk"
