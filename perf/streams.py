@@ -2,7 +2,7 @@
 """Rates of one libp2p stream: haul, go, rust and js with themselves, side by side.
 
     perf/streams.py run FILE [--rtt MS,...] [--security NAME,...] [--peers NAME,...] [--streams N,...]
-                             [--rounds N] [--seconds N] [--first]
+                             [--rounds N] [--seconds N] [--link BYTES] [--first]
     perf/streams.py report FILE [--plot SVG]
 
 `run` measures every combination in turn, round by round, and appends a JSON line each to FILE; runs
@@ -10,8 +10,9 @@ may be repeated, with other choices, into the same file. Two processes of a kind
 in a network namespace of their own where tcp_rmem and tcp_wmem allow 64 MiB; beyond 0 ms a link
 (haul-link stream) delays what passes. Each measurement moves, in one direction and on a new
 stream, what the pair moves in about --seconds, as shorter ones before it estimated. "rust-fixed" is rust with its window held at
-256 KiB, "tcp" is iperf3 without encryption, for comparison. --first measures connect, authenticate
-and a byte each way instead.
+256 KiB, "tcp" is iperf3 without encryption, for comparison; "fast" is haul's own carrier over UDP
+(haul perf loop, loopback alone); "go>haul" is a pair of two kinds, the dialler first. --link gives the
+link a rate in bytes a second. --first measures connect, authenticate and a byte each way instead.
 
 `report` prints medians and spreads and, with --plot, draws them.
 """
@@ -33,7 +34,9 @@ LINK = os.path.join(peers.RELEASE, "perf", "haul-link")
 PLACEMENT = os.path.join(peers.RELEASE, "perf", "haul-placement")
 MIB = 1 << 20
 NAMES = ["haul", "go", "rust", "rust-fixed", "js", "tcp"]
-COLOURS = {"haul": "#d6277a", "go": "#1f8fb4", "rust": "#b5651d", "rust-fixed": "#d9a066",
+SHOWN = ["fast", *NAMES]
+PLAIN = ("tcp", "fast")  # not a libp2p stream: once, whatever the security and the streams
+COLOURS = {"haul": "#d6277a", "fast": "#5b2a86", "go": "#1f8fb4", "rust": "#b5651d", "rust-fixed": "#d9a066",
            "js": "#8a8a00", "tcp": "#777777"}
 
 
@@ -46,13 +49,15 @@ def options_of(name, security):
 
 
 class Link:
-    """haul-link in front of an address, or nothing when there is no delay."""
+    """haul-link in front of an address, or nothing when there is no delay. Its buffer holds what a
+    rate carries in a round trip."""
 
-    def __init__(self, port, rtt_ms):
+    def __init__(self, port, rtt_ms, rate=0):
         self.process, self.port = None, port
         if rtt_ms > 0:
             self.process = subprocess.Popen(
-                [LINK, "stream", f"127.0.0.1:{port}", "--delay-us", str(int(rtt_ms * 500))],
+                [LINK, "stream", f"127.0.0.1:{port}", "--delay-us", str(int(rtt_ms * 500)),
+                 "--rate", str(rate), "--buffer", str(max(1000000, int(rate * rtt_ms / 1000)))],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
             self.port = json.loads(self.process.stdout.readline())["port"]
 
@@ -78,11 +83,12 @@ def ask(peer, *words):
     return line
 
 
-def measure_pair(name, security, rtt_ms, streams, seconds):
+def measure_pair(name, security, rtt_ms, streams, seconds, rate):
     """Bytes a second from the dialler to the listener."""
-    with peers.Peer(kind_of(name), *options_of(name, security)) as listener, \
-            peers.Peer(kind_of(name), *options_of(name, security)) as dialer, \
-            Link(int(listener.address.split("/")[4]), rtt_ms) as link:
+    first, last = name.split(">") if ">" in name else (name, name)
+    with peers.Peer(kind_of(last), *options_of(last, security)) as listener, \
+            peers.Peer(kind_of(first), *options_of(first, security)) as dialer, \
+            Link(int(listener.address.split("/")[4]), rtt_ms, rate) as link:
         ask(dialer, "dial", through(listener.address, link.port))
         ask(dialer, "identify", listener.id)
         size, line = MIB, None
@@ -107,7 +113,18 @@ def measure_first(name, security, rtt_ms):
         return statistics.median(good[2:])
 
 
-def measure_tcp(rtt_ms, seconds):
+def measure_fast(seconds):
+    """The carrier over UDP, every block verified: median of two runs."""
+    done = subprocess.run([peers.HAUL, "perf", "loop", "--carrier", "udp", "--size", "2GiB", "--runs", "2",
+                           "--json"], capture_output=True, text=True, timeout=60)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    rates = [line["rate_bytes_per_second"] for line in lines if line.get("event") == "transfer"]
+    if not rates:
+        raise RuntimeError(f"haul perf loop: {done.stderr.strip()[-200:]}")
+    return statistics.median(rates)
+
+
+def measure_tcp(rtt_ms, seconds, rate):
     """iperf3 over the same link."""
     server = subprocess.Popen(["iperf3", "-s", "-1", "-p", "5201", "--forceflush"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
@@ -115,7 +132,7 @@ def measure_tcp(rtt_ms, seconds):
         while "listening" not in server.stdout.readline():
             if server.poll() is not None:
                 raise RuntimeError("iperf3 did not start")
-        with Link(5201, rtt_ms) as link:
+        with Link(5201, rtt_ms, rate) as link:
             done = subprocess.run(["iperf3", "-c", "127.0.0.1", "-p", str(link.port), "-J", "-t",
                                    str(max(1, int(seconds)))], capture_output=True, text=True, timeout=60)
         return json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"] / 8
@@ -146,29 +163,32 @@ def cells(given):
         for streams in given.streams:
             for security in given.security:
                 for name in given.peers:
-                    if name != "tcp" or (security == given.security[0] and streams == given.streams[0]):
+                    if name not in PLAIN or (security == given.security[0] and
+                                             streams == given.streams[0] and (name == "tcp" or rtt == 0)):
                         yield name, security, rtt, streams
 
 
 def run(given):
     for name in given.peers:
-        if name != "tcp":
-            kind_of(name).build()
+        for one in () if name in PLAIN else name.split(">"):
+            kind_of(one).build()
     with open(given.file, "a", encoding="utf-8") as file:
         for turn in range(given.rounds):
             for name, security, rtt, streams in cells(given):
-                cell = {"peer": name, "security": security if name != "tcp" else "none", "rtt_ms": rtt,
-                        "streams": streams, "what": "first" if given.first else "rate",
+                cell = {"peer": name, "security": "none" if name in PLAIN else security, "rtt_ms": rtt,
+                        "streams": streams, "link": given.link, "what": "first" if given.first else "rate",
                         "at": int(time.time()), "load": round(os.getloadavg()[0], 2),
                         "cores_ns": [placement()]}
                 try:
                     if given.first:
                         cell["value"] = measure_first(name, security, rtt)
                     elif name == "tcp":
-                        cell["value"] = measure_tcp(rtt, given.seconds)
+                        cell["value"] = measure_tcp(rtt, given.seconds, given.link)
+                    elif name == "fast":
+                        cell["value"] = measure_fast(given.seconds)
                     else:
-                        cell["value"] = measure_pair(name, security, rtt, streams, given.seconds)
-                except RuntimeError as error:
+                        cell["value"] = measure_pair(name, security, rtt, streams, given.seconds, given.link)
+                except (RuntimeError, subprocess.TimeoutExpired) as error:
                     cell["error"] = str(error)
                 cell["cores_ns"].append(placement())
                 print(json.dumps(cell), file=file, flush=True)
@@ -184,7 +204,7 @@ def gather(path):
     with open(path, encoding="utf-8") as file:
         for line in map(json.loads, file):
             if "value" in line:
-                key = (line["what"], line["security"], line["streams"], line["peer"], line["rtt_ms"])
+                key = (line["what"] if not line.get("link") else "link", line["security"], line["streams"], line["peer"], line["rtt_ms"])
                 found.setdefault(key, []).append(line["value"])
     return found
 
@@ -203,8 +223,9 @@ def spread(values, scale, form):
 
 
 def table(found, what, security, streams):
-    rows = [name for name in NAMES if any(key[:4] == (what, security, streams, name) or
-            (name == "tcp" and key[0] == what and key[3] == "tcp") for key in found)]
+    pairs = sorted({key[3] for key in found if ">" in key[3]})
+    rows = [name for name in SHOWN + pairs if any(key[:4] == (what, security, streams, name) or
+            (name in PLAIN and key[0] == what and key[3] == name) for key in found)]
     rtts = sorted({key[4] for key in found if key[:3] == (what, security, streams)})
     if not rtts:
         return
@@ -215,7 +236,8 @@ def table(found, what, security, streams):
     for name in rows:
         texts = []
         for rtt in rtts:
-            values = found.get((what, security if name != "tcp" else "none", streams, name, rtt))
+            values = [one for key in found for one in found[key] if key[0] == what and key[3:] == (name, rtt)
+                      and (name in PLAIN or key[1:3] == (security, streams))]
             by = scale or (1e3 / rtt if rtt else None)
             texts.append(spread(values, by, form) if values and by else
                          f"{statistics.median(values) * 1e3:.1f} ms" if values else "")
@@ -261,7 +283,7 @@ def plot(found, path):
     lines.append(f'<path d="M{x(4):.1f} {y(60e6):.1f}m-5 0h10m-5 -5v10" stroke="black"/>')
     lines.append(text(x(4) + 8, y(60e6) + 14, "60 MB/s"))
     named = 0
-    for name in NAMES:
+    for name in SHOWN:
         series = [(rtt, found[key]) for rtt in rtts for key in keys if key[3] == name and key[4] == rtt]
         if not series:
             continue
@@ -273,7 +295,7 @@ def plot(found, path):
                          f'stroke="{colour}" stroke-width="4" stroke-opacity="0.5"/>')
             lines.append(f'<circle cx="{x(rtt):.1f}" cy="{y(statistics.median(values)):.1f}" r="3" '
                          f'fill="{colour}"/>')
-        lines.append(text(left + 14 + 105 * named, high - 16, name, f'fill="{colour}" font-weight="bold"'))
+        lines.append(text(left + 6 + 98 * named, high - 16, name, f'fill="{colour}" font-weight="bold"'))
         named += 1
     lines.append("</svg>")
     with open(path, "w", encoding="utf-8") as file:
@@ -282,7 +304,7 @@ def plot(found, path):
 
 def report(given):
     found = gather(given.file)
-    for what in ("rate", "first"):
+    for what in ("rate", "link", "first"):
         for streams in sorted({key[2] for key in found if key[0] == what}):
             for security in ("noise", "tls"):
                 table(found, what, security, streams)
@@ -304,6 +326,7 @@ def main():
     parser.add_argument("--streams", type=lambda text: [int(one) for one in text.split(",")], default=[1])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--link", type=int, default=0)
     parser.add_argument("--first", action="store_true")
     parser.add_argument("--plot")
     given = parser.parse_args()

@@ -134,6 +134,7 @@ const struct haul_behaviour haul_perf_behaviour = {
     .inbound_per_peer_max = HAUL_PERF_STREAMS_MAX,
     .idle_max = HAUL_PERF_IDLE_MAX,
     .window_bytes_max = HAUL_PERF_WINDOW_MAX,
+    .takes_at_once = true,
     .opened = answer_opened,
     .input = answer_input,
     .ended = answer_ended,

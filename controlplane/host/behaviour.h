@@ -48,6 +48,8 @@ struct haul_behaviour {
     uint32_t outbound_per_peer_max; /* what peers take of us at once; 0: no limit of the protocol */
     haul_time idle_max;             /* a stream without a byte for so long is reset; 0: no limit */
     uint32_t window_bytes_max;      /* how far the receive window may grow; 0: the initial one */
+    bool takes_at_once; /* `input` never leaves anything: a peer's stream may begin with a larger
+                         * window, as one of ours does */
 
     /* A connection has come up, in either direction; its peer has said what it is, at first or
      * anew; it has gone. Each may be NULL. */

@@ -50,11 +50,14 @@ static struct haul_stream *stream_open(struct haul_connection *connection,
 static void stream_bind(struct haul_stream *stream, struct haul_conn_stream *mux)
 {
     struct haul_connection *connection = stream->connection;
+    uint32_t most = stream->behaviour->window_bytes_max, first = 0;
 
     stream->mux = mux;
     mux->owner = stream;
-    if (stream->behaviour->window_bytes_max != 0)
-        haul_conn_window(mux, stream->behaviour->window_bytes_max);
+    if (!stream->inbound || stream->behaviour->takes_at_once)
+        first = most < HAUL_YAMUX_WINDOW_FIRST ? most : HAUL_YAMUX_WINDOW_FIRST;
+    if (most != 0)
+        haul_conn_window(&connection->conn, mux, most, first);
     LIST_INSERT_HEAD(&connection->streams, stream, link);
     connection->stream_count++;
 }

@@ -185,8 +185,9 @@ void haul_conn_goaway(struct haul_conn *conn);
  * NULL before OPENED, at a limit, after GOAWAY. */
 struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name, void *owner);
 
-/* How far the receive window may grow. */
-void haul_conn_window(struct haul_conn_stream *stream, uint32_t bytes);
+/* As haul_yamux_window. */
+void haul_conn_window(struct haul_conn *conn, struct haul_conn_stream *stream, uint32_t bytes,
+                      uint32_t first);
 
 /* Seals data into the out buffer and returns how much was taken; WRITABLE follows a short write. */
 size_t haul_conn_write(struct haul_conn *conn, struct haul_conn_stream *stream, const void *data,

@@ -97,9 +97,10 @@ struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name
     return stream;
 }
 
-void haul_conn_window(struct haul_conn_stream *stream, uint32_t bytes)
+void haul_conn_window(struct haul_conn *conn, struct haul_conn_stream *stream, uint32_t bytes,
+                      uint32_t first)
 {
-    stream->mux->window_max = bytes;
+    haul_yamux_window(&conn->yamux, stream->mux, bytes, first);
 }
 
 void haul_conn_consume(struct haul_conn *conn, struct haul_conn_stream *stream, size_t bytes)

@@ -16,6 +16,9 @@
 #define STEP_MIN   (512u << 10)
 #define STEP_SHARE 8u
 
+/* Streams that only begin take no more than this part of what is left for windows to grow. */
+#define FIRST_SHARE 8u
+
 /* --- streams --- */
 
 static struct haul_yamux_stream *stream_at(const struct haul_yamux *yamux, uint16_t index_1)
@@ -213,6 +216,22 @@ static uint32_t window_due(const struct haul_yamux *yamux, const struct haul_yam
     return stream->recv_window - stream->recv_left - stream->held - coming;
 }
 
+/* As far as both the stream's own limit and what the connection and all of them may hold allow. */
+static void window_take(struct haul_yamux *yamux, struct haul_yamux_stream *stream, uint64_t more)
+{
+    if (more > stream->window_max - stream->recv_window)
+        more = stream->window_max - stream->recv_window;
+    if (more > yamux->window_spare)
+        more = yamux->window_spare;
+    if (yamux->window_pool != NULL && more > *yamux->window_pool)
+        more = *yamux->window_pool;
+    stream->recv_window += (uint32_t)more;
+    yamux->window_spare -= more;
+    yamux->window_taken += more;
+    if (yamux->window_pool != NULL)
+        *yamux->window_pool -= more;
+}
+
 /* Doubles the window when half of it was used up within a few round trips, and doubles it twice
  * when that took less than one, as at the beginning of a long path; as far as both the stream's own
  * limit and what the connection may hold together allow. */
@@ -228,17 +247,27 @@ static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stre
         return;
     if (took < yamux->rtt)
         more *= 3;
-    if (more > stream->window_max - stream->recv_window)
-        more = stream->window_max - stream->recv_window;
-    if (more > yamux->window_spare)
-        more = yamux->window_spare;
-    if (yamux->window_pool != NULL && more > *yamux->window_pool)
+    window_take(yamux, stream, more);
+}
+
+void haul_yamux_window(struct haul_yamux *yamux, struct haul_yamux_stream *stream, uint32_t bytes,
+                       uint32_t first)
+{
+    uint32_t before = stream->recv_window;
+    uint64_t more = yamux->window_spare;
+
+    stream->window_max = bytes;
+    if (first <= before)
+        return;
+    if (yamux->window_pool != NULL && *yamux->window_pool < more)
         more = *yamux->window_pool;
-    stream->recv_window += (uint32_t)more;
-    yamux->window_spare -= more;
-    yamux->window_taken += more;
-    if (yamux->window_pool != NULL)
-        *yamux->window_pool -= more;
+    more /= FIRST_SHARE;
+    window_take(yamux, stream, more < first - before ? more : first - before);
+    if (stream->recv_window == before)
+        return;
+    stream->recv_left += stream->recv_window - before;
+    stream->grant += stream->recv_window - before;
+    haul_yamux_stream_todo(yamux, stream, TODO_GRANT);
 }
 
 static uint32_t window_step(const struct haul_yamux_stream *stream)

@@ -52,7 +52,7 @@ enum haul_yamux_fault {
     HAUL_YAMUX_FAULT_COUNT
 };
 
-/* One stream. The owner reads and writes `owner` and `window_max`; the rest is the machine's. */
+/* One stream. The owner reads and writes `owner`; the rest is the machine's. */
 struct haul_yamux_stream {
     void *owner;
     uint32_t window_max; /* how far the receive window may grow; from 256 KiB up */
@@ -163,6 +163,13 @@ uint32_t haul_yamux_send(struct haul_yamux *yamux, struct haul_yamux_stream *str
 /* What haul_yamux_send would allow: for all-or-nothing writers. Marks the stream as blocked if
  * less. */
 bool haul_yamux_sendable(struct haul_yamux_stream *stream, size_t bytes);
+
+/* How far the receive window may grow. The first part of it (0: what every stream has) is announced
+ * with the next frame, as far as an eighth of what windows may still grow goes: on a long path the
+ * first round trips are then not spent on finding out. For owners who take what comes at once. */
+#define HAUL_YAMUX_WINDOW_FIRST (4u << 20)
+void haul_yamux_window(struct haul_yamux *yamux, struct haul_yamux_stream *stream, uint32_t bytes,
+                       uint32_t first);
 
 /* The owner has used `bytes` of the data lent: credit goes back, and the window may grow. */
 void haul_yamux_consume(struct haul_yamux *yamux, struct haul_yamux_stream *stream, size_t bytes);

@@ -63,7 +63,7 @@ static void end_events(struct end *end)
         switch (event.kind) {
         case HAUL_CONN_ACCEPTED:
             *mine = true;
-            haul_conn_window(stream, 1u << 20);
+            haul_conn_window(&end->conn, stream, 1u << 20, 512u << 10);
             break;
         case HAUL_CONN_DATA:
             (void)haul_conn_write(&end->conn, stream, event.data, event.bytes);

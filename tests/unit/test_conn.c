@@ -112,7 +112,7 @@ static void side_event(struct side *side, const struct haul_conn_event *event)
     case HAUL_CONN_ACCEPTED:
         side->stream = event->stream;
         side->echo_owner[event->stream->mux->index] = event->index == ECHO;
-        haul_conn_window(event->stream, 16u << 20);
+        haul_conn_window(conn, event->stream, 16u << 20, 0);
         break;
     case HAUL_CONN_DATA:
         side->bytes += event->bytes;

@@ -353,6 +353,28 @@ static void windows_grow_by_doubling_to_their_limit(void)
     CU_ASSERT_EQUAL(run_link(50 * HAUL_MILLISECOND, 0, UINT64_MAX / 2), HAUL_YAMUX_WINDOW_BYTES);
 }
 
+static void the_first_window_is_announced_at_once_and_leaves_most_to_others(void)
+{
+    struct haul_yamux_stream *stream;
+
+    start(256u << 20);
+    stream = haul_yamux_open(&left->yamux);
+    haul_yamux_window(&left->yamux, stream, 16u << 20, HAUL_YAMUX_WINDOW_FIRST);
+    settle(65536);
+    CU_ASSERT_EQUAL(right->last->send_credit, HAUL_YAMUX_WINDOW_FIRST);
+    haul_yamux_window(&right->yamux, right->last, 2u << 20, 1u << 20);
+    settle(65536);
+    CU_ASSERT_EQUAL(stream->send_credit, 1u << 20);
+    haul_yamux_window(&right->yamux, right->last, 2u << 20, 0);
+    CU_ASSERT_FALSE(haul_yamux_control_waits(&right->yamux));
+
+    start(8u << 20);
+    stream = haul_yamux_open(&left->yamux);
+    haul_yamux_window(&left->yamux, stream, 16u << 20, HAUL_YAMUX_WINDOW_FIRST);
+    CU_ASSERT_EQUAL(stream->recv_window, HAUL_YAMUX_WINDOW_BYTES + (1u << 20));
+    CU_ASSERT_EQUAL(left->yamux.window_spare, 7u << 20);
+}
+
 static void windows_share_what_the_connection_may_hold(void)
 {
     CU_ASSERT_EQUAL(run_link(50 * HAUL_MILLISECOND, 16u << 20, 1u << 20),
@@ -641,6 +663,7 @@ int main(void)
         T(one_stream_fills_a_long_path),
         T(a_window_is_nearly_all_under_way),
         T(windows_grow_by_doubling_to_their_limit),
+        T(the_first_window_is_announced_at_once_and_leaves_most_to_others),
         T(windows_share_what_the_connection_may_hold),
         T(a_ping_measures_the_round_trip_and_is_answered_once),
         T(silence_after_a_ping_ends_the_connection),
