@@ -324,12 +324,13 @@ static void stop_due(void *context)
     haul_loop_stop(((struct haul_controlplane *)context)->parts.loop);
 }
 
-/* Runs on until nothing waits for the data plane any more, or a moment has passed. */
+/* Runs on until nothing waits for the data plane or the gateway any more, or a moment has passed.
+ */
 static void stop_turn(void *context)
 {
     struct haul_controlplane *plane = context;
 
-    if (plane->transfers == NULL)
+    if (plane->transfers == NULL && haul_outside_released(plane))
         haul_loop_stop(plane->parts.loop);
 }
 
@@ -337,9 +338,11 @@ void haul_controlplane_stop(struct haul_controlplane *plane)
 {
     struct haul_timer *timer = haul_loop_timer(plane->parts.loop, stop_due, plane);
 
+    bool released = haul_outside_release(plane);
+
     haul_ctl_close(plane->ctl);
     plane->ctl = NULL;
-    if (timer != NULL && plane->transfers != NULL) {
+    if (timer != NULL && (plane->transfers != NULL || !released)) {
         haul_loop_timer_set(timer, haul_time_add(haul_loop_now(plane->parts.loop), STOP_WAIT));
         haul_loop_run(plane->parts.loop, stop_turn, plane);
     }

@@ -1,9 +1,12 @@
 /* How the node looks from outside: what peers see of it, and whether they can dial it. */
 #include "common/counters.h"
+#include "controlplane/behaviours/offer.h"
 #include "controlplane/controlplane_parts.h"
+#include "controlplane/nat/mapping.h"
 #include "controlplane/nat/reachability.h"
 
 #include <stdio.h>
+#include <string.h>
 
 int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error)
 {
@@ -20,13 +23,81 @@ int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error)
     return plane->reach != NULL ? 0 : haul_fail(error, HAUL_E_SYSTEM, "no memory for reachability");
 }
 
+/* What the gateway forwards now is asked about, told, and offered to the fast path. */
+static void on_mapped(void *context)
+{
+    struct haul_controlplane *plane = context;
+    struct haul_multiaddr address;
+    struct haul_addr external;
+    size_t count = 0;
+
+    memset(&address, 0, sizeof address);
+    if (haul_mapping_external(plane->mapping, true, &external)) {
+        haul_multiaddr_from_tcp(&address, &external);
+        count = 1;
+    }
+    haul_reachability_mapped(plane->reach, &address, count);
+    if (haul_mapping_external(plane->mapping, false, &external))
+        haul_offers_mapped(plane->parts.offers, &external);
+    else
+        haul_offers_mapped(plane->parts.offers, NULL);
+}
+
+/* The port on which other machines can dial us over IPv4; 0: there is none. */
+static uint16_t tcp_port(const struct haul_controlplane *plane)
+{
+    struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
+    size_t count = haul_host_addresses(plane->parts.host, addresses, HAUL_COUNT_OF(addresses));
+    struct haul_addr addr;
+
+    for (size_t i = 0; i < count; i++) {
+        if (haul_multiaddr_tcp(&addresses[i], &addr) && addr.family == 4 &&
+            haul_addr_scope(&addr) >= HAUL_ADDR_PRIVATE)
+            return addr.port;
+    }
+    return 0;
+}
+
+static uint16_t udp_port(const struct haul_controlplane *plane)
+{
+    enum haul_addr_scope scope = haul_addr_scope(&plane->conf.udp);
+
+    return scope >= HAUL_ADDR_PRIVATE ? plane->conf.udp.port : 0; /* SPECIAL: any address */
+}
+
+static void mapping_start(struct haul_controlplane *plane)
+{
+    const struct haul_mapping_conf conf = { .loop = plane->parts.loop,
+                                            .tcp = tcp_port(plane),
+                                            .udp = udp_port(plane),
+                                            .context = plane,
+                                            .changed = on_mapped };
+
+    if (haul_conf_is(plane->conf.conf, HAUL_CONF_NAT_MAP, "auto") &&
+        (conf.tcp != 0 || conf.udp != 0))
+        plane->mapping = haul_mapping_open(&conf);
+}
+
 void haul_outside_start(struct haul_controlplane *plane)
 {
     haul_reachability_start(plane->reach, plane->parts.host);
+    mapping_start(plane);
+}
+
+bool haul_outside_release(struct haul_controlplane *plane)
+{
+    return plane->mapping == NULL || haul_mapping_release(plane->mapping);
+}
+
+bool haul_outside_released(const struct haul_controlplane *plane)
+{
+    return plane->mapping == NULL || haul_mapping_released(plane->mapping);
 }
 
 void haul_outside_stop(struct haul_controlplane *plane)
 {
+    haul_mapping_close(plane->mapping);
+    plane->mapping = NULL;
     haul_reachability_stop(plane->reach);
 }
 
@@ -34,6 +105,28 @@ void haul_outside_close(struct haul_controlplane *plane)
 {
     haul_reachability_close(plane->reach);
     plane->reach = NULL;
+}
+
+static void mapping_facts(const struct haul_mapping *mapping, const struct haul_facts *facts)
+{
+    const struct haul_mapping_counters *counters;
+    char text[HAUL_ADDR_TEXT_BYTES];
+    struct haul_addr addr;
+
+    if (mapping == NULL)
+        return;
+    counters = haul_mapping_counters(mapping);
+    haul_facts_text(facts, "mapping", "method", haul_mapping_method(mapping), "");
+    for (unsigned tcp = 0; tcp < 2; tcp++) {
+        if (!haul_mapping_external(mapping, tcp == 1, &addr))
+            continue;
+        haul_addr_print(&addr, text);
+        haul_facts_text(facts, "mapping", tcp == 1 ? "tcp" : "udp", text, "forwarded to this node");
+    }
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "mapping", #name, haul_counter_read(&counters->name), help);
+    HAUL_MAPPING_COUNTERS(X)
+#undef X
 }
 
 void haul_outside_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
@@ -64,4 +157,5 @@ void haul_outside_facts(const struct haul_controlplane *plane, const struct haul
     haul_facts_number(facts, "reachability", #name, haul_counter_read(&counters->name), help);
     HAUL_AUTONAT_COUNTERS(X)
 #undef X
+    mapping_facts(plane->mapping, facts);
 }

@@ -137,6 +137,11 @@ static void candidate_add(const struct haul_offers *offers, const struct haul_ca
     candidate_push(rule, &candidate, side);
 }
 
+void haul_offers_mapped(struct haul_offers *offers, const struct haul_addr *udp)
+{
+    offers->mapped = udp != NULL ? *udp : (struct haul_addr){ 0 };
+}
+
 /* Where this node may be reached: the end of the control connection first, which works, then where
  * others see it, which works behind a gateway that keeps port numbers, then what else it listens
  * on: as far as the peer, who probes in the kind of network that it sees the connection come from,
@@ -164,6 +169,8 @@ static void candidates_fill(const struct haul_offers *offers, uint8_t via, struc
     }
     if (!facts->relayed)
         candidate_add(offers, &rule, &facts->local, side);
+    if (offers->mapped.family != 0)
+        candidate_push(&rule, &offers->mapped, side);
     seen_count = haul_dcutr_observed(host, HAUL_ADDR_PUBLIC, seen, HAUL_COUNT_OF(seen));
     for (size_t i = 0; i < seen_count; i++)
         candidate_add(offers, &rule, &seen[i], side);

@@ -71,6 +71,9 @@ HAUL_MUST_USE int haul_offers_open(struct haul_offers **offers, const struct hau
 void haul_offers_close(struct haul_offers *offers);
 const struct haul_offers_counters *haul_offers_counters(const struct haul_offers *offers);
 
+/* Where a gateway forwards to the fast path's port; NULL: nowhere any more. */
+void haul_offers_mapped(struct haul_offers *offers, const struct haul_addr *udp);
+
 /* Whether this node has that net. */
 bool haul_offers_has(const struct haul_offers *offers, enum haul_via via);
 

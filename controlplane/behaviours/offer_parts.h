@@ -8,6 +8,7 @@
 struct haul_offers {
     struct haul_offers_conf conf;
     struct haul_offers_counters counters;
+    struct haul_addr mapped; /* family 0: none */
 };
 
 /* A message that waits for room on the connection, which the bulk of other streams may have filled.

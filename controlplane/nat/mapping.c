@@ -1,0 +1,255 @@
+/* The schedule: a round asks for both ports; after it a wait for the next. */
+#include "controlplane/nat/mapping.h"
+
+#include "common/counters.h"
+#include "common/log.h"
+#include "controlplane/nat/mapping_parts.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define RETRY_FIRST (30 * HAUL_SECOND)
+#define RETRY_MAX   (60 * 60 * HAUL_SECOND)
+#define RENEW_LEAST (60 * HAUL_SECOND)
+
+haul_time mapping_now(const struct haul_mapping *mapping)
+{
+    return haul_loop_now(mapping->conf.loop);
+}
+
+void mapping_wait(struct haul_mapping *mapping, haul_time span)
+{
+    haul_loop_timer_set(mapping->timer, haul_time_add(mapping_now(mapping), span));
+}
+
+/* The gateway of the first default route over IPv4; the kernel prints it as a number in its own
+ * byte order. */
+static bool gateway_find(struct haul_addr *gateway)
+{
+    FILE *routes = fopen("/proc/net/route", "re");
+    char line[256];
+    bool found = false;
+
+    while (routes != NULL && !found && fgets(line, sizeof line, routes) != NULL) {
+        unsigned long target, via, flags;
+        uint32_t address;
+
+        if (sscanf(line, "%*s %lx %lx %lx", &target, &via, &flags) != 3 || target != 0 || via == 0)
+            continue;
+        address = (uint32_t)via;
+        *gateway = (struct haul_addr){ .family = 4 };
+        memcpy(gateway->ip, &address, 4);
+        found = true;
+    }
+    if (routes != NULL)
+        fclose(routes);
+    return found;
+}
+
+/* --- sockets --- */
+
+static void address_to(const struct haul_addr *addr, struct sockaddr_in *to)
+{
+    *to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(addr->port) };
+    memcpy(&to->sin_addr, addr->ip, 4);
+}
+
+void mapping_hang_up(struct haul_mapping *mapping)
+{
+    haul_loop_unwatch(mapping->watch);
+    mapping->watch = NULL;
+    if (mapping->fd >= 0)
+        close(mapping->fd);
+    mapping->fd = -1;
+}
+
+/* A connected socket, of which the kernel takes what comes from there alone; `to` NULL: unbound. */
+int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_addr *to,
+                   haul_watch_fn *ready, unsigned interest)
+{
+    struct sockaddr_in addr, own;
+    socklen_t bytes = sizeof own;
+
+    mapping_hang_up(mapping);
+    mapping->fd = socket(AF_INET, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (mapping->fd < 0)
+        return -1;
+    if (to != NULL) {
+        address_to(to, &addr);
+        if (connect(mapping->fd, (const struct sockaddr *)&addr, sizeof addr) < 0 &&
+            errno != EINPROGRESS)
+            return -1;
+        if (getsockname(mapping->fd, (struct sockaddr *)&own, &bytes) == 0) {
+            mapping->own = (struct haul_addr){ .family = 4 };
+            memcpy(mapping->own.ip, &own.sin_addr, 4);
+        }
+    }
+    mapping->watch = haul_loop_watch(mapping->conf.loop, mapping->fd, interest, ready, mapping);
+    return mapping->watch != NULL ? 0 : -1;
+}
+
+/* --- rounds --- */
+
+static bool any_mapped(const struct haul_mapping *mapping)
+{
+    return mapping->ports[0].outside != 0 || mapping->ports[1].outside != 0;
+}
+
+static void method_begin(struct haul_mapping *mapping, enum mapping_method method)
+{
+    mapping->running = method;
+    mapping->step = 0;
+    mapping->tries = 0;
+    mapping->lease_seconds = HAUL_MAPPING_LEASE_SECONDS;
+    if (method == MAPPING_PMP)
+        mapping_pmp_begin(mapping);
+    else
+        mapping_igd_begin(mapping);
+}
+
+static void round_begin(struct haul_mapping *mapping)
+{
+    haul_counter_add(&mapping->counters.rounds, 1);
+    if (!gateway_find(&mapping->gateway)) {
+        mapping->running = MAPPING_IGD; /* there is nobody left to ask */
+        mapping_round_end(mapping, false);
+        return;
+    }
+    method_begin(mapping, mapping->method == MAPPING_IGD ? MAPPING_IGD : MAPPING_PMP);
+}
+
+static void ports_forget(struct haul_mapping *mapping)
+{
+    mapping->ports[0].outside = 0;
+    mapping->ports[1].outside = 0;
+}
+
+void mapping_round_end(struct haul_mapping *mapping, bool spoke)
+{
+    enum mapping_method method = mapping->running;
+    haul_time renew = (haul_time)mapping->lease_seconds * HAUL_SECOND / 2;
+
+    mapping_hang_up(mapping);
+    free(mapping->answer);
+    mapping->answer = NULL;
+    mapping->running = MAPPING_NONE;
+    if (mapping->releasing) {
+        mapping->released = true;
+        ports_forget(mapping);
+        return;
+    }
+    if (!spoke) {
+        ports_forget(mapping); /* of a gateway that says nothing any more */
+        if (method == MAPPING_PMP) {
+            method_begin(mapping, MAPPING_IGD);
+            return;
+        }
+    }
+    mapping->method = spoke ? method : MAPPING_NONE;
+    if (any_mapped(mapping)) {
+        mapping->pause = 0;
+        mapping_wait(mapping, haul_time_max(renew, RENEW_LEAST));
+    } else {
+        haul_counter_add(&mapping->counters.failed_rounds, 1);
+        mapping->pause =
+            mapping->pause == 0 ? RETRY_FIRST : haul_time_min(2 * mapping->pause, RETRY_MAX);
+        mapping_wait(mapping, mapping->pause);
+    }
+    haul_log(HAUL_LOG_DEBUG, "port-mapping", "method=%s tcp=%u udp=%u",
+             haul_mapping_method(mapping), mapping->ports[0].outside, mapping->ports[1].outside);
+    mapping->conf.changed(mapping->conf.context);
+}
+
+static void on_timer(void *context)
+{
+    struct haul_mapping *mapping = context;
+
+    if (mapping->releasing && mapping_now(mapping) >= mapping->release_by)
+        mapping_round_end(mapping, false);
+    else if (mapping->running == MAPPING_PMP)
+        mapping_pmp_due(mapping);
+    else if (mapping->running == MAPPING_IGD)
+        mapping_igd_due(mapping);
+    else if (!mapping->released)
+        round_begin(mapping);
+}
+
+/* --- the whole --- */
+
+struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf)
+{
+    struct haul_mapping *mapping = calloc(1, sizeof *mapping);
+
+    if (mapping == NULL)
+        return NULL;
+    mapping->conf = *conf;
+    mapping->fd = -1;
+    mapping->ports[0] = (struct mapping_port){ .tcp = true, .inside = conf->tcp };
+    mapping->ports[1] = (struct mapping_port){ .tcp = false, .inside = conf->udp };
+    mapping->timer = haul_loop_timer(conf->loop, on_timer, mapping);
+    if (mapping->timer == NULL) {
+        free(mapping);
+        return NULL;
+    }
+    mapping_wait(mapping, 0);
+    return mapping;
+}
+
+bool haul_mapping_release(struct haul_mapping *mapping)
+{
+    enum mapping_method method = mapping->method;
+
+    mapping_hang_up(mapping);
+    mapping->running = MAPPING_NONE;
+    mapping->releasing = true;
+    mapping->release_by = haul_time_add(mapping_now(mapping), HAUL_MAPPING_RELEASE_MAX);
+    haul_loop_timer_set(mapping->timer, HAUL_TIME_NEVER);
+    if (!any_mapped(mapping) || method == MAPPING_NONE)
+        mapping->released = true;
+    else
+        method_begin(mapping, method);
+    return mapping->released;
+}
+
+bool haul_mapping_released(const struct haul_mapping *mapping)
+{
+    return mapping->released;
+}
+
+void haul_mapping_close(struct haul_mapping *mapping)
+{
+    if (mapping == NULL)
+        return;
+    mapping_hang_up(mapping);
+    haul_loop_timer_free(mapping->timer);
+    free(mapping->answer);
+    free(mapping);
+}
+
+bool haul_mapping_external(const struct haul_mapping *mapping, bool tcp, struct haul_addr *addr)
+{
+    uint16_t outside = mapping->ports[tcp ? 0 : 1].outside;
+
+    if (outside == 0 || haul_addr_scope(&mapping->external) != HAUL_ADDR_PUBLIC)
+        return false;
+    *addr = mapping->external;
+    addr->port = outside;
+    return true;
+}
+
+const char *haul_mapping_method(const struct haul_mapping *mapping)
+{
+    if (!any_mapped(mapping))
+        return "none";
+    return mapping->method == MAPPING_PMP ? "NAT-PMP" : "UPnP";
+}
+
+const struct haul_mapping_counters *haul_mapping_counters(const struct haul_mapping *mapping)
+{
+    return &mapping->counters;
+}

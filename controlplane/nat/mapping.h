@@ -1,0 +1,55 @@
+/* Ports that the gateway of this network forwards to us: asked for with NAT-PMP, and where it does
+ * not speak that, as an Internet gateway device (UPnP); taken with a lease, renewed in half its
+ * time, and given back at the end. Without an object of this kind no packet leaves.
+ *
+ * The gateway is a stranger. Only the default gateway is asked and heard, whatever else answers;
+ * what it says is bounded in bytes and in time (docs/decisions/0009-port-mapping.md). Control
+ * thread only. */
+#pragma once
+
+#include "common/addr.h"
+#include "common/error.h"
+#include "common/time.h"
+
+struct haul_loop;
+struct haul_mapping;
+
+#define HAUL_MAPPING_LEASE_SECONDS 3600u
+#define HAUL_MAPPING_RELEASE_MAX   (2 * HAUL_SECOND)
+
+struct haul_mapping_conf {
+    struct haul_loop *loop;
+    uint16_t tcp, udp; /* our ports; 0: none */
+    void *context;
+    void (*changed)(void *context); /* mappings have come or gone */
+};
+
+#define HAUL_MAPPING_COUNTERS(X)                                                                   \
+    X(rounds, "times the gateway was asked for mappings")                                          \
+    X(failed_rounds, "of these, without any")                                                      \
+    X(foreign_answers, "answers that did not come from the gateway")                               \
+    X(bad_answers, "answers of the gateway that were malformed, too long or too slow")
+
+struct haul_mapping_counters {
+#define X(name, help) uint64_t name;
+    HAUL_MAPPING_COUNTERS(X)
+#undef X
+};
+
+/* NULL without memory. Begins at once. */
+struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf);
+
+/* Gives back what is mapped; true when nothing is left to wait for. Otherwise haul_mapping_released
+ * becomes true while the loop runs, after HAUL_MAPPING_RELEASE_MAX at the latest. */
+bool haul_mapping_release(struct haul_mapping *mapping);
+bool haul_mapping_released(const struct haul_mapping *mapping);
+void haul_mapping_close(struct haul_mapping *mapping);
+
+/* Where the port is reached from outside; false when it is not mapped, or to an address that is not
+ * public itself. */
+HAUL_MUST_USE bool haul_mapping_external(const struct haul_mapping *mapping, bool tcp,
+                                         struct haul_addr *addr);
+
+/* "NAT-PMP", "UPnP", or "none" while nothing is mapped. */
+const char *haul_mapping_method(const struct haul_mapping *mapping);
+const struct haul_mapping_counters *haul_mapping_counters(const struct haul_mapping *mapping);

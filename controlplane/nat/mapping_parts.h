@@ -1,0 +1,59 @@
+/* What the files of the port mapping share: mapping.c has the schedule, mapping_pmp.c speaks
+ * NAT-PMP, mapping_igd.c finds and asks an Internet gateway device. One exchange runs at a time. */
+#pragma once
+
+#include "controlplane/host/loop.h"
+#include "controlplane/nat/mapping.h"
+#include "controlplane/p2p/nat/igd.h"
+#include "controlplane/p2p/nat/natpmp.h"
+
+enum mapping_method { MAPPING_NONE, MAPPING_PMP, MAPPING_IGD };
+
+struct mapping_port {
+    bool tcp;
+    uint16_t inside;  /* 0: not wanted */
+    uint16_t outside; /* 0: not mapped */
+};
+
+struct haul_mapping {
+    struct haul_mapping_conf conf;
+    struct haul_mapping_counters counters;
+    struct haul_timer *timer;
+    struct mapping_port ports[2];
+    enum mapping_method method; /* that worked last */
+    enum mapping_method running;
+    bool releasing, released;
+    struct haul_addr gateway, own; /* own: our address towards the gateway */
+    struct haul_addr external;
+    haul_time release_by, pause;
+    uint32_t lease_seconds; /* the shortest of this round */
+
+    /* The exchange that runs. */
+    int fd;
+    struct haul_watch *watch;
+    unsigned step;   /* which of the round's */
+    unsigned tries;  /* of this step */
+    haul_time until; /* when the step has failed */
+    uint8_t request[HAUL_IGD_REQUEST_BYTES];
+    size_t request_bytes, request_at;
+    char *answer; /* HAUL_IGD_ANSWER_MAX bytes while a device is asked over HTTP */
+    size_t answer_bytes;
+    struct haul_igd_url description;
+    struct haul_igd_service service;
+    bool permanent; /* the device gives no leases */
+};
+
+/* mapping.c */
+void mapping_round_end(struct haul_mapping *mapping, bool spoke); /* the method's last step is over;
+                                                                     whether the gateway spoke it */
+void mapping_wait(struct haul_mapping *mapping, haul_time span);
+haul_time mapping_now(const struct haul_mapping *mapping);
+void mapping_hang_up(struct haul_mapping *mapping); /* closes the exchange's socket */
+int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_addr *to,
+                   haul_watch_fn *ready, unsigned interest);
+
+/* The two methods: begin a round, and what the timer does while it runs. */
+void mapping_pmp_begin(struct haul_mapping *mapping);
+void mapping_pmp_due(struct haul_mapping *mapping);
+void mapping_igd_begin(struct haul_mapping *mapping);
+void mapping_igd_due(struct haul_mapping *mapping);

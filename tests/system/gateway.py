@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""A home gateway for the tests: NAT-PMP and an Internet gateway device, well-behaved or not.
+
+    gateway.py MODE INSIDE OUTSIDE      inside of a router's namespace (internet.py)
+
+MODE: pmp, igd, or igd with a fault: permanent (no leases), taken (the port is another's), chunked,
+endless (a description without end), loris (a byte now and then), elsewhere (the description lies at
+another machine), broken (NAT-PMP and HTTP answers that are none), silent. Every request prints one
+line of JSON; forwards are made with nft."""
+import json
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+MODE, INSIDE, OUTSIDE = sys.argv[1:4]
+forwards = {}  # (protocol, outside port) to (client, inside port)
+lock = threading.Lock()
+
+
+def say(**line):
+    with lock:
+        print(json.dumps(line), flush=True)
+
+
+def forward(protocol, outside, client, inside):
+    forwards[protocol, outside] = (client, inside)
+    rules = ["flush chain ip nat forwards"]
+    rules += [f"add rule ip nat forwards iifname out {p} dport {o} dnat to {c}:{i}"
+              for (p, o), (c, i) in forwards.items() if c]
+    subprocess.run(["nft", "-f", "-"], input="\n".join(rules), text=True, check=True)
+
+
+def pmp():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((INSIDE, 5351))
+    while True:
+        data, client = server.recvfrom(64)
+        if MODE == "broken":
+            server.sendto(b"\0\x80\0\0\0\0\0", client)
+            server.sendto(bytes(17), client)
+            continue
+        if len(data) == 2:
+            say(pmp="address")
+            server.sendto(struct.pack(">BBHI4s", 0, 128, 0, 1, socket.inet_aton(OUTSIDE)), client)
+            continue
+        _, op, _, inside, outside, lease = struct.unpack(">BBHHHI", data)
+        protocol = {1: "udp", 2: "tcp"}[op]
+        say(pmp="map", protocol=protocol, inside=inside, outside=outside, lease=lease)
+        if lease:
+            forward(protocol, outside, client[0], inside)
+        else:
+            for known, (whom, port) in list(forwards.items()):
+                if whom == client[0] and port == inside and known[0] == protocol:
+                    forward(*known, None, 0)
+        # An answer of another question first: it must be passed over.
+        server.sendto(struct.pack(">BBHIHHI", 0, 128 + op, 0, 1, inside ^ 1, 7, lease), client)
+        server.sendto(struct.pack(">BBHIHHI", 0, 128 + op, 0, 1, inside, outside, lease), client)
+
+
+def ssdp():
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    server.bind(("239.255.255.250", 1900))
+    server.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                      socket.inet_aton("239.255.255.250") + socket.inet_aton(INSIDE))
+    answers = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    answers.bind((INSIDE, 0))
+    while True:
+        data, client = server.recvfrom(2000)
+        kind = data.decode().split("\r\nST: ")[1].split("\r\n")[0]
+        say(ssdp=kind)
+        where = OUTSIDE if MODE == "elsewhere" else INSIDE
+        answers.sendto(f"HTTP/1.1 200 OK\r\nCACHE-CONTROL: max-age=120\r\nST: {kind}\r\nEXT:\r\n"
+                       f"Location: http://{where}:5000/description.xml\r\n\r\n".encode(), client)
+
+
+DESCRIPTION = """<?xml version="1.0"?>
+<root xmlns="urn:schemas-upnp-org:device-1-0"><device><deviceList><device><serviceList>
+<service><serviceType>urn:schemas-upnp-org:service:WANCommonInterfaceConfig:1</serviceType>
+<controlURL>/other</controlURL></service>
+<service><serviceType>urn:schemas-upnp-org:service:WANIPConnection:1</serviceType>
+<controlURL>/control</controlURL></service>
+</serviceList></device></deviceList></device></root>"""
+
+
+def element(text, name):
+    return text.split(f"<{name}>")[1].split("<")[0]
+
+
+def fault(code):
+    return 500, f"<s:Fault><detail><UPnPError><errorCode>{code}</errorCode></UPnPError></detail></s:Fault>"
+
+
+def control(client, text):
+    action = text.split("<u:")[1].split(" ")[0]
+    if action == "GetExternalIPAddress":
+        say(soap=action)
+        return 200, f"<u:Response><NewExternalIPAddress>{OUTSIDE}</NewExternalIPAddress></u:Response>"
+    protocol, outside = element(text, "NewProtocol").lower(), int(element(text, "NewExternalPort"))
+    if action == "DeletePortMapping":
+        say(soap=action, protocol=protocol, outside=outside)
+        forward(protocol, outside, None, 0)
+        return 200, "<u:Response/>"
+    lease = int(element(text, "NewLeaseDuration"))
+    say(soap=action, protocol=protocol, outside=outside, lease=lease,
+        inside=int(element(text, "NewInternalPort")), to=element(text, "NewInternalClient"))
+    if MODE == "permanent" and lease:
+        return fault(725)
+    if MODE == "taken" and outside < 4503:
+        return fault(718)
+    forward(protocol, outside, element(text, "NewInternalClient"), int(element(text, "NewInternalPort")))
+    return 200, "<u:Response/>"
+
+
+def reply(connection, status, body):
+    head = f"HTTP/1.1 {status} OK\r\nContent-Type: text/xml\r\n"
+    body = body.encode()
+    if MODE == "chunked":
+        parts = [body[i:i + 100] for i in range(0, len(body), 100)]
+        body = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in parts) + b"0\r\n\r\n"
+        head += "Transfer-Encoding: chunked\r\n\r\n"
+    else:
+        head += f"Content-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+
+
+def misbehave(connection):
+    """True when this connection got no answer worth the name."""
+    if MODE == "broken":
+        connection.sendall(b"SIP/2.0 200 OK\r\n\r\n")
+    elif MODE == "endless":
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        sent = 0
+        while sent < 64 << 20:
+            sent += connection.send(b"<service>" * 1000)
+    elif MODE == "loris":
+        for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.2)
+    else:
+        return False
+    return True
+
+
+def serve(connection, client):
+    try:
+        text = b""
+        while b"\r\n\r\n" not in text:
+            text += connection.recv(4096)
+        head, body = text.split(b"\r\n\r\n", 1)
+        length = [line for line in head.decode().split("\r\n") if line.lower().startswith("content-length")]
+        while length and len(body) < int(length[0].split(":")[1]):
+            body += connection.recv(4096)
+        if misbehave(connection):
+            return
+        if head.startswith(b"GET /description.xml "):
+            say(http="description")
+            reply(connection, 200, DESCRIPTION)
+        elif head.startswith(b"POST /control "):
+            reply(connection, *control(client[0], body.decode()))
+        else:
+            reply(connection, 404, "")
+    except OSError:
+        say(http="cut")
+    finally:
+        connection.close()
+
+
+def http():
+    server = socket.create_server(("", 5000))
+    while True:
+        connection, client = server.accept()
+        threading.Thread(target=serve, args=(connection, client), daemon=True).start()
+
+
+say(ready=MODE)
+if MODE in ("pmp", "broken"):
+    threading.Thread(target=pmp, daemon=True).start()
+if MODE not in ("pmp", "silent"):
+    threading.Thread(target=ssdp, daemon=True).start()
+    threading.Thread(target=http, daemon=True).start()
+threading.Event().wait()
