@@ -162,6 +162,23 @@ static void connection_facts(struct haul_controlplane *plane, const struct haul_
     }
 }
 
+/* What a flow is for: it joins the counters of a net to those of a transfer. */
+static void grant_facts(struct haul_controlplane *plane, const struct haul_facts *facts,
+                        const char *group, uint32_t flow)
+{
+    struct haul_grant_facts grant;
+    char peer[HAUL_PEER_ID_TEXT_BYTES], cid[HAUL_CID_TEXT_BYTES];
+
+    if (!haul_grants_facts(plane->parts.grants, flow, &grant))
+        return;
+    haul_peer_id_print(&grant.peer, peer);
+    haul_cid_print(&grant.root, cid);
+    haul_facts_text(facts, group, "carrier", grant.via == HAUL_VIA_DPDK ? "dpdk" : "udp", "");
+    haul_facts_text(facts, group, "peer", peer, "");
+    haul_facts_text(facts, group, "cid", cid, "");
+    haul_facts_text(facts, group, "role", grant.asker ? "gets" : "gives", "");
+}
+
 /* Flows that have ever moved a byte, with the counters that matter. */
 static void flow_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
@@ -172,6 +189,7 @@ static void flow_facts(struct haul_controlplane *plane, const struct haul_facts 
         if (haul_counter_read(&stats->tx_datagrams) + haul_counter_read(&stats->rx_datagrams) == 0)
             continue;
         snprintf(group, sizeof group, "flow-%u", i);
+        grant_facts(plane, facts, group, i);
 #define X(name, help) haul_facts_number(facts, group, #name, haul_counter_read(&stats->name), help);
         HAUL_FLOW_STATS(X)
 #undef X

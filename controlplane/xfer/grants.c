@@ -17,6 +17,7 @@ struct seat {
     uint32_t flow;
     uint32_t local_id;
     uint16_t wants_max;
+    uint8_t via; /* enum haul_via */
     bool confirmed;
     bool proven;
     bool close_unsent; /* CLOSE found no room among the orders yet */
@@ -406,6 +407,7 @@ bool haul_grants_start(struct haul_grants *grants, uint32_t flow, const struct h
     haul_orders_on_flow(grants->conf.orders, flow, flow_event, seat);
     grants->wants_reserved -= (uint32_t)(seat->wants_max - grant->wants_max);
     seat->wants_max = grant->wants_max;
+    seat->via = grant->via;
     seat->state = SEAT_OPEN;
     seat->since = haul_loop_now(grants->conf.loop);
     if (seat->holder.asker) {
@@ -477,6 +479,7 @@ bool haul_grants_facts(const struct haul_grants *grants, uint32_t flow,
         .asker = seat->holder.asker,
         .proven = seat->proven,
         .orphaned = seat->holder.connection == 0,
+        .via = seat->via,
         .wants_max = seat->wants_max,
         .since = seat->since,
     };

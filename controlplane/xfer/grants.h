@@ -130,6 +130,7 @@ struct haul_grant_facts {
     bool asker;
     bool proven;
     bool orphaned; /* its control connection is gone */
+    uint8_t via;   /* enum haul_via */
     uint16_t wants_max;
     haul_time since;
 };

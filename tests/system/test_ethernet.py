@@ -88,9 +88,9 @@ class Wire:
             raise
         return node
 
-    def kernel_node(self):
+    def kernel_node(self, tcp="10.88.0.2:0"):
         return self.bench.node("kernel", self.far, settings={
-            "listen.tcp": "10.88.0.2:0", "listen.udp": f"{PEER4}:0",
+            "listen.tcp": tcp, "listen.udp": f"{PEER4}:0",
             "fast.networks": "10.77.0.0/24, fd77::/64"})
 
     def ping(self, address, *options):
@@ -268,7 +268,46 @@ def conflict(bench):
     equal(wire.ping(HAUL4), 5)
 
 
-@case("on the only card: af_xdp takes haul's address, the kernel keeps its own")
+STREAMED = 32 * MIB
+SENDER = f"""
+import hashlib, os, socket, sys
+server = socket.create_server(("10.77.0.9", 0))
+print(server.getsockname()[1], flush=True)
+peer, _ = server.accept()
+digest = hashlib.sha256()
+for _ in range({STREAMED // MIB}):
+    piece = os.urandom({MIB})
+    digest.update(piece)
+    peer.sendall(piece)
+    peer.recv(1)
+peer.close()
+print(digest.hexdigest(), flush=True)
+"""
+
+
+class OtherTcp:
+    """A TCP connection of the kernel's that has nothing to do with haul, over the same card; each piece
+    waits for leave, so that it lasts as long as it is wanted to."""
+
+    def __init__(self, wire):
+        self.server = wire.bench.popen([*wire.near, sys.executable, "-c", SENDER], stdout=subprocess.PIPE)
+        port = self.server.stdout.readline().decode().strip()
+        script = (f"import hashlib,socket,sys\ns=socket.create_connection(('10.77.0.9',{port}))\n"
+                  f"d=hashlib.sha256()\nfor i in range({STREAMED // MIB}):\n left={MIB}\n"
+                  " while left:\n  b=s.recv(min(left,65536))\n  assert b\n  d.update(b)\n  left-=len(b)\n"
+                  " if i == 1: print('going', flush=True); sys.stdin.readline()\n"
+                  " s.send(b'x')\nprint(d.hexdigest(), flush=True)\n")
+        self.client = wire.bench.popen([*wire.far, sys.executable, "-c", script], stdin=subprocess.PIPE,
+                                       stdout=subprocess.PIPE)
+        equal(self.client.stdout.readline(), b"going\n")
+
+    def ends_well(self):
+        self.client.stdin.write(b"on\n")
+        self.client.stdin.flush()
+        equal(self.client.stdout.readline(), self.server.stdout.readline(), "what TCP brought")
+
+
+@case("on the only card: af_xdp takes haul's address, the kernel keeps its own, libp2p and other TCP on it")
 def only_card(bench):
     compiler = shutil.which("clang") or shutil.which("clang-14")
     if compiler is None:
@@ -282,12 +321,14 @@ def only_card(bench):
          os.path.join(ROOT, "conf/af_xdp.bpf.c"), "-o", filtered], capture_output=True, check=False)
     equal(done.returncode, 0, done.stderr.decode()[-500:])
     try:
-        port = wire.node(f"net_af_xdp0,iface=wire,xdp_prog={filtered}")
+        # Libp2p too is on this card, at the kernel's address.
+        port = wire.node(f"net_af_xdp0,iface=wire,xdp_prog={filtered}", listen__tcp="10.77.0.9:0")
     except AssertionError as error:
         if "dpdk-device" in str(error):
             raise Skip("no af_xdp here: " + str(error)[-300:]) from None
         raise
-    kernel = wire.kernel_node()
+    kernel = wire.kernel_node(f"{PEER4}:0")
+    tcp = OtherTcp(wire)
     equal(wire.ping("10.77.0.9"), 5)
     equal(wire.ping(HAUL4), 5)
     equal(wire.ping(HAUL6), 5)
@@ -296,9 +337,12 @@ def only_card(bench):
     record = port.get(ticket, "-o", bench.path("got"), "--carrier", "dpdk").ok().object
     equal(list(record["bytes_by_carrier"]), ["dpdk"])
     same(bench.path("file"), bench.path("got"))
+    tcp.ends_well()
     # The filter outlives a node that is killed, and does the kernel no harm.
+    tcp = OtherTcp(wire)
     port.process.kill()
     port.process.wait()
+    tcp.ends_well()
     equal(wire.ping("10.77.0.9"), 5)
     run(wire.near, "ip", "link", "set", "wire", "xdp", "off")
     port.start()

@@ -19,6 +19,10 @@ def link_goes_and_comes(bench, device):
     seeder, getter = ports(bench, device)
     command, _ = begin(bench, seeder, getter)
     equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "down").returncode, 0)
+    for node, other, role in ((seeder, getter, "gives"), (getter, seeder, "gets")):
+        flow = next(value for key, value in node.status().items() if key.startswith("flow-"))
+        equal((flow["carrier"], flow["peer"], flow["role"]), ("dpdk", other.peer, role))
+        assert flow["cid"].startswith("b") and max(flow["rx_bytes"], flow["tx_bytes"]) > 4 * MIB, flow
     for node in (seeder, getter):
         wait_for(lambda: "dpdk-link-down" in node.log(), f"{node.name} to tell that the link went")
         equal(node.status()["dpdk"]["link_up"], 0)

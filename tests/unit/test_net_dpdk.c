@@ -3,12 +3,14 @@
  * answer.
  */
 #include "dataplane/net/dpdk/card.h"
+#include "dataplane/net/dpdk/net_dpdk.h"
 #include "tests/unit/net_contract.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define PORT 4501u
@@ -149,6 +151,165 @@ static void dpdk_keeps_the_contract(void)
     net_contract_run(&rig);
 }
 
+/* --- faults --- */
+
+#define TRAIN_BYTES (8 * 1408u)
+
+static struct net_end from, to;
+
+/* A fresh pair of ports in a process of its own, whose log can be read. */
+static bool pair_open(void)
+{
+    char path[64];
+
+    snprintf(path, sizeof path, "%s/log", directory);
+    return freopen(path, "w", stderr) != NULL && rig_open(&from, 4, 0, NET_TRAINS) &&
+           rig_open(&to, 4, 0, NET_TRAINS);
+}
+
+static bool log_says_soon(const char *what)
+{
+    haul_time limit = net_clock() + 10 * HAUL_SECOND;
+    char path[64], text[16384];
+
+    snprintf(path, sizeof path, "%s/log", directory);
+    while (net_clock() < limit) {
+        FILE *file = fopen(path, "r");
+        size_t bytes = file != NULL ? fread(text, 1, sizeof text - 1, file) : 0;
+
+        if (file != NULL)
+            fclose(file);
+        text[bytes] = '\0';
+        if (strstr(text, what) != NULL)
+            return true;
+        haul_net_wait(from.net, NULL, 0, 10 * HAUL_MILLISECOND);
+    }
+    return false;
+}
+
+/* Sends until nothing is lent any more; returns the count of datagrams. */
+static uint32_t fill_up(uint32_t number)
+{
+    while (number < 100000 && net_send_one(&from, &to.addr, number, 1408, TRAIN_BYTES))
+        number += 8;
+    return number;
+}
+
+/* Receives and lets the sender push what waits, until everything is there or nothing comes. */
+static void drain(struct net_arrived *arrived, uint32_t datagrams)
+{
+    for (unsigned idle = 0; arrived->datagrams < datagrams && idle < 3;) {
+        uint32_t before = arrived->datagrams;
+
+        net_receive_some(&to, arrived, before + 1);
+        haul_net_wait(from.net, NULL, 0, 0);
+        idle = arrived->datagrams == before ? idle + 1 : 0;
+    }
+}
+
+static int full_queue(void)
+{
+    struct net_arrived arrived = { 0 };
+    uint32_t sent, again;
+    haul_time limit;
+
+    if (!pair_open())
+        return 1;
+    sent = fill_up(0);
+    if (sent < 1000 || sent >= 100000 || counter(&from, "tx_full") == 0)
+        return 2;
+    drain(&arrived, sent);
+    if (arrived.datagrams != sent || arrived.wrong != 0 || counter(&from, "tx_dropped") != 0)
+        return 3;
+    again = fill_up(sent); /* and now the other end stands still */
+    limit = net_clock() + 10 * HAUL_SECOND;
+    while (counter(&from, "tx_stalls") == 0 && net_clock() < limit)
+        haul_net_wait(from.net, NULL, 0, 10 * HAUL_MILLISECOND);
+    if (counter(&from, "tx_stalls") != 1 || counter(&from, "tx_dropped") == 0)
+        return 4;
+    if (!log_says_soon("dpdk-queue-stalled"))
+        return 5;
+    arrived = (struct net_arrived){ .next = sent };
+    drain(&arrived, again - sent);
+    /* What is gone is counted; a question to a neighbour may be among it. */
+    if (arrived.wrong != 0 || arrived.datagrams >= again - sent ||
+        arrived.datagrams + counter(&from, "tx_dropped") < again - sent)
+        return 6;
+    arrived = (struct net_arrived){ .next = again }; /* it goes on */
+    if (!net_send_one(&from, &to.addr, again, 1408, TRAIN_BYTES))
+        return 7;
+    drain(&arrived, 8);
+    return arrived.datagrams == 8 && arrived.wrong == 0 ? 0 : 8;
+}
+
+static int no_buffers(void)
+{
+    struct haul_dpdk *dpdk;
+    __typeof__(haul_dpdk_frame(NULL)) *taken, frame;
+    struct net_arrived arrived = { 0 };
+    struct haul_train train;
+    uint32_t count = 0;
+
+    if (!pair_open())
+        return 1;
+    dpdk = (struct haul_dpdk *)from.net;
+    taken = calloc(dpdk->port.frames, sizeof *taken);
+    while (taken != NULL && (frame = haul_dpdk_frame(dpdk)) != NULL)
+        taken[count++] = frame;
+    if (count < 1000 || counter(&from, "tx_no_frame") != 1)
+        return 2;
+    /* Lent trains keep their buffers: what they hold is sent, and then nothing is lent. */
+    for (uint32_t i = 0; i < 1000 && haul_net_reserve(from.net, &train, 1) == 1; i++) {
+        net_train_fill(&train, &to.addr, arrived.next, 1408, 32 * 1408);
+        haul_net_send(from.net, &train, 1);
+        net_receive_some(&to, &arrived, arrived.datagrams + 32);
+    }
+    if (haul_net_reserve(from.net, &train, 1) != 0 || arrived.wrong != 0)
+        return 3;
+    if (!log_says_soon("dpdk-no-buffer"))
+        return 4;
+    for (uint32_t i = 0; i < count; i++) { /* the peer has no use for them */
+        taken[i]->data_len = 60;
+        taken[i]->pkt_len = 60;
+        memset((uint8_t *)taken[i]->buf_addr + taken[i]->data_off, 0xff, 60);
+        haul_dpdk_push(dpdk, &taken[i], 1);
+        if (i % 64 == 0)
+            net_receive_some(&to, &(struct net_arrived){ 0 }, 0);
+        while (haul_net_receive(to.net, &train, 1) == 1)
+            haul_net_release(to.net, &train, 1);
+    }
+    free(taken);
+    arrived = (struct net_arrived){ 0 };
+    if (!net_send_one(&from, &to.addr, 0, 1408, TRAIN_BYTES))
+        return 5;
+    drain(&arrived, 8);
+    return arrived.datagrams == 8 && arrived.wrong == 0 ? 0 : 6;
+}
+
+static void in_a_child(int (*run)(void))
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0)
+        _exit(run());
+    waitpid(child, &status, 0);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        fprintf(stderr, "step %d failed\n", WEXITSTATUS(status));
+}
+
+static void a_full_queue_holds_back_and_one_that_stands_still_is_a_loss(void)
+{
+    in_a_child(full_queue);
+}
+
+static void without_a_free_buffer_nothing_is_lent_and_then_it_goes_on(void)
+{
+    in_a_child(no_buffers);
+}
+
 /* --- cards --- */
 
 #define CARD "0000:3b:00.0"
@@ -208,6 +369,10 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         { "DPDK keeps the contract", dpdk_keeps_the_contract },
+        { "a full queue holds back, and one that stands still is a loss",
+          a_full_queue_holds_back_and_one_that_stands_still_is_a_loss },
+        { "without a free buffer nothing is lent, and then it goes on",
+          without_a_free_buffer_nothing_is_lent_and_then_it_goes_on },
         { "a card that cannot be used says why", a_card_that_cannot_be_used_says_why },
     };
     char command[64];
