@@ -64,6 +64,7 @@ static void over(struct haul_transfer *transfer, const struct haul_record *recor
                  const struct haul_error *error)
 {
     transfer->state = HAUL_TRANSFER_OVER;
+    transfer->replacing = false;
     haul_transfer_cancel_all(transfer);
     haul_transfer_part(transfer);
     build_drop(transfer);
@@ -260,6 +261,7 @@ void haul_transfer_settle(struct haul_transfer *transfer)
         sync_ask(transfer);
     else if (transfer->state == HAUL_TRANSFER_SYNCING && transfer->sync_order == 0)
         sync_ask(transfer);
+    haul_transfer_replaced(transfer);
     if (transfer->state == HAUL_TRANSFER_OVER) {
         transfer->due = true;
         haul_transfer_arm(transfer);

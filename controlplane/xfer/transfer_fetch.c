@@ -281,20 +281,32 @@ static void verified(struct haul_fetch *fetch)
     }
 }
 
+/* This peer does not bring the block: another provider does, or it is the end. */
+static void give_up(struct haul_fetch *fetch, const struct haul_error *why)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+
+    fetch->state = HAUL_FETCH_RETRY;
+    fetch->retry_at = HAUL_TIME_NEVER;
+    fetch->got = 0;
+    if (haul_transfer_replace(transfer, why))
+        return;
+    fetch_free(fetch);
+    haul_transfer_fail(transfer, why);
+}
+
 static void refused(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
     char cid[HAUL_CID_TEXT_BYTES];
-    bool local = fetch->by == &haul_carrier_local;
+    struct haul_error error;
 
     haul_cid_print(&transfer->target.root, cid);
-    fetch_free(fetch);
-    if (local)
-        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "a block of %s is not in the store",
-                                cid);
+    if (fetch->by == &haul_carrier_local)
+        (void)haul_fail(&error, HAUL_E_STORE_FAILED, "a block of %s is not in the store", cid);
     else
-        haul_transfer_fail_text(transfer, HAUL_E_CID_UNKNOWN, "the peer does not share %s with us",
-                                cid);
+        (void)haul_fail(&error, HAUL_E_CID_UNKNOWN, "the peer does not share %s with us", cid);
+    give_up(fetch, &error);
 }
 
 static void wrong(struct haul_fetch *fetch)
@@ -302,10 +314,11 @@ static void wrong(struct haul_fetch *fetch)
     struct haul_transfer *transfer = fetch->transfer;
     char cid[HAUL_CID_TEXT_BYTES];
     char peer[HAUL_PEER_ID_TEXT_BYTES] = "the store";
+    struct haul_error error;
     char text[400];
 
     haul_cid_print(&fetch->cid, cid);
-    if (transfer->target.has_ticket)
+    if (transfer->target.has_ticket || transfer->search != NULL)
         haul_peer_id_print(&transfer->target.ticket.peer, peer);
     haul_log(HAUL_LOG_INFO, "block-wrong", "peer=%s cid=%s carrier=%s", peer, cid,
              haul_carrier_name(fetch->by->carrier));
@@ -319,9 +332,8 @@ static void wrong(struct haul_fetch *fetch)
             transfer->events.note(transfer->context, text);
         return;
     }
-    fetch_free(fetch);
-    haul_transfer_fail_text(transfer, HAUL_E_BLOCK_WRONG, "%s sent wrong bytes for block %s", peer,
-                            cid);
+    (void)haul_fail(&error, HAUL_E_BLOCK_WRONG, "%s sent wrong bytes for block %s", peer, cid);
+    give_up(fetch, &error);
 }
 
 static void retry(struct haul_fetch *fetch, haul_time after)
@@ -344,13 +356,13 @@ static void retry(struct haul_fetch *fetch, haul_time after)
  * the manifest's fault. */
 static void unreadable(struct haul_fetch *fetch)
 {
-    struct haul_transfer *transfer = fetch->transfer;
     char cid[HAUL_CID_TEXT_BYTES];
+    struct haul_error error;
 
     if (++fetch->failures > HAUL_FETCH_FAILURES_MAX) {
         haul_cid_print(&fetch->cid, cid);
-        fetch_free(fetch);
-        haul_transfer_fail_text(transfer, HAUL_E_REFUSED, "the peer cannot read block %s", cid);
+        (void)haul_fail(&error, HAUL_E_REFUSED, "the peer cannot read block %s", cid);
+        give_up(fetch, &error);
         return;
     }
     fetch->measuring = fetch->length > 0 && haul_carrier_is_fast(fetch->by);
@@ -679,6 +691,18 @@ void haul_transfer_pump(struct haul_transfer *transfer)
     /* Orders and slots are shared with others: their coming back is the moment to go on. */
     haul_orders_when_room(transfer->parts.orders, room_came, transfer);
     haul_transfer_arm(transfer);
+}
+
+void haul_transfer_withdraw_all(struct haul_transfer *transfer)
+{
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        struct haul_fetch *fetch = &transfer->fetches[i];
+
+        fetch->distrusted = false;
+        fetch->tries = fetch->failures = 0;
+        if (fetch->state == HAUL_FETCH_ASKED)
+            fetch->by->cancel(fetch);
+    }
 }
 
 void haul_transfer_cancel_all(struct haul_transfer *transfer)

@@ -90,7 +90,7 @@ static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
     (void)flow;
     (void)payload;
     (void)rtt;
-    if (!seeks(transfer))
+    if (!seeks(transfer) || transfer->replacing)
         return;
     if (transfer->record.negotiate == 0)
         transfer->record.negotiate =
@@ -113,7 +113,9 @@ void haul_transfer_flow_ended(void *context, uint32_t flow, enum haul_status why
         transfer->record.wire_bytes +=
             haul_counter_read(&haul_orders_handoff(transfer->parts.orders)->stats[flow].rx_bytes);
     transfer->has_flow = false;
-    if (seeks(transfer))
+    if (transfer->replacing)
+        haul_transfer_replaced(transfer);
+    else if (seeks(transfer))
         fast_path_failed(transfer, why == HAUL_STATUS_UNPROVEN ? "no UDP path answered"
                                                                : "the peer closed the flow");
     else if (transfer->state == HAUL_TRANSFER_MOVING && haul_carrier_is_fast(transfer->carrier))
@@ -139,15 +141,15 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
 {
     char cid[HAUL_CID_TEXT_BYTES];
     char peer[HAUL_PEER_ID_TEXT_BYTES];
+    struct haul_error error;
 
     peer_text(transfer, peer);
     haul_cid_print(&transfer->target.root, cid);
     switch (result->reason) {
     case HAUL_OFFER_UNKNOWN:
-        if (provider_failed(transfer))
-            break;
-        haul_transfer_fail_text(transfer, HAUL_E_CID_UNKNOWN, "%s does not share %s with us", peer,
-                                cid);
+        (void)haul_fail(&error, HAUL_E_CID_UNKNOWN, "%s does not share %s with us", peer, cid);
+        if (!provider_failed(transfer) && !haul_transfer_replace(transfer, &error))
+            haul_transfer_fail(transfer, &error);
         break;
     case HAUL_OFFER_BUSY:
         transfer->meet_at =
@@ -429,6 +431,7 @@ void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrie
 {
     struct haul_connection_facts facts;
     char peer[HAUL_PEER_ID_TEXT_BYTES];
+    struct haul_error error;
 
     if (transfer->state != HAUL_TRANSFER_MOVING)
         return;
@@ -443,8 +446,11 @@ void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrie
             transfer, haul_host_find(transfer->parts.host, &transfer->target.ticket.peer), &facts);
     if (haul_carrier_is_fast(carrier) && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
         haul_host_facts(transfer->parts.host, transfer->connection, &facts) &&
-        !facts.circuit.limited)
+        !facts.circuit.limited) {
         stream_begin(transfer);
-    else
-        haul_transfer_fail_text(transfer, code, "%s: %s", peer, why);
+        return;
+    }
+    (void)haul_fail(&error, code, "%s: %s", peer, why);
+    if (!haul_transfer_replace(transfer, &error))
+        haul_transfer_fail(transfer, &error);
 }

@@ -132,7 +132,8 @@ struct haul_transfer {
     bool dialling;
     haul_time direct_by; /* met through a relay: so long a direct way is waited for; 0: not */
     unsigned dials;
-    struct haul_search *search;        /* for providers; NULL: a ticket says who */
+    struct haul_search *search; /* for providers; NULL: a ticket says who */
+    bool replacing;             /* MEETING: the provider before has not given everything back */
     struct haul_blocks_client *stream; /* stream carrier */
     uint32_t streaming;                /* fetches that the stream has */
     bool seeking;                      /* auto: the stream moves while the fast path is sought */
@@ -184,6 +185,7 @@ void haul_transfer_pump(struct haul_transfer *transfer);
 void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
                      uint64_t at, haul_time when);
 void haul_transfer_cancel_all(struct haul_transfer *transfer);
+void haul_transfer_withdraw_all(struct haul_transfer *transfer); /* to ask somebody else for it */
 void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
 haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
 
@@ -191,6 +193,10 @@ haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
 /* Puts the next provider into the target; false when there is none now: transfer_meet is called
  * again when there is, or at meet_at. */
 bool haul_transfer_next_provider(struct haul_transfer *transfer);
+/* A provider that failed in mid-transfer: the next one goes on from there, and when there is none
+ * the transfer fails with this reason. False when a ticket named the peer: nobody else is known. */
+bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_error *why);
+void haul_transfer_replaced(struct haul_transfer *transfer); /* the old one may have let go */
 void haul_transfer_search_close(struct haul_transfer *transfer);
 
 /* transfer_meet.c */

@@ -1,6 +1,8 @@
 /* Whom to ask for a dataset that only its CID names: the DHT tells providers, they are tried in the
  * order in which they were found, and when none was good they are looked for again. */
+#include "common/log.h"
 #include "controlplane/dht/dht.h"
+#include "controlplane/xfer/grants.h"
 #include "controlplane/xfer/transfer_parts.h"
 
 #include <stdio.h>
@@ -22,6 +24,8 @@ struct haul_search {
     haul_time again, pause;
     uint32_t rounds;
     size_t count, next;
+    bool failed; /* a provider did in mid-transfer; `why` is told when nobody else is found */
+    struct haul_error why;
     struct provider providers[PROVIDERS_MAX];
 };
 
@@ -119,12 +123,55 @@ bool haul_transfer_next_provider(struct haul_transfer *transfer)
         return true;
     }
     transfer->meet_at = HAUL_TIME_NEVER;
+    if (search->failed && search->query == NULL) {
+        haul_transfer_fail(transfer, &search->why);
+        return false;
+    }
     if (search->query == NULL && now_of(transfer) < search->again)
         transfer->meet_at = search->again;
     else if (search->query == NULL && !search_begin(transfer, &error))
         transfer->meet_at = search->again;
     haul_transfer_arm(transfer);
     return false;
+}
+
+/* Lets go of the peer as a closed transfer does, but keeps what has been verified. */
+bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_error *why)
+{
+    char text[400];
+
+    if (transfer->search == NULL ||
+        (transfer->state != HAUL_TRANSFER_MOVING && !transfer->replacing))
+        return false;
+    if (transfer->replacing)
+        return true;
+    transfer->search->failed = true;
+    transfer->search->why = *why;
+    transfer->replacing = true;
+    transfer->state = HAUL_TRANSFER_MEETING;
+    transfer->meet_at = HAUL_TIME_NEVER;
+    transfer->direct_by = 0;
+    snprintf(text, sizeof text, "%s; asking somebody else", why->text);
+    if (!transfer->detached)
+        transfer->events.note(transfer->context, text);
+    haul_transfer_seek_end(transfer);
+    haul_transfer_withdraw_all(transfer);
+    if (transfer->has_flow)
+        haul_grants_end(transfer->parts.grants, transfer->flow);
+    haul_log(HAUL_LOG_INFO, "provider-replaced", "text=\"%s\"", why->text);
+    haul_transfer_settle(transfer);
+    return true;
+}
+
+void haul_transfer_replaced(struct haul_transfer *transfer)
+{
+    if (!transfer->replacing || transfer->has_flow || transfer->asked > 0)
+        return;
+    transfer->replacing = false;
+    haul_carrier_stream.close(transfer);
+    transfer->connection = HAUL_HOST_NO_CONNECTION;
+    transfer->meet_at = now_of(transfer);
+    haul_transfer_arm(transfer);
 }
 
 void haul_transfer_search_close(struct haul_transfer *transfer)

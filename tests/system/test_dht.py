@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """A DHT of real nodes: they find each other through one, and a CID alone finds a dataset."""
+from dagpb import RAW, Dataset, node as unixfs_node, unixfs
 from nodes import case, equal, main, same, wait_for
 
 NODES = 8
@@ -32,6 +33,10 @@ def network(bench, count, **settings):
 
 def announced(node, cid):
     return wait_for(lambda: node.json("dht", "providers", cid).status == 0, f"{cid} to be announced")
+
+
+def providers(node, cid):
+    return {row["peer"] for row in node.json("dht", "providers", cid).objects if row["event"] == "peer"}
 
 
 @case("8 nodes that know one of them find all, and a CID alone fetches what one shares")
@@ -73,6 +78,60 @@ def silence(bench):
     equal(facts(nodes[1])["announced_datasets"], 1)
     nodes[1].json("share", other, "--off").ok()
     equal(facts(nodes[1])["announced_datasets"], 0)
+
+
+@case("a provider that sends wrong bytes is replaced by another one, and named when there is none")
+def replaced(bench):
+    nodes, _ = network(bench, 5)
+    liars, honest, getter = nodes[1:3], nodes[3], nodes[4]
+    content = [bench.bytes(1 << 20) for _ in range(12)]
+    spoilt = content[7][:5000] + b"wrong" + content[7][5005:]
+    for node in (*liars, honest):
+        data = Dataset()
+        leaves = [data.block(leaf, RAW, sent=spoilt if node in liars and leaf is content[7] else leaf)
+                  for leaf in content]
+        root = data.block(unixfs_node(unixfs(2, sizes=[1 << 20] * 12, size=12 << 20),
+                                      [(b"", cid, 1 << 20) for cid in leaves]))
+        node.stop()
+        cid = data.plant(node.home, root)
+        node.start()
+    for node in nodes[1:4]:
+        wait_for(lambda n=node: facts(n)["peers"] >= 4, f"{node.name} to know all others")
+    for node in liars:
+        node.json("share", cid, "--announce").ok()
+    wait_for(lambda: len(providers(getter, cid)) == 2, "both liars to be found")
+    for carrier in ("udp", "stream", "auto"):
+        said = getter.get(cid, "-o", bench.path("got"), "--carrier", carrier, "--timeout", "20s")
+        said.fails("block-wrong")
+        assert any(node.peer in said.object["text"] for node in liars), str(said)
+    honest.json("share", cid, "--announce").ok()
+    wait_for(lambda: len(providers(getter, cid)) == 3, "all three to be found")
+    for carrier in ("udp", "stream", "auto"):
+        target = bench.path(carrier)
+        getter.get(cid, "-o", target, "--carrier", carrier, "--timeout", "40s").ok()
+        with open(target, "rb") as got:
+            equal(got.read() == b"".join(content), True, carrier)
+    assert getter.log().count("event=provider-replaced") >= 6, getter.log()
+
+
+@case("a provider that dies in mid-transfer is replaced by another one, and no byte is lost")
+def dies(bench):
+    nodes, _ = network(bench, 4)
+    getter = nodes[3]
+    file = bench.file("file", 32 << 20)
+    for node in nodes[1:3]:
+        cid = node.json("share", file, "--announce").ok().object["cid"]
+    wait_for(lambda: len(providers(getter, cid)) == 2, "both providers to be found")
+    # Nobody reads: it rests when some MiB wait.
+    get = bench.start("get", "--home", getter.home, cid, "-o", "-", "--carrier", "stream")
+    serving = wait_for(lambda: [node for node in nodes[1:3] if node.status()["blocks"]["answered"] > 4],
+                       "a provider to serve")
+    serving[0].kill()
+    done = bench.finish(get)
+    equal(done.status, 0, str(done.err))
+    with open(file, "rb") as content:
+        assert done.out == content.read(), "other bytes"
+    assert "event=provider-replaced" in getter.log(), getter.log()
 
 
 @case("announced datasets are announced again in time, also after a restart")

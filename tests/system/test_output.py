@@ -59,7 +59,7 @@ def text(bench):
     ticket = seeder.run("share", bench.file("file", 3 << 20)).ok()
     equal(ticket.out.count(b"\n"), 1)
     assert ticket.text.startswith("haul:")
-    said = getter.run("get", ticket.text, "-o", bench.path("got")).ok()
+    said = getter.run("get", ticket.text, "-o", bench.path("got"), "--carrier", "udp").ok()
     equal(said.out, b"")
     contains(said.err.decode(), "udp")
     assert b"\x1b" not in said.err and b"\r" not in said.err, "colour or progress in a pipe"
