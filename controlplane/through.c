@@ -64,6 +64,7 @@ int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
         .loop = plane->parts.loop,
         .floor = haul_conf_is(conf, HAUL_CONF_PUNCH_ADDRESSES, "any") ? HAUL_ADDR_LOOPBACK
                                                                       : HAUL_ADDR_PUBLIC,
+        .plain = HAUL_ADDR_PUBLIC,
     };
 
     if (relays_read(conf, relays, &relay.relay_count, error) < 0 ||

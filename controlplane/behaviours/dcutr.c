@@ -79,12 +79,12 @@ size_t haul_dcutr_observed(const struct haul_host *host, enum haul_addr_scope fl
     return count;
 }
 
-static bool is_good(const struct haul_dcutr *dcutr, const struct haul_multiaddr *address)
+static bool is_good(enum haul_addr_scope floor, const struct haul_multiaddr *address)
 {
     enum haul_addr_scope scope = haul_address_reach(address);
     struct haul_addr socket_addr;
 
-    return haul_multiaddr_tcp(address, &socket_addr) && scope >= dcutr->conf.floor &&
+    return haul_multiaddr_tcp(address, &socket_addr) && scope >= floor &&
            scope != HAUL_ADDR_SPECIAL && socket_addr.port != 0;
 }
 
@@ -99,7 +99,7 @@ static void own_addresses(const struct haul_dcutr *dcutr, struct haul_dcutr_mess
     for (size_t i = 0; i < count; i++)
         haul_multiaddr_from_tcp(&message->addresses[message->address_count++], &observed[i]);
     for (size_t i = 0; i < told_count && message->address_count < HAUL_DCUTR_PLACES_MAX; i++) {
-        bool known = !is_good(dcutr, &told[i]);
+        bool known = !is_good(dcutr->conf.floor, &told[i]);
 
         for (size_t j = 0; j < message->address_count; j++)
             known |= message->addresses[j].length == told[i].length &&
@@ -109,12 +109,12 @@ static void own_addresses(const struct haul_dcutr *dcutr, struct haul_dcutr_mess
     }
 }
 
-static void addresses_take(struct meeting *meeting, const struct haul_multiaddr *addresses,
-                           size_t count)
+static void addresses_take(struct meeting *meeting, enum haul_addr_scope floor,
+                           const struct haul_multiaddr *addresses, size_t count)
 {
     meeting->count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (meeting->count < HAUL_DCUTR_PLACES_MAX && is_good(meeting->dcutr, &addresses[i]))
+        if (meeting->count < HAUL_DCUTR_PLACES_MAX && is_good(floor, &addresses[i]))
             meeting->addresses[meeting->count++] = addresses[i];
         else
             haul_counter_add(&meeting->dcutr->counters.addresses_dropped, 1);
@@ -297,7 +297,7 @@ static void identified(struct haul_host *host, void *service, uint64_t connectio
         return;
     meeting->ours = true;
     haul_counter_add(&dcutr->counters.began, 1);
-    addresses_take(meeting, identified->addresses, identified->address_count);
+    addresses_take(meeting, dcutr->conf.plain, identified->addresses, identified->address_count);
     if (meeting->count == 0) {
         again(meeting);
         return;
@@ -352,7 +352,7 @@ static bool take_answer(struct haul_stream *stream, const struct haul_dcutr_mess
 
     if (message->kind != HAUL_DCUTR_CONNECT || meeting->stream != stream || round > ROUND_MAX)
         return false;
-    addresses_take(meeting, message->addresses, message->address_count);
+    addresses_take(meeting, meeting->dcutr->conf.floor, message->addresses, message->address_count);
     if (!send_message(stream, &sync))
         return false;
     haul_stream_close(stream);
@@ -397,7 +397,7 @@ static bool take_question(struct haul_stream *stream, struct talk *talk,
         return true;
     }
     talk->meeting = meeting;
-    addresses_take(meeting, message->addresses, message->address_count);
+    addresses_take(meeting, dcutr->conf.floor, message->addresses, message->address_count);
     return say_connect(stream);
 }
 

@@ -39,6 +39,7 @@ struct haul_dcutr_counters {
 struct haul_dcutr_conf {
     struct haul_loop *loop;
     enum haul_addr_scope floor; /* the narrowest scope of addresses that are told and knocked at */
+    enum haul_addr_scope plain; /* ... that are dialled before the first punch */
     haul_time grace;            /* of a relayed connection beside a direct one; 0: 10 s */
 };
 

@@ -74,6 +74,32 @@ def bare(dialer, listener, security, full):
     yield "close", outcome(dialer.ask("close", listener.id))
 
 
+# --- through relays ---
+
+def through(relay, listener, dialer):
+    """A whole connection inside a relay's stream, both ways."""
+    why = outcome(dialer.ask("dial", f"{relay.address}/p2p-circuit/p2p/{listener.id}"))
+    yield "dial", why
+    if why is not None:
+        return
+    yield "ping", ping(dialer, listener)
+    yield "pinged", ping(listener, dialer)
+    yield "identify", outcome(dialer.ask("identify", listener.id))
+    yield "identified", outcome(listener.ask("identify", dialer.id))
+
+
+def upgraded(relay, listener, dialer):
+    """Two peers that met through a relay meet directly: the one that was dialled begins."""
+    why = outcome(dialer.ask("dial", f"{relay.address}/p2p-circuit/p2p/{listener.id}"))
+    yield "dial", why
+    if why is not None:
+        return
+    yield "direct", outcome(dialer.ask("direct", listener.id))
+    yield "direct there", outcome(listener.ask("direct", dialer.id))
+    yield "ping", ping(dialer, listener)
+    yield "pinged", ping(listener, dialer)
+
+
 # --- the program ---
 
 def haul(home, *arguments):

@@ -3,9 +3,11 @@
  * and ends with it. */
 #include "tests/interop/peer.h"
 
+#include "controlplane/behaviours/dcutr.h"
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/behaviours/perf.h"
 #include "controlplane/behaviours/ping.h"
+#include "controlplane/behaviours/relay.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,10 +74,26 @@ static void on_input(void *context, unsigned ready)
     peer->input_watch = NULL;
 }
 
+/* Says where it listens, once it keeps the place that it was told to. */
+static void tell_address(struct peer *peer)
+{
+    char text[HAUL_MULTIADDR_TEXT_BYTES];
+    struct haul_relay_usage usage;
+
+    haul_relay_usage(peer->relay, &usage);
+    if (peer->told || (peer->place.length > 0 && usage.places == 0))
+        return;
+    peer->told = true;
+    haul_multiaddr_print(&peer->address, text);
+    printf("{\"event\":\"listening\",\"address\":\"%s\"}\n", text);
+    fflush(stdout);
+}
+
 static void on_turn(void *context)
 {
     struct peer *peer = context;
 
+    tell_address(peer);
     peer_poll(peer);
     take_lines(peer);
 }
@@ -83,17 +101,16 @@ static void on_turn(void *context)
 static int listen_start(struct peer *peer, struct haul_error *error)
 {
     struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
-    struct haul_multiaddr multiaddr;
-    char text[HAUL_MULTIADDR_TEXT_BYTES];
 
     if (haul_host_listen(peer->host, &address, &address, error) < 0)
         return -1;
-    haul_multiaddr_from_tcp(&multiaddr, &address);
-    if (!haul_multiaddr_add_peer(&multiaddr, &peer->key.id))
+    haul_multiaddr_from_tcp(&peer->address, &address);
+    if (!haul_multiaddr_add_peer(&peer->address, &peer->key.id))
         return haul_fail(error, HAUL_E_INTERNAL, "the address does not fit");
-    haul_multiaddr_print(&multiaddr, text);
-    printf("{\"event\":\"listening\",\"address\":\"%s\"}\n", text);
-    fflush(stdout);
+    haul_relay_start(peer->relay, peer->host);
+    if (peer->punches)
+        haul_dcutr_start(peer->dcutr, peer->host);
+    tell_address(peer);
     peer->input_watch = haul_loop_watch(peer->loop, STDIN_FILENO, HAUL_LOOP_READ, on_input, peer);
     peer->clock = haul_loop_timer(peer->loop, peer_tick, peer);
     if (peer->input_watch == NULL || peer->clock == NULL)
@@ -123,13 +140,62 @@ static bool securities_read(const char *text, struct haul_host_conf *conf)
     return false;
 }
 
-static int start(struct peer *peer, int count, char **arguments, struct haul_error *error)
+static bool option_read(struct peer *peer, struct haul_host_conf *conf, const char *name,
+                        const char *value)
+{
+    if (strcmp(name, "--security") == 0)
+        return securities_read(value, conf);
+    if (strcmp(name, "--place") == 0)
+        return haul_multiaddr_parse(value, &peer->place);
+    peer->serves |= strcmp(name, "--relay") == 0;
+    peer->punches |= strcmp(name, "--dcutr") == 0;
+    return (strcmp(name, "--relay") == 0 || strcmp(name, "--dcutr") == 0) &&
+           strcmp(value, "on") == 0;
+}
+
+/* Everybody is on loopback here, where no address is public: punched are all, dialled before none.
+ */
+static int services_open(struct peer *peer, struct haul_error *error)
 {
     const struct haul_perf_conf perf = { 0 };
+    const struct haul_dcutr_conf dcutr = { .loop = peer->loop,
+                                           .floor = HAUL_ADDR_LOOPBACK,
+                                           .plain = HAUL_ADDR_PUBLIC,
+                                           .grace = 60 * HAUL_SECOND };
+    const struct haul_relay_conf relay = {
+        .loop = peer->loop,
+        .key = &peer->key,
+        .serve = peer->serves,
+        .limits = { .reservations_max = 16,
+                    .reservations_per_address_max = 16,
+                    .circuits_max = 16,
+                    .circuits_per_peer_max = 16,
+                    .reservation_life = 3600 * HAUL_SECOND,
+                    .circuit = { .seconds = 120, .bytes = 128u << 10 } },
+        .relays = &peer->place,
+        .relay_count = peer->place.length > 0 ? 1 : 0,
+    };
+
+    peer->perf = haul_perf_open(&perf);
+    if (peer->perf == NULL)
+        return haul_fail(error, HAUL_E_INTERNAL, "rate tests");
+    if (haul_dcutr_open(&peer->dcutr, &dcutr, error) < 0)
+        return -1;
+    return haul_relay_open(&peer->relay, &relay, error);
+}
+
+static int start(struct peer *peer, int count, char **arguments, struct haul_error *error)
+{
     struct haul_protocol protocols[] = {
-        { .behaviour = &haul_identify_behaviour }, { .behaviour = &haul_identify_push_behaviour },
-        { .behaviour = &haul_ping_behaviour },     { .behaviour = &pushed_behaviour },
-        { .behaviour = &haul_perf_behaviour },     { 0 },
+        { .behaviour = &haul_identify_behaviour },
+        { .behaviour = &haul_identify_push_behaviour },
+        { .behaviour = &haul_ping_behaviour },
+        { .behaviour = &pushed_behaviour },
+        { .behaviour = &haul_perf_behaviour },
+        { .behaviour = &haul_relay_stop_behaviour },
+        { .behaviour = &haul_relay_hop_behaviour },
+        { 0 },
+        { 0 },
     };
     struct haul_host_conf conf = {
         .loop = peer->loop,
@@ -143,13 +209,21 @@ static int start(struct peer *peer, int count, char **arguments, struct haul_err
         .disconnected = on_disconnected,
     };
 
-    if (count != 1 && !(count == 3 && strcmp(arguments[1], "--security") == 0 &&
-                        securities_read(arguments[2], &conf)))
-        return haul_fail(error, HAUL_E_USAGE, "usage: peer [--security noise,tls]");
-    peer->perf = haul_perf_open(&perf);
-    if (peer->perf == NULL)
-        return haul_fail(error, HAUL_E_INTERNAL, "rate tests");
+    for (int i = 1; i < count; i += 2) {
+        if (i + 1 == count || !option_read(peer, &conf, arguments[i], arguments[i + 1]))
+            return haul_fail(error, HAUL_E_USAGE,
+                             "usage: peer [--security noise,tls] [--relay on] [--dcutr on] "
+                             "[--place MULTIADDR]");
+    }
+    if (services_open(peer, error) < 0)
+        return -1;
     protocols[4].service = peer->perf;
+    protocols[5].service = peer->relay;
+    protocols[6].service = peer->relay;
+    protocols[6].dial_only = !peer->serves;
+    if (peer->punches)
+        protocols[7] =
+            (struct haul_protocol){ .behaviour = &haul_dcutr_behaviour, .service = peer->dcutr };
     if (haul_host_open(&peer->host, &conf, error) < 0)
         return -1;
     return listen_start(peer, error);
@@ -175,6 +249,8 @@ int main(int count, char **arguments)
     haul_loop_unwatch(peer.input_watch);
     haul_loop_timer_free(peer.clock);
     haul_host_close(peer.host);
+    haul_relay_close(peer.relay);
+    haul_dcutr_close(peer.dcutr);
     haul_perf_close(peer.perf);
     haul_loop_close(peer.loop);
     return status == 0 ? 0 : 1;

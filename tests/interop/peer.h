@@ -28,6 +28,13 @@ struct peer {
     uint32_t streams, closed; /* how many were asked for, and have ended */
     bool torn;                /* one of them did not move everything */
     struct haul_perf *perf;   /* answers rate tests of peers */
+
+    struct haul_relay *relay;
+    struct haul_dcutr *dcutr;
+    bool serves, punches;        /* --relay, --dcutr */
+    struct haul_multiaddr place; /* --place: a relay; length 0: none */
+    struct haul_multiaddr address;
+    bool told; /* where it listens, when its place is kept */
 };
 
 /* Begins a command; it answers with one line now or later. */

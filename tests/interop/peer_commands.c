@@ -174,6 +174,15 @@ static void close_poll(struct peer *peer)
         answer(peer, "");
 }
 
+/* Waits for a connection that no relay carries. */
+static void direct_poll(struct peer *peer)
+{
+    uint64_t direct = haul_host_find_direct(peer->host, &peer->id);
+
+    if (direct != HAUL_HOST_NO_CONNECTION)
+        answer(peer, "");
+}
+
 void peer_poll(struct peer *peer)
 {
     if (peer->verb[0] == 0)
@@ -182,6 +191,8 @@ void peer_poll(struct peer *peer)
         identify_poll(peer);
     else if (waits(peer, "close"))
         close_poll(peer);
+    else if (waits(peer, "direct"))
+        direct_poll(peer);
     if (peer->verb[0] != 0 && haul_loop_now(peer->loop) >= peer->deadline)
         fail(peer, "took too long");
     if (peer->verb[0] != 0)
@@ -210,8 +221,8 @@ void peer_obey(struct peer *peer, char *line)
     static const struct {
         const char *verb;
         size_t words;
-    } commands[] = { { "dial", 2 }, { "close", 2 }, { "ping", 3 }, { "identify", 2 },
-                     { "push", 2 }, { "perf", 5 },  { "first", 2 } };
+    } commands[] = { { "dial", 2 }, { "close", 2 }, { "ping", 3 },  { "identify", 2 },
+                     { "push", 2 }, { "perf", 5 },  { "first", 2 }, { "direct", 2 } };
     char *words[PEER_WORDS_MAX];
     size_t count = split(line, words);
     bool known = false;

@@ -95,9 +95,10 @@ class Peer:
 class Kind:
     """A kind of peer: `build` makes it, or raises Missing."""
 
-    def __init__(self, name, command, where, securities, build):
+    def __init__(self, name, command, where, securities, build, relays=True):
         self.name, self.command, self.where = name, command, where
         self.securities, self.build = securities, build
+        self.relays = relays  # knows --relay, --place and --dcutr
 
 
 def version(*command):
@@ -171,5 +172,5 @@ KINDS = {kind.name: kind for kind in (
     Kind("rust", [inside("rust", "target", "release", "haul-interop-rust")], ROOT,
          ["noise", "tls"], make_rust),
     Kind("js", ["node", "--import", inside("js", "polyfill.mjs"), inside("js", "peer.mjs")], ROOT,
-         ["noise", "tls"], make_js),
+         ["noise", "tls"], make_js, relays=False),
 )}

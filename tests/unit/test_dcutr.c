@@ -9,7 +9,9 @@ static struct haul_protocol speaking[2][2];
 
 static void begin(enum haul_addr_scope floor, bool b_speaks)
 {
-    struct haul_dcutr_conf conf = { .floor = floor, .grace = 50 * HAUL_MILLISECOND };
+    struct haul_dcutr_conf conf = { .floor = floor,
+                                    .plain = floor,
+                                    .grace = 50 * HAUL_MILLISECOND };
     struct haul_relay_limits limits = rig_limits;
 
     rig_begin();

@@ -47,7 +47,7 @@ func numbers(words []string, first int) ([]uint64, error) {
 
 func (n *node) command(ctx context.Context, verb string, words []string) (result, error) {
 	counts := map[string]int{"dial": 1, "close": 1, "ping": 2, "identify": 1, "push": 1, "knows": 2,
-		"block": 4, "perf": 4, "first": 1,
+		"block": 4, "perf": 4, "first": 1, "direct": 1,
 		"provide": 1, "providers": 1}
 	if count, known := counts[verb]; !known || len(words) != count {
 		return nil, fmt.Errorf("no command %s with %d arguments", verb, len(words))
@@ -78,6 +78,8 @@ func (n *node) command(ctx context.Context, verb string, words []string) (result
 		return n.identify(ctx, id)
 	case "knows":
 		return nil, n.knows(ctx, id, words[1])
+	case "direct":
+		return nil, n.direct(ctx, id)
 	case "push":
 		n.host.SetStreamHandler(protocol.ID("/interop/pushed/1"), func(s network.Stream) { s.Reset() })
 		return nil, nil

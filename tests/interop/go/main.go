@@ -62,7 +62,7 @@ func options(security, listen string) []libp2p.Option {
 		libp2p.ListenAddrStrings(listen),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.DisableMetrics(),
-		libp2p.DisableRelay(),
+		libp2p.EnableRelay(),
 	}
 	for _, name := range strings.Split(security, ",") {
 		if name == "noise" {
@@ -182,6 +182,9 @@ func main() {
 	listen := flag.String("listen", "/ip4/127.0.0.1/tcp/0", "where")
 	file := flag.String("file", "", "served as one raw block")
 	kad := flag.String("kad", "", "serves the DHT of this prefix")
+	relay := flag.String("relay", "", "on: is a relay")
+	dcutr := flag.String("dcutr", "", "on: looks for direct ways")
+	place := flag.String("place", "", "keeps a place at this relay")
 	flag.Parse()
 	h, err := libp2p.New(options(*security, *listen)...)
 	if err != nil {
@@ -202,12 +205,14 @@ func main() {
 			fatal(err)
 		}
 	}
+	if err := n.through(*relay == "on", *dcutr == "on", *place); err != nil {
+		fatal(err)
+	}
 	self, err := multiaddr.NewComponent("p2p", h.ID().String())
 	if err != nil {
 		fatal(err)
 	}
-	addresses := h.Network().ListenAddresses()
-	printLine(result{"event": "listening", "address": addresses[0].Encapsulate(self).String()})
+	printLine(result{"event": "listening", "address": n.listening()[0].Encapsulate(self).String()})
 	input := bufio.NewScanner(os.Stdin)
 	for input.Scan() {
 		n.obey(strings.Fields(input.Text()))

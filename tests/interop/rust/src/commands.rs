@@ -43,6 +43,10 @@ async fn command(node: &Node, words: &[&str]) -> Result<Value, Failure> {
             node.told(id.parse()?, Some(protocol.into())).await?;
             Ok(json!({}))
         }
+        ["direct", id] => {
+            node.direct(id.parse()?).await?;
+            Ok(json!({}))
+        }
         ["push", id] => {
             let incoming = node.control.clone().accept(PUSHED)?;
             std::mem::forget(incoming); // spoken until the end; nothing answers

@@ -18,6 +18,9 @@ pub struct Options {
     pub window: String,
     pub file: Option<String>,
     pub kad: Option<String>,
+    pub relay: bool,
+    pub dcutr: bool,
+    pub place: Option<String>,
 }
 
 pub fn print(line: Value) {
@@ -31,6 +34,9 @@ fn options() -> Result<Options, Failure> {
         window: "default".into(),
         file: None,
         kad: None,
+        relay: false,
+        dcutr: false,
+        place: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -40,6 +46,9 @@ fn options() -> Result<Options, Failure> {
             "--listen" => options.listen = value,
             "--window" => options.window = value,
             "--kad" => options.kad = Some(value),
+            "--relay" => options.relay = value == "on",
+            "--dcutr" => options.dcutr = value == "on",
+            "--place" => options.place = Some(value),
             "--file" => options.file = Some(value),
             _ => return Err(format!("no option {word}").into()),
         }
@@ -58,6 +67,9 @@ async fn run() -> Result<(), Failure> {
     }
     let node = node::start(&options, block)?;
     let address = node.listening().await?;
+    if let Some(place) = &options.place {
+        node.place(place.parse()?).await?;
+    }
     print(json!({"event": "listening", "address": address}));
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {

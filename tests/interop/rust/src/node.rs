@@ -6,7 +6,8 @@ use libp2p::kad::{self, store::MemoryStore};
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder};
-use libp2p::{identify, identity::Keypair, noise, ping, tcp, tls, yamux};
+use libp2p::multiaddr::Protocol;
+use libp2p::{dcutr, identify, identity::Keypair, noise, ping, relay, tcp, tls, yamux};
 use libp2p_stream as stream;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -20,6 +21,9 @@ pub struct Behaviour {
     perf: Serving,
     blocks: Toggle<Serving>,
     kad: Toggle<kad::Behaviour<MemoryStore>>,
+    relay: Toggle<relay::Behaviour>,
+    through: relay::client::Behaviour,
+    dcutr: Toggle<dcutr::Behaviour>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -34,6 +38,10 @@ enum Order {
     Push(PeerId, Answer<()>),
     Provide(Vec<u8>, Answer<()>),
     Providers(Vec<u8>, Answer<HashSet<PeerId>>),
+    /// Keeps a place at this relay.
+    Place(Multiaddr, Answer<()>),
+    /// Waits for a connection that no relay carries.
+    Direct(PeerId, Answer<()>),
 }
 
 pub struct Node {
@@ -59,6 +67,12 @@ impl Node {
     pub async fn told(&self, peer: PeerId, protocol: Option<String>) -> Result<identify::Info, Failure> {
         self.ask(|answer| Order::Told(peer, protocol, answer)).await
     }
+    pub async fn place(&self, relay: Multiaddr) -> Result<(), Failure> {
+        self.ask(|answer| Order::Place(relay, answer)).await
+    }
+    pub async fn direct(&self, peer: PeerId) -> Result<(), Failure> {
+        self.ask(|answer| Order::Direct(peer, answer)).await
+    }
     pub async fn push(&self, peer: PeerId) -> Result<(), Failure> {
         self.ask(|answer| Order::Push(peer, answer)).await
     }
@@ -70,6 +84,10 @@ impl Node {
     }
 }
 
+fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
 /// A server of the DHT with this prefix.
 fn kad_server(id: PeerId, prefix: &str) -> kad::Behaviour<MemoryStore> {
     let name = StreamProtocol::try_from_owned(format!("{prefix}/kad/1.0.0")).expect("a path");
@@ -78,7 +96,13 @@ fn kad_server(id: PeerId, prefix: &str) -> kad::Behaviour<MemoryStore> {
     server
 }
 
-fn behaviour(key: &Keypair, block: Option<Vec<u8>>, kad: Option<&str>) -> Behaviour {
+fn behaviour(
+    key: &Keypair,
+    through: relay::client::Behaviour,
+    block: Option<Vec<u8>>,
+    options: &Options,
+) -> Behaviour {
+    let id = key.public().to_peer_id();
     let config = identify::Config::new("ipfs/0.1.0".into(), key.public());
     Behaviour {
         identify: identify::Behaviour::new(config.with_agent_version("rust-libp2p/0.57.1".into())),
@@ -86,7 +110,10 @@ fn behaviour(key: &Keypair, block: Option<Vec<u8>>, kad: Option<&str>) -> Behavi
         stream: stream::Behaviour::new(),
         perf: perf::serving(),
         blocks: block.map(blocks::serving).into(),
-        kad: kad.map(|prefix| kad_server(key.public().to_peer_id(), prefix)).into(),
+        kad: options.kad.as_ref().map(|prefix| kad_server(id, prefix)).into(),
+        relay: options.relay.then(|| relay::Behaviour::new(id, relay::Config::default())).into(),
+        through,
+        dcutr: options.dcutr.then(|| dcutr::Behaviour::new(id)).into(),
     }
 }
 
@@ -104,7 +131,8 @@ macro_rules! build {
         SwarmBuilder::with_new_identity()
             .with_tokio()
             .with_tcp(tcp::Config::default().nodelay(true), $security, || muxer(&$options.window))?
-            .with_behaviour(|key| behaviour(key, $block, $options.kad.as_deref()))?
+            .with_relay_client($security, || muxer(&$options.window))?
+            .with_behaviour(|key, through| behaviour(key, through, $block, $options))?
             .with_swarm_config(|config| config.with_idle_connection_timeout(Duration::from_secs(600)))
             .build()
     };
@@ -119,32 +147,40 @@ pub fn start(options: &Options, block: Option<Vec<u8>>) -> Result<Node, Failure>
     swarm.listen_on(options.listen.parse()?)?;
     let control = swarm.behaviour().stream.new_control();
     let (orders, taken) = mpsc::channel(64);
-    tokio::spawn(Task::new(swarm).run(taken));
+    tokio::spawn(Task::new(swarm, !options.dcutr).run(taken));
     Ok(Node { orders, control })
 }
 
 /// The swarm and who waits for what.
 struct Task {
     swarm: Swarm<Behaviour>,
+    sure: bool, // of its address; a punch tells those alone of which it is not
     address: Option<Multiaddr>,
     told: HashMap<PeerId, identify::Info>,
     listening: Vec<Answer<Multiaddr>>,
     dialling: HashMap<libp2p::swarm::ConnectionId, Answer<PeerId>>,
     closing: Vec<(PeerId, Answer<()>)>,
+    placing: Vec<Answer<()>>,
+    straight: HashSet<PeerId>, // who has been connected directly
+    meeting: Vec<(PeerId, Answer<()>)>,
     providing: HashMap<kad::QueryId, Answer<()>>,
     asking: HashMap<kad::QueryId, (HashSet<PeerId>, Answer<HashSet<PeerId>>)>,
     telling: Vec<(PeerId, Option<String>, Answer<identify::Info>)>,
 }
 
 impl Task {
-    fn new(swarm: Swarm<Behaviour>) -> Self {
+    fn new(swarm: Swarm<Behaviour>, sure: bool) -> Self {
         Task {
             swarm,
+            sure,
             address: None,
             told: HashMap::new(),
             listening: vec![],
             dialling: HashMap::new(),
             closing: vec![],
+            placing: vec![],
+            straight: HashSet::new(),
+            meeting: vec![],
             providing: HashMap::new(),
             asking: HashMap::new(),
             telling: vec![],
@@ -184,6 +220,11 @@ impl Task {
                 self.swarm.behaviour_mut().identify.push([peer]);
                 let _ = answer.send(Ok(()));
             }
+            Order::Place(relay, answer) => match self.swarm.listen_on(relay.with(Protocol::P2pCircuit)) {
+                Ok(_) => self.placing.push(answer),
+                Err(error) => drop(answer.send(Err(error.into()))),
+            },
+            Order::Direct(peer, answer) => self.meeting.push((peer, answer)),
             Order::Provide(key, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
                 Some(kad) => match kad.start_providing(key.into()) {
                     Ok(query) => drop(self.providing.insert(query, answer)),
@@ -226,11 +267,16 @@ impl Task {
 
     fn take(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
-            SwarmEvent::NewListenAddr { address, .. } => {
-                self.swarm.add_external_address(address.clone());
+            SwarmEvent::NewListenAddr { address, .. } if !is_relayed(&address) => {
+                if self.sure {
+                    self.swarm.add_external_address(address.clone());
+                }
                 self.address = Some(address.with_p2p(*self.swarm.local_peer_id()).expect("no peer in it"));
             }
-            SwarmEvent::ConnectionEstablished { peer_id, connection_id, .. } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                if !endpoint.is_relayed() {
+                    self.straight.insert(peer_id);
+                }
                 if let Some(answer) = self.dialling.remove(&connection_id) {
                     let _ = answer.send(Ok(peer_id));
                 }
@@ -240,6 +286,14 @@ impl Task {
                     let _ = answer.send(Err(error.into()));
                 }
             }
+            SwarmEvent::Behaviour(BehaviourEvent::Through(
+                relay::client::Event::ReservationReqAccepted { .. },
+            )) => {
+                for answer in self.placing.drain(..) {
+                    let _ = answer.send(Ok(()));
+                }
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Dcutr(event)) => eprintln!("punching: {event:?}"),
             SwarmEvent::ConnectionClosed { peer_id, cause: Some(cause), .. } => {
                 eprintln!("the connection to {peer_id} ended: {cause}");
             }
@@ -270,6 +324,13 @@ impl Task {
         if let Some(address) = &self.address {
             for answer in self.listening.drain(..) {
                 let _ = answer.send(Ok(address.clone()));
+            }
+        }
+        for (peer, answer) in std::mem::take(&mut self.meeting) {
+            if self.straight.contains(&peer) {
+                let _ = answer.send(Ok(()));
+            } else {
+                self.meeting.push((peer, answer));
             }
         }
         for (peer, answer) in std::mem::take(&mut self.closing) {

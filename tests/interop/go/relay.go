@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
+	"github.com/multiformats/go-multiaddr"
+)
+
+func relayed(address multiaddr.Multiaddr) bool {
+	_, err := address.ValueForProtocol(multiaddr.P_CIRCUIT)
+	return err == nil
+}
+
+// listening are the sockets' own addresses: the transport of relays listens as well.
+func (n *node) listening() []multiaddr.Multiaddr {
+	list := []multiaddr.Multiaddr{}
+	for _, address := range n.host.Network().ListenAddresses() {
+		if !relayed(address) {
+			list = append(list, address)
+		}
+	}
+	return list
+}
+
+// through is a relay, punches holes, and keeps a place, as far as it is told to. Holes are punched by
+// a service of our own, as the host's waits for a public address, which loopback does not have.
+func (n *node) through(serves, punches bool, place string) error {
+	if serves {
+		if _, err := relay.New(n.host); err != nil {
+			return err
+		}
+	}
+	if punches {
+		told, ok := n.host.(interface{ IDService() identify.IDService })
+		if !ok {
+			return errors.New("no identify")
+		}
+		if _, err := holepunch.NewService(n.host, told.IDService(), n.listening); err != nil {
+			return err
+		}
+	}
+	if place == "" {
+		return nil
+	}
+	info, err := peer.AddrInfoFromString(place)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := n.host.Connect(ctx, *info); err != nil {
+		return err
+	}
+	_, err = client.Reserve(ctx, n.host, *info)
+	return err
+}
+
+// direct waits for a connection that no relay carries.
+func (n *node) direct(ctx context.Context, id peer.ID) error {
+	for ctx.Err() == nil {
+		for _, conn := range n.host.Network().ConnsToPeer(id) {
+			if !relayed(conn.RemoteMultiaddr()) {
+				return nil
+			}
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return errors.New("there is no direct connection")
+}
