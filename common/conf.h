@@ -94,6 +94,8 @@
     X(PEERS_ALLOW, "peers.allow", TEXT, "", NULL,                                                  \
       "peer ids, or @FILE of them: with an entry, everybody else is kept out")                     \
     X(PEERS_DENY, "peers.deny", TEXT, "", NULL, "peer ids, or @FILE of them, that are kept out")   \
+    X(PEERS_MDNS, "peers.mdns", CHOICE, "off", "on|off",                                           \
+      "whether peers on the same link are looked for, and told of this node (multicast DNS)")      \
     X(LIMITS_GRANTS_PER_PEER, "limits.grants-per-peer", COUNT, "4", "1..64",                       \
       "live fast-path grants to one peer")                                                         \
     X(LIMITS_GRANTS_PER_ADDRESS, "limits.grants-per-address", COUNT, "16", "1..64",                \

@@ -286,7 +286,8 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
     haul_through_start(plane);
-    haul_outside_start(plane);
+    if (haul_outside_start(plane, error) < 0)
+        return -1;
     haul_join_start(plane);
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);

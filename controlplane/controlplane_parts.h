@@ -13,8 +13,9 @@ struct haul_controlplane {
     struct haul_relay *relay;
     struct haul_dcutr *dcutr;
     struct haul_reachability *reach;
-    struct haul_mapping *mapping; /* NULL unless the gateway may be asked */
-    struct haul_perf *perf;       /* NULL unless the node was started for rate tests */
+    struct haul_mapping *mapping;       /* NULL unless the gateway may be asked */
+    struct haul_neighbours *neighbours; /* NULL unless they are looked for */
+    struct haul_perf *perf;             /* NULL unless the node was started for rate tests */
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
     bool is_private;
@@ -54,7 +55,7 @@ void haul_through_facts(const struct haul_controlplane *plane, const struct haul
 
 /* outside.c: how the node is seen; likewise. Stopped before the host is closed. */
 HAUL_MUST_USE int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error);
-void haul_outside_start(struct haul_controlplane *plane);
+HAUL_MUST_USE int haul_outside_start(struct haul_controlplane *plane, struct haul_error *error);
 /* Gives back what the gateway forwards; false while the loop has to run for it. */
 bool haul_outside_release(struct haul_controlplane *plane);
 bool haul_outside_released(const struct haul_controlplane *plane);

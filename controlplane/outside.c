@@ -3,6 +3,7 @@
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/nat/mapping.h"
+#include "controlplane/nat/neighbours.h"
 #include "controlplane/nat/reachability.h"
 
 #include <stdio.h>
@@ -78,10 +79,13 @@ static void mapping_start(struct haul_controlplane *plane)
         plane->mapping = haul_mapping_open(&conf);
 }
 
-void haul_outside_start(struct haul_controlplane *plane)
+int haul_outside_start(struct haul_controlplane *plane, struct haul_error *error)
 {
     haul_reachability_start(plane->reach, plane->parts.host);
     mapping_start(plane);
+    return haul_conf_is(plane->conf.conf, HAUL_CONF_PEERS_MDNS, "on")
+               ? haul_neighbours_open(&plane->neighbours, plane->parts.host, error)
+               : 0;
 }
 
 bool haul_outside_release(struct haul_controlplane *plane)
@@ -96,6 +100,7 @@ bool haul_outside_released(const struct haul_controlplane *plane)
 
 void haul_outside_stop(struct haul_controlplane *plane)
 {
+    haul_neighbours_stop(plane->neighbours);
     haul_mapping_close(plane->mapping);
     plane->mapping = NULL;
     haul_reachability_stop(plane->reach);
@@ -103,8 +108,30 @@ void haul_outside_stop(struct haul_controlplane *plane)
 
 void haul_outside_close(struct haul_controlplane *plane)
 {
+    haul_neighbours_close(plane->neighbours);
+    plane->neighbours = NULL;
     haul_reachability_close(plane->reach);
     plane->reach = NULL;
+}
+
+static void neighbour_facts(const struct haul_neighbours *neighbours,
+                            const struct haul_facts *facts)
+{
+    const struct haul_neighbours_counters *counters;
+    char text[HAUL_PEER_ID_TEXT_BYTES];
+    struct haul_peer_id peer;
+
+    if (neighbours == NULL)
+        return;
+    counters = haul_neighbours_counters(neighbours);
+    for (size_t i = 0; haul_neighbours_peer(neighbours, i, &peer); i++) {
+        haul_peer_id_print(&peer, text);
+        haul_facts_text(facts, "neighbours", "peer", text, "");
+    }
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "neighbours", #name, haul_counter_read(&counters->name), help);
+    HAUL_NEIGHBOURS_COUNTERS(X)
+#undef X
 }
 
 static void mapping_facts(const struct haul_mapping *mapping, const struct haul_facts *facts)
@@ -158,4 +185,5 @@ void haul_outside_facts(const struct haul_controlplane *plane, const struct haul
     HAUL_AUTONAT_COUNTERS(X)
 #undef X
     mapping_facts(plane->mapping, facts);
+    neighbour_facts(plane->neighbours, facts);
 }
