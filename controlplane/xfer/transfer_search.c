@@ -124,7 +124,8 @@ bool haul_transfer_next_provider(struct haul_transfer *transfer)
     }
     transfer->meet_at = HAUL_TIME_NEVER;
     if (search->failed && search->query == NULL) {
-        haul_transfer_fail(transfer, &search->why);
+        error = search->why; /* the search ends before it is told */
+        haul_transfer_fail(transfer, &error);
         return false;
     }
     if (search->query == NULL && now_of(transfer) < search->again)
