@@ -47,7 +47,7 @@ func numbers(words []string, first int) ([]uint64, error) {
 
 func (n *node) command(ctx context.Context, verb string, words []string) (result, error) {
 	counts := map[string]int{"dial": 1, "close": 1, "ping": 2, "identify": 1, "push": 1, "knows": 2,
-		"block": 4, "perf": 4, "first": 1, "direct": 1,
+		"block": 4, "perf": 4, "first": 1, "direct": 1, "reach": 3,
 		"provide": 1, "providers": 1}
 	if count, known := counts[verb]; !known || len(words) != count {
 		return nil, fmt.Errorf("no command %s with %d arguments", verb, len(words))
@@ -76,6 +76,8 @@ func (n *node) command(ctx context.Context, verb string, words []string) (result
 		return nil, n.host.Network().ClosePeer(id)
 	case "identify":
 		return n.identify(ctx, id)
+	case "reach":
+		return n.reach(ctx, id, words[1], words[2])
 	case "knows":
 		return nil, n.knows(ctx, id, words[1])
 	case "direct":

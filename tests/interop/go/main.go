@@ -20,6 +20,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/protocol/autonatv2"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
@@ -33,6 +34,7 @@ type result map[string]any
 type node struct {
 	host       host.Host
 	dht        *dht.IpfsDHT
+	nat        *autonatv2.AutoNAT
 	identified map[peer.ID]result
 	changed    chan struct{} // closed and replaced whenever `identified` changes
 	lock       sync.Mutex
@@ -185,8 +187,9 @@ func main() {
 	relay := flag.String("relay", "", "on: is a relay")
 	dcutr := flag.String("dcutr", "", "on: looks for direct ways")
 	place := flag.String("place", "", "keeps a place at this relay")
+	nat := flag.String("autonat", "", "version of AutoNAT that it serves, 1 or 2")
 	flag.Parse()
-	h, err := libp2p.New(options(*security, *listen)...)
+	h, err := libp2p.New(append(options(*security, *listen), natOptions(*nat)...)...)
 	if err != nil {
 		fatal(err)
 	}
@@ -195,6 +198,11 @@ func main() {
 		fatal(err)
 	}
 	h.SetStreamHandler(perfProtocol, servePerf)
+	if *nat == "2" {
+		if err := n.startNat(); err != nil {
+			fatal(err)
+		}
+	}
 	if *kad != "" {
 		if err := n.joinKad(*kad); err != nil {
 			fatal(err)

@@ -1,0 +1,106 @@
+"""AutoNAT with go-libp2p, in an internet of namespaces, as peers judge public addresses alone.
+
+    autonat.py HAUL GO-PEER         prints one JSON line a result: {"row", "case", "why"}
+
+Both versions and both directions: go asks haul and haul asks go, of an address that can be reached
+and of one behind a firewall. Three servers in networks of their own answer haul."""
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+
+HAUL, GO = sys.argv[1:3]
+sys.argv[1:] = [HAUL]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
+from internet import Internet  # noqa: E402
+from nodes import Bench, Skip, wait_for  # noqa: E402
+
+NODE = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "slots.filling": "8",
+        "slots.serving": "8", "slots.control": "8"}
+CLOSED = """
+table ip filter {
+    chain input {
+        type filter hook input priority 0; policy accept;
+        iifname "out" ct state new tcp dport 4501 reject with tcp reset
+    }
+}"""
+
+
+def note(row, case, why=None):
+    print(json.dumps({"row": row, "case": case, "why": why}), flush=True)
+
+
+class GoPeer:
+    def __init__(self, bench, host, version):
+        self.process = bench.popen([*host.inside, GO, "--security", "noise", "--autonat", version,
+                                    "--listen", f"/ip4/{host.address}/tcp/4501"],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.lines = queue.Queue()
+        threading.Thread(target=self.read, daemon=True).start()
+        self.address = self.line()["address"]
+
+    def read(self):
+        for line in self.process.stdout:
+            self.lines.put(json.loads(line))
+
+    def line(self):
+        return self.lines.get(timeout=60)
+
+    def ask(self, *words):
+        self.process.stdin.write((" ".join(words) + "\n").encode())
+        self.process.stdin.flush()
+        return self.line()
+
+
+def place(internet, name, address, closed=False):
+    host = internet.host(name, address)
+    host.address = address
+    if closed:
+        host.rules(CLOSED)
+    return host
+
+
+def go_asks(bench, version):
+    internet = Internet(bench)
+    server = bench.node("server", launcher=place(internet, "s", "8.10.0.1").inside,
+                        settings={**NODE, "nat.serve": "on"})
+    for wanted, address in (("public", "8.50.0.1"), ("private", "8.60.0.1")):
+        peer = GoPeer(bench, place(internet, wanted, address, wanted == "private"), version)
+        line = peer.ask("dial", f"/ip4/8.10.0.1/tcp/4501/p2p/{server.peer}")
+        if line["ok"]:
+            line = peer.ask("reach", server.peer, version, f"/ip4/{address}/tcp/4501")
+        note("go asks", f"v{version} {wanted}",
+             None if line.get("reachability") == wanted else json.dumps(line))
+
+
+def haul_asks(bench, version):
+    internet = Internet(bench)
+    servers = [GoPeer(bench, place(internet, f"s{i}", f"8.{10 + i}.0.1"), version) for i in range(3)]
+    met = ",".join(server.address for server in servers)
+    for wanted, address in (("reachable", "8.50.0.1"), ("unreachable", "8.60.0.1")):
+        host = place(internet, wanted, address, wanted == "unreachable")
+        node = bench.node(wanted, launcher=host.inside,
+                          settings={**NODE, "dht.mode": "client", "dht.bootstrap": met})
+        seen = lambda: node.status()["reachability"]  # noqa: E731
+        try:
+            wait_for(lambda: seen()["node"] == wanted, wanted)
+            proofs = seen()["autonat_proofs"]
+            note("go answers", f"v{version} {wanted}",
+                 None if (proofs > 0) == (version == "2" and wanted == "reachable") else f"{proofs} proofs")
+        except AssertionError:
+            note("go answers", f"v{version} {wanted}", json.dumps(seen()))
+
+
+for number, case in enumerate((go_asks, haul_asks)):
+    for version in ("2", "1"):
+        bench = Bench(number)
+        try:
+            case(bench, version)
+        except Skip as why:
+            print(json.dumps({"skip": str(why)}), flush=True)
+        except Exception as error:
+            note(case.__name__.replace("_", " "), f"v{version}", f"{type(error).__name__}: {error}")
+        finally:
+            bench.close()
