@@ -73,7 +73,8 @@ static void ping_closed(struct haul_stream *stream, enum haul_stream_end end)
 
 const struct haul_behaviour haul_ping_behaviour = {
     .protocol = "/ipfs/ping/1.0.0",
-    .inbound_per_peer_max = 2,
+    /* rust-libp2p keeps one open on every connection, and after a punch there are several. */
+    .inbound_per_peer_max = 8,
     .idle_max = 60 * HAUL_SECOND,
     .opened = ping_opened,
     .input = ping_input,

@@ -63,14 +63,16 @@ static void take_off(struct haul_connection *connection)
     connection->dial = NULL;
 }
 
-/* Takes the attempts that are still under way off the dial and drops them. */
+/* Takes the attempts that are still under way off the dial and drops them. In a punch the peer has
+ * dialled as well and may hold what we are about to drop for a good connection: both are kept. */
 static void drop_attempts(struct haul_dial *dial)
 {
     struct haul_connection *connection;
 
     while ((connection = LIST_FIRST(&dial->attempts)) != NULL) {
         take_off(connection);
-        if (haul_connection_half_open(connection))
+        if (haul_connection_half_open(connection) &&
+            (!dial->punch || connection->state == HAUL_CONNECTION_CONNECTING))
             haul_connection_end(connection, HAUL_E_CANCELLED, false);
     }
 }
