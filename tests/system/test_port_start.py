@@ -70,7 +70,7 @@ def no_huge_pages(bench):
         lack = {"dpdk_memory": str(meminfo("HugePages_Free") * 2 + 512)}
         refused(bench, "dpdk-memory", "/proc/sys/vm/nr_hugepages", device="net_null0", number=1,
                 dpdk_pages="huge", **lack)
-        node = bench.node("without", settings=settings("net_null0", 1, **lack))
+        node = bench.node("without", settings=settings("net_null0", 1, dpdk_pages="auto", **lack))
         contains(node.log(), "huge_pages=no")
         node.stop()
 
