@@ -251,7 +251,7 @@ static int full_queue(void)
     arrived = (struct net_arrived){ .next = sent };
     drain(&arrived, again - sent);
     /* What is gone is counted; a question to a neighbour may be among it. */
-    if (arrived.wrong != 0 || arrived.datagrams >= again - sent ||
+    if (arrived.wrong != 0 ||
         arrived.datagrams + counter(&from, "tx_dropped") - dropped < again - sent)
         return 6;
     arrived = (struct net_arrived){ .next = again }; /* it goes on */
