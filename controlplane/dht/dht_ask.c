@@ -151,13 +151,16 @@ struct haul_dht_ask *haul_dht_ask(struct haul_dht *dht, const struct haul_kad_co
     return ask;
 }
 
-/* At least one address that we can dial, or a connection that is there. */
+/* At least one address that we can dial, or a connection that is there. Who provides may be behind
+ * a relay; who is to be asked on the way to somebody else is not worth that. */
 static bool is_reachable(const struct haul_dht *dht, const struct haul_peer_id *id,
-                         const struct haul_multiaddr *addresses, size_t count,
+                         const struct haul_multiaddr *addresses, size_t count, bool provides,
                          struct haul_addr *first)
 {
     for (size_t i = 0; i < count; i++) {
-        if (haul_multiaddr_tcp(&addresses[i], first))
+        if (haul_multiaddr_tcp(&addresses[i], first) ||
+            (provides && haul_multiaddr_relayed(&addresses[i]) &&
+             haul_multiaddr_ip(&addresses[i], first)))
             return true;
     }
     return haul_host_find(dht->host, id) != HAUL_HOST_NO_CONNECTION;
@@ -179,7 +182,7 @@ size_t haul_dht_heard(struct haul_dht *dht, uint64_t connection,
 
         known = haul_addresses_filter(addresses, known, scope, dht->conf.floor);
         if (haul_peer_id_equal(&peer.id, &dht->own) ||
-            !is_reachable(dht, &peer.id, addresses, known, &first))
+            !is_reachable(dht, &peer.id, addresses, known, list == HAUL_KAD_PROVIDERS, &first))
             continue;
         haul_address_book_hear(&dht->book, &peer.id, addresses, known, haul_dht_now(dht),
                                HAUL_DHT_HEARD_LIFE);
