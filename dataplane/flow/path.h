@@ -14,7 +14,7 @@
 #include "common/rng.h"
 #include "common/time.h"
 
-#define HAUL_PATH_TRIES       3u
+#define HAUL_PATH_TRIES       5u
 #define HAUL_PATH_RETRY_FIRST (250 * HAUL_MILLISECOND) /* to the second challenge */
 #define HAUL_PATH_RETRY       HAUL_SECOND              /* to every later one */
 #define HAUL_PATH_REPLIES     4u

@@ -368,7 +368,7 @@ static bool nothing_passes(struct pair *pair, struct pair_packet *packet)
     return false;
 }
 
-static void a_path_that_never_answers_is_unproven_after_three_small_probes(void)
+static void a_path_that_never_answers_is_unproven_after_five_small_probes(void)
 {
     struct pair *pair = pair_open(&toy_aead, 40, 8, 1408);
 
@@ -377,8 +377,8 @@ static void a_path_that_never_answers_is_unproven_after_three_small_probes(void)
     pair_run(pair, 10 * HAUL_SECOND);
     CU_ASSERT_EQUAL(pair->side[0].down_status, HAUL_STATUS_UNPROVEN);
     CU_ASSERT_EQUAL(pair->side[0].withdrawn, 3);
-    CU_ASSERT_EQUAL(pair->side[0].stats.tx_datagrams, 3);
-    CU_ASSERT_EQUAL(pair->side[0].stats.tx_bytes, 300);
+    CU_ASSERT_EQUAL(pair->side[0].stats.tx_datagrams, 5);
+    CU_ASSERT_EQUAL(pair->side[0].stats.tx_bytes, 500);
     pair_close(pair);
 }
 
@@ -496,8 +496,8 @@ int main(void)
         { "withdrawn wants end at both sides", withdrawn_wants_end_at_both_sides },
         { "a closed flow ends on both sides and gives everything back",
           a_closed_flow_ends_on_both_sides_and_gives_everything_back },
-        { "a path that never answers is unproven after three small probes",
-          a_path_that_never_answers_is_unproven_after_three_small_probes },
+        { "a path that never answers is unproven after five small probes",
+          a_path_that_never_answers_is_unproven_after_five_small_probes },
         { "a peer that falls silent ends a busy flow and spares an idle one",
           a_peer_that_falls_silent_ends_a_busy_flow_and_spares_an_idle_one },
         { "a new address is taken when only it answers",

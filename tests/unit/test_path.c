@@ -32,7 +32,7 @@ static void prove(void)
     CU_ASSERT_EQUAL(haul_path_answered(&path, out.challenge_token, HAUL_SECOND), HAUL_PATH_PROVEN);
 }
 
-static void a_silent_candidate_gets_three_challenges_and_no_more(void)
+static void a_silent_candidate_gets_five_challenges_and_no_more(void)
 {
     unsigned count = 0;
 
@@ -252,8 +252,8 @@ static void marks_are_counted_once_and_given_up_when_none_arrive(void)
 int main(void)
 {
     static const struct unit_test tests[] = {
-        { "a silent candidate gets three challenges and no more",
-          a_silent_candidate_gets_three_challenges_and_no_more },
+        { "a silent candidate gets five challenges and no more",
+          a_silent_candidate_gets_five_challenges_and_no_more },
         { "a candidate that speaks is challenged once a second",
           a_candidate_that_speaks_is_challenged_once_a_second },
         { "the candidate that answers first is the peer",
