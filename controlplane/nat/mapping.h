@@ -3,7 +3,7 @@
  * time, and given back at the end. Without an object of this kind no packet leaves.
  *
  * The gateway is a stranger. Only the default gateway is asked and heard, whatever else answers;
- * what it says is bounded in bytes and in time (docs/decisions/0009-port-mapping.md). Control
+ * what it says is bounded in bytes and in time (docs/decisions/0012-port-mapping.md). Control
  * thread only. */
 #pragma once
 
