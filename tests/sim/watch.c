@@ -20,7 +20,7 @@ static struct sim_proof *proof_of(struct sim_flow *flow, uint32_t address)
     return &flow->proofs[flow->proof_count++];
 }
 
-/* An address that never answered gets three probes, and one answer of that size at most for each
+/* An address that never answered gets five probes, and one answer of that size at most for each
  * datagram that came from it for the first time: a copy provokes nothing. */
 static void watch_address(struct sim_world *world, struct sim_node *node, struct sim_flow *flow,
                           uint32_t address, uint32_t bytes)

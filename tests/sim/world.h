@@ -14,7 +14,7 @@
 #define SIM_WANTS_MAX     64u
 #define SIM_CAPTURED_MAX  32u
 #define SIM_TRAIN_BYTES   65536u
-#define SIM_PROBES_MAX    3u   /* to an address that never answered */
+#define SIM_PROBES_MAX    5u   /* to an address that never answered */
 #define SIM_PROBE_BYTES   100u /* each */
 
 enum sim_kind {
