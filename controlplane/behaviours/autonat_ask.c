@@ -169,11 +169,11 @@ void autonat_ask_closed(struct autonat_ask *ask)
 bool haul_autonat_ask(struct haul_autonat *autonat, struct haul_host *host, uint64_t connection,
                       const struct haul_multiaddr *address, haul_autonat_fn *done, void *context)
 {
-    bool second = haul_host_speaks(host, connection, &haul_autonat2_behaviour);
+    bool second = haul_host_speaks(host, connection, autonat->second);
     struct haul_connection_facts facts;
     struct autonat_ask *ask;
 
-    if ((!second && !haul_host_speaks(host, connection, &haul_autonat_behaviour)) ||
+    if ((!second && !haul_host_speaks(host, connection, autonat->first)) ||
         autonat->asks == HAUL_AUTONAT_ASKS_MAX || !haul_host_facts(host, connection, &facts))
         return false;
     ask = calloc(1, sizeof *ask);
@@ -192,8 +192,7 @@ bool haul_autonat_ask(struct haul_autonat *autonat, struct haul_host *host, uint
     ask->timer = haul_loop_timer(haul_host_loop(host), on_timer, ask);
     if (ask->timer == NULL ||
         getrandom(&ask->nonce, sizeof ask->nonce, 0) != (ssize_t)sizeof ask->nonce ||
-        (ask->stream = haul_host_stream(host, connection,
-                                        second ? &haul_autonat2_behaviour : &haul_autonat_behaviour,
+        (ask->stream = haul_host_stream(host, connection, second ? autonat->second : autonat->first,
                                         ask)) == NULL) {
         autonat_ask_free(ask);
         return false;

@@ -1,9 +1,22 @@
-/* Dials for others. The connection that a dial makes is used for the proof alone and then closed.
- */
+/* Dials for others: which addresses, and when. The connection that a dial makes is used for the
+ * proof alone and then closed. */
 #include "controlplane/behaviours/autonat_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+bool autonat_may_dial(const struct haul_multiaddr *address, const struct haul_peer_id *peer,
+                      const struct haul_connection_facts *asker, bool *own)
+{
+    struct haul_peer_id named;
+    struct haul_addr to;
+
+    if (!haul_multiaddr_tcp(address, &to) || to.port == 0 || asker->relayed ||
+        (haul_multiaddr_peer(address, &named) && !haul_peer_id_equal(&named, peer)))
+        return false;
+    *own = to.family == asker->remote.family && memcmp(to.ip, asker->remote.ip, sizeof to.ip) == 0;
+    return *own || haul_addr_scope(&to) == HAUL_ADDR_PUBLIC;
+}
 
 void autonat_job_free(struct autonat_job *job)
 {
@@ -48,7 +61,7 @@ static void on_dialled(void *context, uint64_t connection, const struct haul_err
         return;
     }
     haul_counter_add(&job->autonat->counters.autonat_reached, 1);
-    if (job->second && haul_host_stream(job->host, connection, &haul_autonat_back_behaviour, job)) {
+    if (job->second && haul_host_stream(job->host, connection, job->autonat->back, job)) {
         job->backing = true;
         return;
     }

@@ -1,5 +1,6 @@
-/* What the files of AutoNAT share: autonat.c is the service and the streams of version 1,
- * autonat_second.c those of version 2, autonat_ask.c asks, autonat_job.c dials for others. */
+/* What the files of AutoNAT share, from the top: autonat.c is the service, autonat_first.c and
+ * autonat_second.c are the streams of the two versions, autonat_ask.c asks, autonat_job.c dials for
+ * others, autonat_stream.c reads and writes for all of them. */
 #pragma once
 
 #include "common/counters.h"
@@ -48,6 +49,7 @@ struct autonat_job {
 
 struct haul_autonat {
     struct haul_autonat_conf conf;
+    const struct haul_behaviour *first, *second, *back; /* whose streams asks and jobs open */
     struct haul_ration ration;
     struct haul_autonat_counters counters;
     bool serves;
@@ -67,16 +69,12 @@ struct autonat_reading {
     uint8_t message[HAUL_AUTONAT_MESSAGE_MAX];
 };
 
-/* autonat.c: the clock of a host's loop; the next whole message of a stream; PART also when the
- * stream has been reset. */
+/* autonat_stream.c: the clock of a host's loop; a stream begins, and is reset where nobody serves;
+ * its next whole message; PART also when the stream has been reset. */
 haul_time autonat_now(const struct haul_host *host);
+void autonat_begin(struct haul_stream *stream);
 enum haul_inbox_result autonat_next(struct haul_stream *stream, struct haul_in *in);
 bool autonat_send(struct haul_stream *stream, const uint8_t *data, const struct haul_out *out);
-
-/* May this address be dialled for the peer of that connection, and has it the asker's own IP
- * address? */
-bool autonat_may_dial(const struct haul_multiaddr *address, const struct haul_peer_id *peer,
-                      const struct haul_connection_facts *asker, bool *own);
 
 /* autonat_ask.c */
 void autonat_ask_answered(struct autonat_ask *ask, const struct haul_autonat_message *message);
@@ -86,7 +84,12 @@ void autonat_ask_free(struct autonat_ask *ask);
 bool autonat_ask_proven(struct haul_autonat *autonat, struct haul_host *host, uint64_t connection,
                         uint64_t nonce);
 
-/* autonat_job.c: NULL at a limit. A job dials when told to and answers on its stream. */
+/* autonat_job.c: may this address be dialled for the peer of that connection, and has it the
+ * asker's own IP address? */
+bool autonat_may_dial(const struct haul_multiaddr *address, const struct haul_peer_id *peer,
+                      const struct haul_connection_facts *asker, bool *own);
+
+/* NULL at a limit. A job dials when told to and answers on its stream. */
 struct autonat_job *autonat_job_open(struct haul_autonat *autonat, struct haul_stream *stream);
 void autonat_job_dial(struct autonat_job *job, haul_time wait);
 void autonat_job_closed(struct autonat_job *job);      /* the request's stream */

@@ -16,21 +16,15 @@ static uint64_t random_below(uint64_t bound)
 
 static void opened(struct haul_stream *stream, void *argument)
 {
-    struct haul_autonat *autonat = haul_stream_service(stream);
-    struct autonat_reading *reading = haul_stream_state(stream);
     struct autonat_ask *ask = argument;
     uint8_t data[HAUL_MULTIADDR_BYTES_MAX + 64];
     struct haul_out out = haul_out_to(data, sizeof data);
 
-    haul_inbox_init(&reading->inbox, reading->message, sizeof reading->message);
-    if (ask != NULL) {
-        haul_autonat2_write_dial(&out, &ask->address, 1, ask->nonce);
-        (void)autonat_send(stream, data, &out);
+    autonat_begin(stream);
+    if (ask == NULL)
         return;
-    }
-    reading->ends_at = haul_time_add(autonat_now(haul_stream_host(stream)), HAUL_AUTONAT_READ_MAX);
-    if (!autonat->serves)
-        haul_stream_reset(stream);
+    haul_autonat2_write_dial(&out, &ask->address, 1, ask->nonce);
+    (void)autonat_send(stream, data, &out);
 }
 
 static void refuse(struct haul_stream *stream, uint32_t status)
