@@ -67,7 +67,7 @@ struct haul_blocks_client *haul_blocks_client_open(struct haul_blocks *blocks,
     client->why = HAUL_E_PEER_GONE;
     client->timer = haul_loop_timer(client->loop, on_timer, client);
     if (client->timer != NULL)
-        client->stream = haul_host_stream(host, connection, &haul_blocks_behaviour, client);
+        client->stream = haul_host_stream(host, connection, blocks->behaviour, client);
     if (client->stream == NULL) {
         haul_loop_timer_free(client->timer);
         free(client);

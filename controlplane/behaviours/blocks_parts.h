@@ -1,4 +1,5 @@
-/* The inside of /haul/blocks/1, shared by blocks.c (answering) and blocks_client.c (asking). */
+/* The inside of /haul/blocks/1: blocks.c is the service, blocks_answer.c answers, blocks_client.c
+ * asks. */
 #pragma once
 
 #include "controlplane/behaviours/blocks.h"
@@ -46,6 +47,7 @@ struct blocks_stream {
 };
 
 struct haul_blocks {
+    const struct haul_behaviour *behaviour; /* whose streams a client opens */
     struct haul_orders *orders;
     const struct haul_catalog *catalog;
     uint32_t slots_held;
@@ -56,7 +58,15 @@ struct haul_blocks {
     struct blocks_answer answers[BLOCKS_ANSWERS];
 };
 
-/* The client's half of the table. */
+/* blocks_answer.c: streams of peers. */
+void blocks_answer_opened(struct haul_stream *stream);
+size_t blocks_answer_input(struct haul_blocks *blocks, struct blocks_stream *line,
+                           const uint8_t *data, size_t bytes);
+void blocks_answer_writable(struct haul_blocks *blocks, struct blocks_stream *line);
+void blocks_answer_ended(struct haul_blocks *blocks, struct blocks_stream *line);
+void blocks_answer_closed(struct haul_blocks *blocks, struct blocks_stream *line);
+
+/* blocks_client.c: streams of ours. */
 void blocks_client_opened(struct haul_stream *stream, struct haul_blocks_client *client);
 size_t blocks_client_input(struct haul_blocks_client *client, const uint8_t *data, size_t bytes);
 void blocks_client_writable(struct haul_blocks_client *client);
