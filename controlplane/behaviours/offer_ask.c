@@ -103,7 +103,7 @@ struct haul_offer_ask *haul_offer_ask(struct haul_offers *offers, struct haul_ho
         ask_free(ask);
         return NULL;
     }
-    ask->stream = haul_host_stream(host, connection, &haul_offer_behaviour, NULL);
+    ask->stream = haul_host_stream(host, connection, offers->behaviour, NULL);
     if (ask->stream == NULL) {
         haul_fail(error, HAUL_E_LIMIT, "the connection has as many streams as there may be");
         ask_free(ask);

@@ -1,4 +1,5 @@
-/* Inside of /haul/offer/1: what its three files share. */
+/* Inside of /haul/offer/1, from the top: offer.c is the service, offer_ask.c and offer_grant.c are
+ * the roles, offer_side.c is what both say and make, offer_outbox.c sends it. */
 #pragma once
 
 #include "controlplane/behaviours/offer.h"
@@ -6,6 +7,7 @@
 #include "controlplane/xfer/offer_keys.h"
 
 struct haul_offers {
+    const struct haul_behaviour *behaviour; /* whose streams an ask opens */
     struct haul_offers_conf conf;
     struct haul_offers_counters counters;
     struct haul_addr mapped; /* family 0: none */
@@ -44,13 +46,12 @@ struct haul_offer_ask {
     uint8_t message[HAUL_OFFER_BYTES_MAX];
 };
 
-/* offer.c */
 static inline struct haul_offers *haul_offers_of(const struct haul_stream *stream)
 {
     return haul_stream_service(stream);
 }
 
-/* Largest payload class of one of our nets. */
+/* offer_side.c: the largest payload class of one of our nets. */
 uint16_t haul_offer_payload_of(const struct haul_offers *offers, uint8_t via);
 
 /* What this node says about itself in an offer or a grant: key, receiver id, limits, addresses. */
@@ -77,11 +78,12 @@ HAUL_MUST_USE bool haul_offer_flow(struct haul_offers *offers,
                                    const struct haul_connection_facts *facts,
                                    const struct haul_offer_terms *terms, struct haul_grant *grant);
 
-/* Sends a message with its length in front, as soon as there is room for it. One at a time: each
- * side's next follows the other's answer, so a peer that makes one wait for another is at fault
- * (false). */
+/* offer_outbox.c: sends a message with its length in front, as soon as there is room for it. One at
+ * a time: each side's next follows the other's answer, so a peer that makes one wait for another is
+ * at fault (false). */
 HAUL_MUST_USE bool haul_offer_send(struct haul_stream *stream, const uint8_t *data, size_t bytes);
 void haul_offer_close(struct haul_stream *stream); /* our half, behind what waits */
+void haul_offer_writable(struct haul_stream *stream);
 
 /* offer_ask.c and offer_grant.c: a stream of that role. A message that was not understood, or has
  * no place now, makes input return false: the stream is reset. */
