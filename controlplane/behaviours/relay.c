@@ -1,3 +1,4 @@
+/* The service, and its tables: whose message came, and who goes on with the bytes behind it. */
 #include "controlplane/behaviours/relay.h"
 
 #include "controlplane/behaviours/relay_parts.h"
@@ -8,42 +9,7 @@
 #define STREAMS_PER_PEER 128u
 #define WINDOW_BYTES     (1u << 20)
 
-struct haul_relay *haul_relay_of(struct haul_stream *stream)
-{
-    return haul_stream_service(stream);
-}
-
 /* --- messages --- */
-
-bool haul_relay_send(struct haul_stream *stream, bool stop,
-                     const struct haul_relay_message *message)
-{
-    uint8_t body[HAUL_RELAY_MESSAGE_MAX], data[HAUL_RELAY_MESSAGE_MAX + 4];
-    struct haul_out out = haul_out_to(body, sizeof body);
-    struct haul_out framed = haul_out_to(data, sizeof data);
-
-    haul_relay_encode(message, stop, &out);
-    if (out.bad)
-        return false;
-    haul_out_uvarint(&framed, (uint64_t)(out.at - body));
-    haul_out_bytes(&framed, body, (size_t)(out.at - body));
-    return haul_stream_send(stream, data, (size_t)(framed.at - data));
-}
-
-void haul_relay_answer(struct haul_stream *stream, bool stop, enum haul_relay_status status,
-                       const struct haul_relay_limit *limit)
-{
-    struct haul_relay_message answer = { .kind = HAUL_RELAY_STATUS, .status = status };
-
-    if (limit != NULL && (limit->seconds != 0 || limit->bytes != 0)) {
-        answer.has_limit = true;
-        answer.limit = *limit;
-    }
-    if (!haul_relay_send(stream, stop, &answer))
-        haul_stream_reset(stream); /* a connection so full is not worth waiting for */
-    else if (status != HAUL_RELAY_OK)
-        haul_stream_close(stream);
-}
 
 static enum haul_relay_errand errand_of(struct haul_stream *stream)
 {
@@ -241,6 +207,8 @@ int haul_relay_open(struct haul_relay **relay, const struct haul_relay_conf *con
     if (made == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the relay");
     haul_assert(conf->limits.reservations_max <= HAUL_RELAY_RESERVATIONS_MAX);
+    made->hop = &haul_relay_hop_behaviour;
+    made->stop = &haul_relay_stop_behaviour;
     made->conf = *conf;
     LIST_INIT(&made->reservations);
     LIST_INIT(&made->circuits);
@@ -283,4 +251,20 @@ void haul_relay_usage(const struct haul_relay *relay, struct haul_relay_usage *u
 const struct haul_relay_counters *haul_relay_counters(const struct haul_relay *relay)
 {
     return &relay->counters;
+}
+
+bool haul_relay_needs(const struct haul_relay *relay, uint64_t connection)
+{
+    const struct haul_relay_reservation *at;
+
+    LIST_FOREACH(at, &relay->reservations, link)
+    {
+        if (at->connection == connection)
+            return true;
+    }
+    for (size_t i = 0; i < relay->place_count; i++) {
+        if (relay->places[i].connection == connection)
+            return true;
+    }
+    return false;
 }

@@ -58,7 +58,7 @@ static void place_lost(struct haul_relay_place *place)
 static void ask(struct haul_relay_place *place)
 {
     place->asking =
-        haul_host_stream(place->relay->host, place->connection, &haul_relay_hop_behaviour, place);
+        haul_host_stream(place->relay->host, place->connection, place->relay->hop, place);
     if (place->asking == NULL)
         place_lost(place);
 }
@@ -237,22 +237,6 @@ bool haul_relay_has_place(const struct haul_relay *relay, const struct haul_peer
 {
     for (size_t i = 0; i < relay->place_count; i++) {
         if (relay->places[i].kept && haul_peer_id_equal(&relay->places[i].id, id))
-            return true;
-    }
-    return false;
-}
-
-bool haul_relay_needs(const struct haul_relay *relay, uint64_t connection)
-{
-    const struct haul_relay_reservation *at;
-
-    LIST_FOREACH(at, &relay->reservations, link)
-    {
-        if (at->connection == connection)
-            return true;
-    }
-    for (size_t i = 0; i < relay->place_count; i++) {
-        if (relay->places[i].connection == connection)
             return true;
     }
     return false;

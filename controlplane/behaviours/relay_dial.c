@@ -39,8 +39,7 @@ static void on_connected(void *context, uint64_t connection, const struct haul_e
              "the relay cannot be reached");
     } else if (!haul_host_facts(dial->relay->host, connection, &facts) || facts.relayed) {
         down(dial, HAUL_E_PEER_UNREACHABLE, "the relay is itself behind a relay");
-    } else if (haul_host_stream(dial->relay->host, connection, &haul_relay_hop_behaviour, dial) ==
-               NULL) {
+    } else if (haul_host_stream(dial->relay->host, connection, dial->relay->hop, dial) == NULL) {
         down(dial, HAUL_E_LIMIT, "too many streams to the relay");
     } else {
         return;

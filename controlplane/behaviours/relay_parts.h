@@ -1,7 +1,7 @@
-/* What the files of the relay share: relay.c reads messages and has the tables, relay_server.c
- * keeps places and passes bytes on, relay_client.c keeps our places, relay_dial.c is the way
- * through a relay in both directions, relay_pipe.c moves bytes between a stream and the connection
- * inside it. */
+/* What the files of the relay share, from the top: relay.c is the service, reads messages and has
+ * the tables; relay_server.c keeps places and passes bytes on, relay_dial.c is the way through a
+ * relay in both directions, relay_client.c keeps our places; relay_stream.c writes messages,
+ * relay_pipe.c moves bytes between a stream and the connection inside it. */
 #pragma once
 
 #include "common/counters.h"
@@ -79,6 +79,7 @@ struct haul_relay_place {
 };
 
 struct haul_relay {
+    const struct haul_behaviour *hop, *stop; /* whose streams the parts open */
     struct haul_relay_conf conf;
     struct haul_host *host; /* NULL before the start */
     struct haul_relay_counters counters;
@@ -90,7 +91,7 @@ struct haul_relay {
     size_t place_count;
 };
 
-/* --- relay.c --- */
+/* --- relay_stream.c --- */
 
 struct haul_relay *haul_relay_of(struct haul_stream *stream);
 HAUL_MUST_USE bool haul_relay_send(struct haul_stream *stream, bool stop,

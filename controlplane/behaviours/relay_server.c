@@ -195,8 +195,7 @@ static void connect_to(struct haul_stream *stream, const struct haul_peer_id *pe
     circuit->relay = relay;
     circuit->peers[0] = *haul_stream_peer(stream);
     circuit->peers[1] = *peer;
-    circuit->target =
-        haul_host_stream(relay->host, reservation->connection, &haul_relay_stop_behaviour, circuit);
+    circuit->target = haul_host_stream(relay->host, reservation->connection, relay->stop, circuit);
     if (circuit->target == NULL) {
         free(circuit);
         refuse(stream, HAUL_RELAY_CONNECTION_FAILED);
