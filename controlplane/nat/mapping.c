@@ -5,27 +5,13 @@
 #include "common/log.h"
 #include "controlplane/nat/mapping_parts.h"
 
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #define RETRY_FIRST (30 * HAUL_SECOND)
 #define RETRY_MAX   (60 * 60 * HAUL_SECOND)
 #define RENEW_LEAST (60 * HAUL_SECOND)
-
-haul_time mapping_now(const struct haul_mapping *mapping)
-{
-    return haul_loop_now(mapping->conf.loop);
-}
-
-void mapping_wait(struct haul_mapping *mapping, haul_time span)
-{
-    haul_loop_timer_set(mapping->timer, haul_time_add(mapping_now(mapping), span));
-}
 
 /* The gateway of the first default route over IPv4; the kernel prints it as a number in its own
  * byte order. */
@@ -51,48 +37,6 @@ static bool gateway_find(struct haul_addr *gateway)
     return found;
 }
 
-/* --- sockets --- */
-
-static void address_to(const struct haul_addr *addr, struct sockaddr_in *to)
-{
-    *to = (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(addr->port) };
-    memcpy(&to->sin_addr, addr->ip, 4);
-}
-
-void mapping_hang_up(struct haul_mapping *mapping)
-{
-    haul_loop_unwatch(mapping->watch);
-    mapping->watch = NULL;
-    if (mapping->fd >= 0)
-        close(mapping->fd);
-    mapping->fd = -1;
-}
-
-/* A connected socket, of which the kernel takes what comes from there alone; `to` NULL: unbound. */
-int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_addr *to,
-                   haul_watch_fn *ready, unsigned interest)
-{
-    struct sockaddr_in addr, own;
-    socklen_t bytes = sizeof own;
-
-    mapping_hang_up(mapping);
-    mapping->fd = socket(AF_INET, kind | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (mapping->fd < 0)
-        return -1;
-    if (to != NULL) {
-        address_to(to, &addr);
-        if (connect(mapping->fd, (const struct sockaddr *)&addr, sizeof addr) < 0 &&
-            errno != EINPROGRESS)
-            return -1;
-        if (getsockname(mapping->fd, (struct sockaddr *)&own, &bytes) == 0) {
-            mapping->own = (struct haul_addr){ .family = 4 };
-            memcpy(mapping->own.ip, &own.sin_addr, 4);
-        }
-    }
-    mapping->watch = haul_loop_watch(mapping->conf.loop, mapping->fd, interest, ready, mapping);
-    return mapping->watch != NULL ? 0 : -1;
-}
-
 /* --- rounds --- */
 
 static bool any_mapped(const struct haul_mapping *mapping)
@@ -112,24 +56,13 @@ static void method_begin(struct haul_mapping *mapping, enum mapping_method metho
         mapping_igd_begin(mapping);
 }
 
-static void round_begin(struct haul_mapping *mapping)
-{
-    haul_counter_add(&mapping->counters.rounds, 1);
-    if (!gateway_find(&mapping->gateway)) {
-        mapping->running = MAPPING_IGD; /* there is nobody left to ask */
-        mapping_round_end(mapping, false);
-        return;
-    }
-    method_begin(mapping, mapping->method == MAPPING_IGD ? MAPPING_IGD : MAPPING_PMP);
-}
-
 static void ports_forget(struct haul_mapping *mapping)
 {
     mapping->ports[0].outside = 0;
     mapping->ports[1].outside = 0;
 }
 
-void mapping_round_end(struct haul_mapping *mapping, bool spoke)
+static void round_end(struct haul_mapping *mapping, bool spoke)
 {
     enum mapping_method method = mapping->running;
     haul_time renew = (haul_time)mapping->lease_seconds * HAUL_SECOND / 2;
@@ -165,12 +98,23 @@ void mapping_round_end(struct haul_mapping *mapping, bool spoke)
     mapping->conf.changed(mapping->conf.context);
 }
 
+static void round_begin(struct haul_mapping *mapping)
+{
+    haul_counter_add(&mapping->counters.rounds, 1);
+    if (!gateway_find(&mapping->gateway)) {
+        mapping->running = MAPPING_IGD; /* there is nobody left to ask */
+        round_end(mapping, false);
+        return;
+    }
+    method_begin(mapping, mapping->method == MAPPING_IGD ? MAPPING_IGD : MAPPING_PMP);
+}
+
 static void on_timer(void *context)
 {
     struct haul_mapping *mapping = context;
 
     if (mapping->releasing && mapping_now(mapping) >= mapping->release_by)
-        mapping_round_end(mapping, false);
+        round_end(mapping, false);
     else if (mapping->running == MAPPING_PMP)
         mapping_pmp_due(mapping);
     else if (mapping->running == MAPPING_IGD)
@@ -188,6 +132,7 @@ struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf)
     if (mapping == NULL)
         return NULL;
     mapping->conf = *conf;
+    mapping->over = round_end;
     mapping->fd = -1;
     mapping->ports[0] = (struct mapping_port){ .tcp = true, .inside = conf->tcp };
     mapping->ports[1] = (struct mapping_port){ .tcp = false, .inside = conf->udp };

@@ -34,7 +34,7 @@ static void step_next(struct haul_mapping *mapping)
         mapping->step >= PORTS && mapping->step < STEPS &&
         (port_of(mapping)->inside == 0 || (mapping->releasing && port_of(mapping)->outside == 0)));
     if (mapping->step == STEPS)
-        mapping_round_end(mapping, true);
+        mapping->over(mapping, true);
     else
         step_begin(mapping);
 }
@@ -44,7 +44,7 @@ static void step_next(struct haul_mapping *mapping)
 static void step_failed(struct haul_mapping *mapping)
 {
     if (mapping->step < PORTS) {
-        mapping_round_end(mapping, false);
+        mapping->over(mapping, false);
         return;
     }
     port_of(mapping)->outside = 0;

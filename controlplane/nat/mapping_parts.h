@@ -1,5 +1,6 @@
-/* What the files of the port mapping share: mapping.c has the schedule, mapping_pmp.c speaks
- * NAT-PMP, mapping_igd.c finds and asks an Internet gateway device. One exchange runs at a time. */
+/* What the files of the port mapping share, from the top: mapping.c has the schedule; mapping_pmp.c
+ * speaks NAT-PMP, mapping_igd.c finds and asks an Internet gateway device; mapping_exchange.c is
+ * what both speak through. One exchange runs at a time. */
 #pragma once
 
 #include "controlplane/host/loop.h"
@@ -18,6 +19,8 @@ struct mapping_port {
 struct haul_mapping {
     struct haul_mapping_conf conf;
     struct haul_mapping_counters counters;
+    /* A method calls it behind its last step; `spoke`: the gateway does speak it. */
+    void (*over)(struct haul_mapping *mapping, bool spoke);
     struct haul_timer *timer;
     struct mapping_port ports[2];
     enum mapping_method method; /* that worked last */
@@ -43,9 +46,7 @@ struct haul_mapping {
     bool permanent; /* the device gives no leases */
 };
 
-/* mapping.c */
-void mapping_round_end(struct haul_mapping *mapping, bool spoke); /* the method's last step is over;
-                                                                     whether the gateway spoke it */
+/* mapping_exchange.c */
 void mapping_wait(struct haul_mapping *mapping, haul_time span);
 haul_time mapping_now(const struct haul_mapping *mapping);
 void mapping_hang_up(struct haul_mapping *mapping); /* closes the exchange's socket */

@@ -45,7 +45,7 @@ static void step_next(struct haul_mapping *mapping)
     while (mapping->step < STEPS && (port_of(mapping)->inside == 0 ||
                                      (mapping->releasing && port_of(mapping)->outside == 0)));
     if (mapping->step == STEPS)
-        mapping_round_end(mapping, true);
+        mapping->over(mapping, true);
     else
         send_step(mapping);
 }
@@ -58,7 +58,7 @@ static void answered(struct haul_mapping *mapping, const struct haul_natpmp_answ
         if (answer->op != HAUL_NATPMP_ADDRESS)
             return;
         if (answer->result != 0) {
-            mapping_round_end(mapping, false);
+            mapping->over(mapping, false);
             return;
         }
         mapping->external = answer->external;
@@ -84,7 +84,7 @@ static void on_ready(void *context, unsigned ready)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got < 0) { /* nobody listens there */
-        mapping_round_end(mapping, false);
+        mapping->over(mapping, false);
         return;
     }
     if (haul_natpmp_decode(data, (size_t)got, &answer))
@@ -99,7 +99,7 @@ void mapping_pmp_begin(struct haul_mapping *mapping)
 
     to.port = HAUL_NATPMP_PORT;
     if (mapping_socket(mapping, SOCK_DGRAM, &to, on_ready, HAUL_LOOP_READ) < 0) {
-        mapping_round_end(mapping, false);
+        mapping->over(mapping, false);
         return;
     }
     if (mapping->releasing)
@@ -113,7 +113,7 @@ void mapping_pmp_due(struct haul_mapping *mapping)
     if (mapping->tries < TRIES_MAX)
         send_step(mapping);
     else if (mapping->step == 0)
-        mapping_round_end(mapping, false);
+        mapping->over(mapping, false);
     else
         step_next(mapping); /* the address was told: it may still map the other port */
 }
