@@ -235,8 +235,33 @@ def named_things():
             yield f"docs/ARCHITECTURE.md names {name}(), which is not there"
 
 
+def advisories():
+    """Every line of SECURITY-TESTS.md names tests, and they exist: functions of unit tests, cases of
+    system tests, fuzz targets, tests of the simulator."""
+    page = "docs/SECURITY-TESTS.md"
+    for row in [line.split("|") for line in text(page).split("\n") if line.startswith("| ")][1:]:
+        named, body = 0, ""
+        for word, file, quoted, case in re.findall(
+                r"\b(unit|system|sim|fuzz) ([\w, -]+?)(?=[:;]|\s*$)|`(\w+)`|\"([^\"]+)\"", row[3].strip()):
+            if word:
+                body = ""
+                for name in file.split(", ") if word == "fuzz" else [file]:
+                    path = {"unit": f"tests/unit/test_{name}.c", "system": f"tests/system/test_{name}.py",
+                            "sim": "tests/sim/meson.build", "fuzz": f"tests/fuzz/fuzz_{name}.c"}[word]
+                    if not (ROOT / path).exists() or (word == "sim" and f"test('{name}'" not in text(path)):
+                        yield f"{page}: {row[1].strip()}: there is no {word} {name}"
+                        continue
+                    body, named = text(path), named + (word in ("sim", "fuzz"))
+            elif (f"static void {quoted}(void)" if quoted else f'"{case}"') in body:
+                named += 1
+            else:
+                yield f"{page}: {row[1].strip()}: no test there is called {quoted or case}"
+        if not named:
+            yield f"{page}: {row[1].strip()}: names no test"
+
+
 CHECKS = [layers, third_party, words, sizes, headers, purity, integers, format_, tests_exist, places,
-          named_things]
+          named_things, advisories]
 
 
 def main():
