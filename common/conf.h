@@ -131,6 +131,10 @@
       "connections that a relay passes on at once")                                                \
     X(RELAY_CIRCUITS_PER_PEER, "relay.circuits-per-peer", COUNT, "16", "1..4096",                  \
       "of these, to or from one peer")                                                             \
+    X(RELAY_PACE_PER_PEER, "relay.pace-per-peer", COUNT, "30", "1..10000",                         \
+      "places that one peer may ask a relay for in a minute, and likewise connections")            \
+    X(RELAY_PACE_PER_NETWORK, "relay.pace-per-network", COUNT, "120", "1..10000",                  \
+      "likewise all peers of one network (IPv4 /16, IPv6 /32)")                                    \
     X(RELAY_CIRCUIT_TIME, "relay.circuit-time", DURATION, "2m", "none|1s..24h",                    \
       "after so long a relay cuts a connection off")                                               \
     X(RELAY_CIRCUIT_BYTES, "relay.circuit-bytes", SIZE, "128KiB", "none|16KiB..1TiB",              \

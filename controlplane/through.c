@@ -52,6 +52,9 @@ int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
             .circuits_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_CIRCUITS),
             .circuits_per_peer_max =
                 (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_CIRCUITS_PER_PEER),
+            .pace = { .per_peer = (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_PACE_PER_PEER),
+                      .per_network =
+                          (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_PACE_PER_NETWORK) },
             .reservation_life = haul_conf_number(conf, HAUL_CONF_RELAY_PLACE_TIME),
             .circuit = { .seconds = (uint32_t)(number_or_none(conf, HAUL_CONF_RELAY_CIRCUIT_TIME) /
                                                HAUL_SECOND),

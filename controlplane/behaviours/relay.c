@@ -210,6 +210,8 @@ int haul_relay_open(struct haul_relay **relay, const struct haul_relay_conf *con
     made->hop = &haul_relay_hop_behaviour;
     made->stop = &haul_relay_stop_behaviour;
     made->conf = *conf;
+    haul_pace_init(&made->reservation_pace, &conf->limits.pace);
+    haul_pace_init(&made->circuit_pace, &conf->limits.pace);
     LIST_INIT(&made->reservations);
     LIST_INIT(&made->circuits);
     LIST_INIT(&made->dials);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "controlplane/host/host.h"
+#include "controlplane/p2p/nat/pace.h"
 #include "controlplane/p2p/relay_message.h"
 
 #define HAUL_RELAY_PLACES_MAX       4u /* relays at which this node keeps a place */
@@ -19,8 +20,10 @@
     X(reserved, "places given to peers, or given again")                                           \
     X(reservations_refused, "places refused because of a limit")                                   \
     X(reservations_expired, "places that ran out")                                                 \
+    X(reservations_paced, "places refused because a peer or a network asked too often")            \
     X(connects, "peers that asked to be connected through this node")                              \
     X(connects_refused, "of these, refused")                                                       \
+    X(connects_paced, "connections refused because a peer or a network asked too often")           \
     X(circuits, "connections passed on")                                                           \
     X(circuits_cut, "of these, cut off at their limit of bytes or time")                           \
     X(relayed_bytes, "bytes passed on, both ways")                                                 \
@@ -45,6 +48,7 @@ struct haul_relay_limits {
     uint32_t reservations_per_address_max;
     uint32_t circuits_max;
     uint32_t circuits_per_peer_max;
+    struct haul_pace_limits pace; /* of asking for places, and likewise for circuits */
     haul_time reservation_life;
     struct haul_relay_limit circuit; /* here 0 is no limit, and none is told */
 };

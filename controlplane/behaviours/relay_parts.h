@@ -87,6 +87,7 @@ struct haul_relay {
     LIST_HEAD(, haul_relay_circuit) circuits;
     LIST_HEAD(, haul_relay_dial) dials;
     uint32_t reservation_count, circuit_count;
+    struct haul_pace reservation_pace, circuit_pace;
     struct haul_relay_place places[HAUL_RELAY_PLACES_MAX];
     size_t place_count;
 };

@@ -109,6 +109,20 @@ static void reservation_tell(struct haul_stream *stream, uint64_t expires)
         haul_stream_reset(stream);
 }
 
+/* A peer that asks again and again is answered shortly, before anything is looked up or sealed. */
+static bool is_paced(struct haul_relay *relay, struct haul_stream *stream,
+                     const struct haul_connection_facts *facts, bool reserves)
+{
+    if (haul_pace_take(reserves ? &relay->reservation_pace : &relay->circuit_pace, &facts->peer,
+                       &facts->remote, now_of(relay)))
+        return false;
+    haul_counter_add(
+        reserves ? &relay->counters.reservations_paced : &relay->counters.connects_paced, 1);
+    haul_relay_answer(stream, false,
+                      reserves ? HAUL_RELAY_RESERVATION_REFUSED : HAUL_RELAY_RESOURCE_LIMIT, NULL);
+    return true;
+}
+
 static void reserve(struct haul_stream *stream, const struct haul_connection_facts *facts)
 {
     struct haul_relay *relay = haul_relay_of(stream);
@@ -217,9 +231,11 @@ void haul_relay_serve(struct haul_stream *stream, const struct haul_relay_messag
         !haul_host_facts(relay->host, haul_stream_connection(stream), &facts) || facts.relayed) {
         refuse(stream, HAUL_RELAY_PERMISSION_DENIED);
     } else if (message->kind == HAUL_RELAY_RESERVE) {
-        reserve(stream, &facts);
+        if (!is_paced(relay, stream, &facts, true))
+            reserve(stream, &facts);
     } else if (message->kind == HAUL_RELAY_CONNECT && message->has_peer) {
-        connect_to(stream, &message->peer);
+        if (!is_paced(relay, stream, &facts, false))
+            connect_to(stream, &message->peer);
     } else {
         haul_counter_add(&relay->counters.malformed, 1);
         haul_relay_answer(stream, false,

@@ -64,6 +64,7 @@ static const struct haul_relay_limits rig_limits = {
     .reservations_per_address_max = 8,
     .circuits_max = 8,
     .circuits_per_peer_max = 4,
+    .pace = { .per_peer = 1000, .per_network = 1000 },
     .reservation_life = 3600 * HAUL_SECOND,
     .circuit = { .seconds = 120, .bytes = 128u << 10 },
 };

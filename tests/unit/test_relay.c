@@ -415,6 +415,41 @@ static void nobody_comes_in_through_a_stranger(void)
     end();
 }
 
+static struct haul_relay_limits paced(uint32_t per_peer, uint32_t per_network)
+{
+    struct haul_relay_limits limits = rig_limits;
+
+    limits.pace = (struct haul_pace_limits){ per_peer, per_network };
+    return limits;
+}
+
+/* Three peers, of one machine: so of one network as well. */
+static void how_often_peers_ask_is_limited(void)
+{
+    struct haul_relay_limits limits = paced(3, 100);
+
+    begin(&limits);
+    CU_ASSERT_TRUE_FATAL(host_pair_run(b_has_place, 10 * HAUL_SECOND));
+    for (int i = 0; i < 5; i++) {
+        CU_ASSERT_EQUAL(rig_dial(), i < 3);
+        if (i < 3)
+            haul_host_disconnect(a.host, a.connection);
+        CU_ASSERT_TRUE_FATAL(host_pair_run(a_is_alone, 10 * HAUL_SECOND));
+    }
+    CU_ASSERT_PTR_NOT_NULL(strstr(a.error.text, "limit"));
+    CU_ASSERT_EQUAL(haul_relay_counters(r.relay)->connects, 3); /* the others are not looked at */
+    CU_ASSERT_EQUAL(haul_relay_counters(r.relay)->connects_paced, 2);
+    CU_ASSERT_EQUAL(haul_relay_counters(r.relay)->reservations_paced, 0);
+    end();
+    limits = paced(100, 1);
+    begin(&limits);
+    CU_ASSERT_TRUE_FATAL(host_pair_run(b_has_place, 10 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(answer_to(&r, &hop_script, "\x02\x08\x00", 3), HAUL_RELAY_RESERVATION_REFUSED);
+    CU_ASSERT_EQUAL(haul_relay_counters(r.relay)->reservations_paced, 1);
+    CU_ASSERT_EQUAL(haul_relay_counters(r.relay)->reserved, 1);
+    end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -427,6 +462,8 @@ int main(void)
         { "who has no place is not reached, connected or not", who_has_no_place_is_not_reached },
         { "a node that does not serve is no relay", a_node_that_does_not_serve_is_no_relay },
         { "places and circuits are limited", places_are_limited },
+        { "how often peers ask is limited, for each and for a network",
+          how_often_peers_ask_is_limited },
         { "a place is renewed before it runs out", a_place_is_renewed_before_it_runs_out },
         { "a place that is lost is no longer told, and taken again",
           a_place_that_is_lost_is_no_longer_told_and_taken_again },
