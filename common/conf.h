@@ -104,8 +104,9 @@
       "which secure channel connections use: when dialling the first that the peer speaks")        \
     X(PRIVATE_KEY_FILE, "private.key-file", TEXT, "", NULL,                                        \
       "key of a private network (/key/swarm/psk/1.0.0/): only peers that have it are met")         \
-    X(DHT_MODE, "dht.mode", CHOICE, "off", "off|client|server",                                    \
-      "whether the node joins a DHT: off; asking alone; or answering as well")                     \
+    X(DHT_MODE, "dht.mode", CHOICE, "off", "off|client|server|auto",                               \
+      "whether the node joins a DHT: off; asking alone; or answering as well; auto: it answers "   \
+      "while it can be reached from elsewhere")                                                    \
     X(DHT_PREFIX, "dht.prefix", TEXT, "/haul", "a path such as /haul; /ipfs is the public one",    \
       "which DHT: the protocol is this and /kad/1.0.0")                                            \
     X(DHT_BOOTSTRAP, "dht.bootstrap", LIST, "",                                                    \
@@ -117,8 +118,9 @@
       "how many peers of one network (IPv4 /16, IPv6 /32) the routing table takes")                \
     X(DHT_REPUBLISH, "dht.republish", DURATION, "22h", "1s..44h",                                  \
       "how often announced datasets are announced again; records live for 48h")                    \
-    X(RELAY_SERVE, "relay.serve", BOOL, "false", NULL,                                             \
-      "whether this node is a relay for peers that nobody can dial")                               \
+    X(RELAY_SERVE, "relay.serve", CHOICE, "false", "false|true|auto",                              \
+      "whether this node is a relay for peers that nobody can dial; auto: while it can be "        \
+      "reached from elsewhere itself")                                                             \
     X(RELAY_USE, "relay.use", LIST, "", "multiaddrs that end in /p2p/PEER, at most 4",             \
       "relays at which this node keeps a place, so that it can be reached through them")           \
     X(RELAY_PLACES, "relay.places", COUNT, "128", "1..4096",                                       \

@@ -215,7 +215,7 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
         { .behaviour = &haul_relay_stop_behaviour, .service = plane->relay },
         { .behaviour = &haul_relay_hop_behaviour,
           .service = plane->relay,
-          .dial_only = !haul_conf_bool(plane->conf.conf, HAUL_CONF_RELAY_SERVE) },
+          .dial_only = haul_conf_is(plane->conf.conf, HAUL_CONF_RELAY_SERVE, "false") },
         { .behaviour = &haul_autonat_behaviour, .service = autonat },
         { .behaviour = &haul_autonat2_behaviour, .service = autonat },
         { .behaviour = &haul_autonat_back_behaviour, .service = autonat },
@@ -248,7 +248,8 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
             (struct haul_protocol){ .behaviour = &haul_kad_behaviour,
                                     .service = haul_dht_kad(plane->parts.dht),
                                     .name = plane->dht_protocol,
-                                    .dial_only = !haul_dht_serves(plane->parts.dht) };
+                                    .dial_only = haul_conf_is(plane->conf.conf, HAUL_CONF_DHT_MODE,
+                                                              "client") };
     security_order(plane->conf.conf, &conf);
     conf.psk = plane->is_private ? &plane->psk : NULL;
     return haul_host_open(&plane->parts.host, &conf, error);

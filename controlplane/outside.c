@@ -1,13 +1,28 @@
 /* How the node looks from outside: what peers see of it, and whether they can dial it. */
 #include "common/counters.h"
 #include "controlplane/behaviours/offer.h"
+#include "controlplane/behaviours/relay.h"
 #include "controlplane/controlplane_parts.h"
+#include "controlplane/dht/dht.h"
 #include "controlplane/nat/mapping.h"
 #include "controlplane/nat/neighbours.h"
 #include "controlplane/nat/reachability.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* Who cannot be dialled is of no use to others: what the configuration leaves open follows from how
+ * peers elsewhere see this node. */
+static void on_reach(void *context, enum haul_reach reach)
+{
+    struct haul_controlplane *plane = context;
+    bool serve = reach == HAUL_REACH_REACHABLE;
+
+    if (plane->parts.dht != NULL && haul_conf_is(plane->conf.conf, HAUL_CONF_DHT_MODE, "auto"))
+        haul_dht_serve(plane->parts.dht, serve);
+    if (haul_conf_is(plane->conf.conf, HAUL_CONF_RELAY_SERVE, "auto"))
+        haul_relay_offer(plane->relay, serve);
+}
 
 int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error)
 {
@@ -18,6 +33,8 @@ int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error)
                  : haul_conf_is(conf, HAUL_CONF_NAT_SERVE, "off") ? HAUL_SERVE_OFF
                                                                   : HAUL_SERVE_AUTO,
         .floor = HAUL_ADDR_PRIVATE,
+        .context = plane,
+        .changed = on_reach,
     };
 
     plane->reach = haul_reachability_open(&reach);

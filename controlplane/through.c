@@ -44,7 +44,7 @@ int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
     struct haul_relay_conf relay = {
         .loop = plane->parts.loop,
         .key = plane->conf.key,
-        .serve = haul_conf_bool(conf, HAUL_CONF_RELAY_SERVE),
+        .serve = haul_conf_is(conf, HAUL_CONF_RELAY_SERVE, "true"),
         .limits = {
             .reservations_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_RELAY_PLACES),
             .reservations_per_address_max =
@@ -90,6 +90,7 @@ void haul_through_facts(const struct haul_controlplane *plane, const struct haul
     struct haul_relay_usage usage;
 
     haul_relay_usage(plane->relay, &usage);
+    haul_facts_flag(facts, "relay", "serves", usage.serves, "keeps places for peers");
     haul_facts_number(facts, "relay", "places", usage.places, "that relays keep for this node");
     haul_facts_number(facts, "relay", "places_given", usage.reservations,
                       "that this node keeps for peers");

@@ -254,6 +254,8 @@ static bool request_take(struct line *line)
     struct haul_connection_facts facts;
 
     haul_counter_add(&kad->counters.requests, 1);
+    if (kad->conf.server == NULL) /* it was one when the stream began */
+        return false;
     if (!haul_host_facts(host, haul_stream_connection(line->stream), &facts))
         return false;
     haul_kad_key_of_peer(&asker.id, &asker.key);
@@ -443,6 +445,11 @@ int haul_kad_open(struct haul_kad **kad, const struct haul_kad_conf *conf, struc
     made->conf = *conf;
     *kad = made;
     return 0;
+}
+
+void haul_kad_server_change(struct haul_kad *kad, struct haul_kad_server *server)
+{
+    kad->conf.server = server;
 }
 
 void haul_kad_close(struct haul_kad *kad)

@@ -43,6 +43,9 @@ extern const struct haul_behaviour haul_kad_behaviour;
 
 HAUL_MUST_USE int haul_kad_open(struct haul_kad **kad, const struct haul_kad_conf *conf,
                                 struct haul_error *error);
+/* Server mode from now on, or with NULL client mode: what streams ask then is not answered. Whether
+ * the protocol is told is the owner's business (haul_host_hide). */
+void haul_kad_server_change(struct haul_kad *kad, struct haul_kad_server *server);
 void haul_kad_close(struct haul_kad *kad); /* after the host; NULL is welcome */
 const struct haul_kad_counters *haul_kad_counters(const struct haul_kad *kad);
 

@@ -229,7 +229,15 @@ void haul_relay_start(struct haul_relay *relay, struct haul_host *host)
 
     relay->host = host;
     haul_host_carry(host, &carrier);
+    haul_relay_offer(relay, relay->conf.serve);
     haul_relay_places_start(relay);
+}
+
+void haul_relay_offer(struct haul_relay *relay, bool serve)
+{
+    relay->conf.serve = serve;
+    if (relay->host != NULL)
+        haul_host_hide(relay->host, &haul_relay_hop_behaviour, !serve);
 }
 
 void haul_relay_close(struct haul_relay *relay)
@@ -244,7 +252,8 @@ void haul_relay_close(struct haul_relay *relay)
 
 void haul_relay_usage(const struct haul_relay *relay, struct haul_relay_usage *usage)
 {
-    *usage = (struct haul_relay_usage){ .reservations = relay->reservation_count,
+    *usage = (struct haul_relay_usage){ .serves = relay->conf.serve,
+                                        .reservations = relay->reservation_count,
                                         .circuits = relay->circuit_count };
     for (size_t i = 0; i < relay->place_count; i++)
         usage->places += relay->places[i].kept;

@@ -56,7 +56,7 @@ struct haul_relay_limits {
 struct haul_relay_conf {
     struct haul_loop *loop;
     const struct haul_key *key; /* borrowed */
-    bool serve;
+    bool serve;                 /* from the start */
     struct haul_relay_limits limits;
     const struct haul_multiaddr *relays; /* copied; each with the relay's id at its end */
     size_t relay_count;
@@ -71,9 +71,13 @@ HAUL_MUST_USE int haul_relay_open(struct haul_relay **relay, const struct haul_r
                                   struct haul_error *error);
 /* Dials the relays, and is there for the host's dials through them. */
 void haul_relay_start(struct haul_relay *relay, struct haul_host *host);
+/* Serves from now on, or no more: places that were given last until they run out, and are not given
+ * again. Peers hear of it with the next push. */
+void haul_relay_offer(struct haul_relay *relay, bool serve);
 void haul_relay_close(struct haul_relay *relay);
 
 struct haul_relay_usage {
+    bool serves;
     uint32_t reservations, circuits; /* of the server, now */
     uint32_t places;                 /* of the client, now */
 };

@@ -96,6 +96,7 @@ int haul_dht_open(struct haul_dht **dht, const struct haul_dht_conf *conf, struc
 void haul_dht_start(struct haul_dht *dht, struct haul_host *host)
 {
     dht->host = host;
+    haul_dht_serve(dht, dht->conf.server);
     haul_loop_timer_set(dht->timer, haul_dht_now(dht));
 }
 
@@ -140,6 +141,14 @@ struct haul_kad *haul_dht_kad(const struct haul_dht *dht)
 bool haul_dht_serves(const struct haul_dht *dht)
 {
     return dht->conf.server;
+}
+
+void haul_dht_serve(struct haul_dht *dht, bool serve)
+{
+    dht->conf.server = serve;
+    haul_kad_server_change(dht->kad, serve ? &dht->server : NULL);
+    if (dht->host != NULL)
+        haul_host_hide(dht->host, &haul_kad_behaviour, !serve);
 }
 
 const struct haul_dht_counters *haul_dht_counters(const struct haul_dht *dht)

@@ -19,7 +19,7 @@ struct haul_dht;
 struct haul_dht_conf {
     struct haul_loop *loop;
     const struct haul_key *key; /* borrowed, as all below until haul_dht_open returns */
-    bool server;
+    bool server;                /* from the start */
     enum haul_addr_scope floor; /* LOOPBACK: every address is spoken of; PUBLIC: public ones */
     struct haul_kad_table_limits limits;
     struct haul_kad_lookup_conf lookup;
@@ -57,9 +57,12 @@ void haul_dht_start(struct haul_dht *dht, struct haul_host *host);
 void haul_dht_stop(struct haul_dht *dht);  /* before the host closes: cancels everything */
 void haul_dht_close(struct haul_dht *dht); /* after it has; NULL is welcome to both */
 
-/* The service beside haul_kad_behaviour, and whether the protocol is only to be dialled. */
+/* The service beside haul_kad_behaviour. */
 struct haul_kad *haul_dht_kad(const struct haul_dht *dht);
+
+/* Whether it answers, and from now on does or does not; peers hear of it with the next push. */
 bool haul_dht_serves(const struct haul_dht *dht);
+void haul_dht_serve(struct haul_dht *dht, bool serve);
 
 const struct haul_dht_counters *haul_dht_counters(const struct haul_dht *dht);
 const struct haul_kad_server *haul_dht_server(const struct haul_dht *dht); /* with its parts */

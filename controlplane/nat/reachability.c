@@ -230,8 +230,12 @@ static void judge(struct haul_reachability *reach)
     }
     if (public > 0 && unreachable == public)
         reach->reach = HAUL_REACH_UNREACHABLE;
-    if (reach->reach != was)
-        haul_log(HAUL_LOG_INFO, "reachability", "now=%s", haul_reach_name(reach->reach));
+    if (reach->reach == was)
+        return;
+    haul_log(HAUL_LOG_INFO, "reachability", "now=%s", haul_reach_name(reach->reach));
+    reach->push_due = true;
+    if (reach->conf.changed != NULL)
+        reach->conf.changed(reach->conf.context, reach->reach);
 }
 
 static void tell(struct haul_reachability *reach)

@@ -17,6 +17,10 @@ struct haul_reachability_conf {
     struct haul_loop *loop;
     enum haul_reachability_serve serve;
     enum haul_addr_scope floor; /* narrower addresses are not asked about */
+    void *context;
+    /* The node can be reached from elsewhere from now on, or no more, or it is not known any more;
+     * what it then begins or ceases to speak is told to peers right after. May be NULL. */
+    void (*changed)(void *context, enum haul_reach reach);
 };
 
 struct haul_reachability;

@@ -5,6 +5,7 @@ from nodes import case, contains, equal, main, wait_for
 
 SERVER = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "nat.serve": "on",
           "dht.mode": "server", "slots.filling": "8", "slots.serving": "8", "slots.control": "8"}
+AUTO = {"dht.mode": "auto", "relay.serve": "auto"}
 CLOSED = """
 table ip filter {
     chain input {
@@ -26,6 +27,12 @@ def servers(bench, internet, count=3):
 def client(bench, host, name, met, **settings):
     return bench.node(name, launcher=host.inside, settings={
         **SERVER, "nat.serve": "auto", "dht.mode": "client", "dht.bootstrap": met, **settings})
+
+
+def services(node):
+    """What it does for others now."""
+    status = node.status()
+    return {"dht": status["dht"]["mode"], "relay": status["relay"]["serves"]}
 
 
 def seen(node):
@@ -50,16 +57,23 @@ def verdict(node, address):
     return wait_for(judged, f"a verdict on {address}")
 
 
-@case("a node with a public address learns that it can be reached, and then dials for others")
+@case("a node with a public address learns that it can be reached, and then serves others where it may")
 def public(bench):
     internet = Internet(bench)
     met, made = servers(bench, internet)
-    node = client(bench, internet.host("a", "8.50.0.1"), "a", met)
+    node = client(bench, internet.host("a", "8.50.0.1"), "a", met, **AUTO)
     equal(seen(node)["serves"], False)
+    equal(services(node), {"dht": "client", "relay": False})
+    forced = client(bench, internet.host("f", "8.51.0.1"), "f", met)
     contains(verdict(node, "/ip4/8.50.0.1/tcp/4501"), " reachable ")
+    contains(verdict(forced, "/ip4/8.51.0.1/tcp/4501"), " reachable ")
     wait_for(lambda: seen(node)["node"] == "reachable", "the node to call itself reachable")
     wait_for(lambda: seen(node)["serves"], "the node to serve others")
     contains(announced(node), "/ip4/8.50.0.1/tcp/4501")
+    equal(services(node), {"dht": "server", "relay": True})
+    wait_for(lambda: any(server.status()["dht"]["peers"] >= 1 for server in made), "a table to hold it")
+    equal(services(forced), {"dht": "client", "relay": False})
+    assert seen(forced)["node"] != "unreachable"
     assert sum(seen(server)["autonat_reached"] for server in made) >= 1
     equal(sum(seen(server)["autonat_paid_bytes"] for server in made), 0)
 
@@ -76,16 +90,22 @@ def paid(bench):
     assert sum(seen(server)["autonat_reached"] for server in made) >= 1
 
 
-@case("an address behind a firewall is proven unreachable by three networks, and no longer announced")
+@case("an address behind a firewall is proven unreachable by three networks, and no longer announced; it serves nobody")
 def closed(bench):
     internet = Internet(bench)
     met, _ = servers(bench, internet)
     host = internet.host("b", "8.60.0.1")
     host.rules(CLOSED)
-    node = client(bench, host, "b", met)
+    walled = internet.host("f", "8.61.0.1")
+    walled.rules(CLOSED)
+    node = client(bench, host, "b", met, **AUTO)
+    forced = client(bench, walled, "f", met, **{"dht.mode": "server", "relay.serve": "true"})
+    contains(verdict(forced, "/ip4/8.61.0.1/tcp/4501"), " unreachable ")
     contains(verdict(node, "/ip4/8.60.0.1/tcp/4501"), " unreachable ")
     wait_for(lambda: seen(node)["node"] == "unreachable", "the node to call itself unreachable")
     equal(seen(node)["serves"], False)
+    equal(services(node), {"dht": "client", "relay": False})
+    equal(services(forced), {"dht": "server", "relay": True})
     wait_for(lambda: "/ip4/8.60.0.1/tcp/4501" not in announced(node), "the address to be withheld")
 
 

@@ -65,6 +65,8 @@ static bool run(bool (*condition)(void), haul_time limit)
 
 /* --- nodes --- */
 
+static bool changes; /* of the node opened next: it may become a server */
+
 static struct node *node_open(bool server, const struct haul_multiaddr *bootstrap)
 {
     struct node *node = &nodes[node_count++];
@@ -77,7 +79,8 @@ static struct node *node_open(bool server, const struct haul_multiaddr *bootstra
                                   .bootstrap_count = bootstrap != NULL,
                                   .republish = HAUL_KAD_REPUBLISH_EVERY };
     struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
-    struct haul_protocol protocols[3] = { { .behaviour = &haul_identify_behaviour } };
+    struct haul_protocol protocols[4] = { { .behaviour = &haul_identify_behaviour },
+                                          { .behaviour = &haul_identify_push_behaviour } };
     struct haul_host_conf host = { .loop = loop,
                                    .key = &node->key,
                                    .agent = "test/1",
@@ -89,9 +92,9 @@ static struct node *node_open(bool server, const struct haul_multiaddr *bootstra
 
     haul_key_from_seed(&node->key, secret);
     CU_ASSERT_EQUAL_FATAL(haul_dht_open(&node->dht, &conf, NULL), 0);
-    protocols[1] = (struct haul_protocol){ .behaviour = &haul_kad_behaviour,
+    protocols[2] = (struct haul_protocol){ .behaviour = &haul_kad_behaviour,
                                            .service = haul_dht_kad(node->dht),
-                                           .dial_only = !server };
+                                           .dial_only = !server && !changes };
     CU_ASSERT_EQUAL_FATAL(haul_host_open(&node->host, &host, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(haul_host_listen(node->host, &address, &address, NULL), 0);
     haul_multiaddr_from_tcp(&node->address, &address);
@@ -432,6 +435,82 @@ static void what_is_no_request_resets_the_stream(void)
     }
 }
 
+static bool raw_was_answered(void)
+{
+    return seen.raw_bytes > 0;
+}
+
+static void a_server_that_becomes_a_client_answers_no_more_until_it_is_one_again(void)
+{
+    struct haul_stream *stream;
+    struct haul_key key;
+    struct haul_host *host;
+
+    start(1);
+    host = raw_start(&key);
+    memcpy(raw.bytes, "\x05\x08\x04\x12\x01x", 6);
+    raw.count = 6;
+    stream = haul_host_stream(host, seen.connection, &raw_behaviour, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(stream);
+    CU_ASSERT_TRUE_FATAL(run(raw_was_answered, 5 * HAUL_SECOND));
+    haul_dht_serve(nodes[0].dht, false);
+    CU_ASSERT_FALSE(haul_dht_serves(nodes[0].dht));
+    raw.at = 0; /* once more on the stream that is open */
+    raw_write(stream);
+    CU_ASSERT_TRUE(run(raw_has_ended, 5 * HAUL_SECOND));
+    seen.raw_closed = 0;
+    raw.at = 0;
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(host, seen.connection, &raw_behaviour, NULL));
+    CU_ASSERT_TRUE(run(raw_has_ended, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(seen.raw_reset, 2);
+    haul_dht_serve(nodes[0].dht, true);
+    seen.raw_closed = 0;
+    seen.raw_bytes = 0;
+    raw.at = 0;
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(host, seen.connection, &raw_behaviour, NULL));
+    CU_ASSERT_TRUE(run(raw_was_answered, 5 * HAUL_SECOND));
+    haul_host_close(host);
+    finish();
+}
+
+static struct node *other_node;
+
+static bool other_knows_one(void)
+{
+    return known(other_node) == 1;
+}
+
+static bool first_knows_one(void)
+{
+    return known(&nodes[0]) == 1;
+}
+
+static bool first_knows_none(void)
+{
+    return known(&nodes[0]) == 0;
+}
+
+/* Of peers that push: the table holds who serves now. */
+static void who_begins_to_serve_enters_the_tables_and_leaves_them_with_it(void)
+{
+    struct node *other;
+
+    start(1);
+    changes = true;
+    other = node_open(false, &nodes[0].address);
+    changes = false;
+    CU_ASSERT_FALSE(run(first_knows_one, 200 * HAUL_MILLISECOND));
+    other_node = other;
+    CU_ASSERT_TRUE_FATAL(run(other_knows_one, 10 * HAUL_SECOND)); /* they are connected */
+    haul_dht_serve(other->dht, true);
+    haul_identify_push(other->host);
+    CU_ASSERT_TRUE(run(first_knows_one, 10 * HAUL_SECOND));
+    haul_dht_serve(other->dht, false);
+    haul_identify_push(other->host);
+    CU_ASSERT_TRUE(run(first_knows_none, 10 * HAUL_SECOND));
+    finish();
+}
+
 static bool some_reset(void)
 {
     return seen.raw_reset >= 4;
@@ -463,6 +542,10 @@ static const struct unit_test tests[] = {
     { "requests on one stream are answered at a bounded rate",
       requests_on_one_stream_are_answered_at_a_bounded_rate },
     { "what is no request resets the stream", what_is_no_request_resets_the_stream },
+    { "a server that becomes a client answers no more, until it is one again",
+      a_server_that_becomes_a_client_answers_no_more_until_it_is_one_again },
+    { "who begins to serve enters the tables, and leaves them with it",
+      who_begins_to_serve_enters_the_tables_and_leaves_them_with_it },
     { "one peer has at most 16 streams", one_peer_has_at_most_16_streams },
 };
 

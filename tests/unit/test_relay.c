@@ -450,6 +450,19 @@ static void how_often_peers_ask_is_limited(void)
     end();
 }
 
+static void who_offers_no_more_is_no_relay_until_it_offers_again(void)
+{
+    begin(&rig_limits);
+    CU_ASSERT_TRUE_FATAL(host_pair_run(b_has_place, 10 * HAUL_SECOND));
+    CU_ASSERT_TRUE(haul_host_speaks(b.host, b.connection, &haul_relay_hop_behaviour));
+    haul_relay_offer(r.relay, false);
+    CU_ASSERT_EQUAL(answer_to(&r, &hop_script, "\x02\x08\x00", 3), HAUL_RELAY_PERMISSION_DENIED);
+    haul_relay_offer(r.relay, true);
+    (void)answer_to(&r, &hop_script, "\x02\x08\x00", 3);
+    CU_ASSERT_EQUAL(haul_relay_counters(r.relay)->reserved, 2);
+    end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -467,6 +480,8 @@ int main(void)
         { "a place is renewed before it runs out", a_place_is_renewed_before_it_runs_out },
         { "a place that is lost is no longer told, and taken again",
           a_place_that_is_lost_is_no_longer_told_and_taken_again },
+        { "who offers no more is no relay, until it offers again",
+          who_offers_no_more_is_no_relay_until_it_offers_again },
         { "malformed messages are answered as such", malformed_messages_are_answered_as_such },
         { "nobody comes in through a stranger", nobody_comes_in_through_a_stranger },
     };
