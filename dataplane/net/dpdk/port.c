@@ -14,7 +14,8 @@
 
 #define QUEUE_FRAMES 1024u
 #define POOL_CACHE   256u
-#define FRAME_EXTRA  64u /* Ethernet header, tags, and room to round up */
+#define FRAME_EXTRA  64u  /* Ethernet header, tags, and room to round up */
+#define XDP_FRONT    256u /* the kernel keeps so much before a frame for its filters */
 
 /* Drivers whose other end shares memory with us. */
 static bool is_shared_memory(const char *device)
@@ -25,8 +26,10 @@ static bool is_shared_memory(const char *device)
 
 static uint32_t frame_bytes(const struct haul_net_port *conf)
 {
-    uint32_t bytes = conf->mtu + FRAME_EXTRA < 2048u ? 2048u : conf->mtu + FRAME_EXTRA;
+    bool af_xdp = strncmp(conf->device, "net_af_xdp", 10) == 0;
+    uint32_t bytes = conf->mtu + FRAME_EXTRA + (af_xdp ? XDP_FRONT : 0);
 
+    bytes = bytes < 2048u ? 2048u : bytes;
     return RTE_PKTMBUF_HEADROOM + (bytes + 63u) / 64u * 64u;
 }
 
