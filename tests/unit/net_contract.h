@@ -23,13 +23,24 @@ struct net_arrived {
     struct haul_addr peer;
 };
 
+/* In which process a contract runs. */
+enum net_where {
+    NET_HERE,
+    NET_CHILD,    /* in one of its own */
+    NET_CHILDREN, /* in some: where a test needs other ends, the old ones are left to the end of
+                   * theirs
+                   */
+};
+
 /* How a backend is opened for the contract. */
 struct net_rig {
     const char *name;
     bool (*open)(struct net_end *end, int family, uint32_t buffer, uint32_t trains);
     void (*close)(struct net_end *end);
-    bool alone;        /* each test in a process of its own, whose ends are left to its end */
-    uint32_t oversize; /* bytes of a datagram that fits a train, and no packet */
+    enum net_where where;
+    bool (*prepare)(void); /* in a process of its own; false: it cannot run here. May be NULL */
+    uint32_t oversize;     /* bytes of a datagram that fits a train, and no packet */
+    uint32_t largest;      /* bytes of a datagram that passes, where not nine kilobytes do */
 };
 
 /* Runs the whole contract, and says on standard error which test broke. */

@@ -1,10 +1,8 @@
-/* DPDK keeps the contract of nets: two ports in this process, joined by memif. And what a port
- * alone can meet: a full queue, buffers that run out, a link that goes, a neighbour that does not
- * answer.
- */
+/* DPDK keeps the contract of nets: two ports in one process, joined by shared memory or by a veth
+ * pair. And what a port alone can meet: a full queue, and buffers that run out. */
 #include "dataplane/net/dpdk/card.h"
 #include "dataplane/net/dpdk/net_dpdk.h"
-#include "tests/unit/net_contract.h"
+#include "tests/unit/port_pair.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -13,143 +11,54 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PORT 4501u
-
 static char directory[] = "/tmp/haul-unit-XXXXXX";
 
-static struct haul_addr address(unsigned side, int family)
-{
-    struct haul_addr addr = { .family = (uint8_t)family, .port = PORT };
+/* --- the contract --- */
 
-    if (family == 4)
-        memcpy(addr.ip, (uint8_t[]){ 10, 77, 0, (uint8_t)(side + 1) }, 4);
-    else
-        memcpy(
-            addr.ip,
-            (uint8_t[]){ 0xfd, 0x77, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, (uint8_t)(side + 1) },
-            16);
-    return addr;
-}
-
-static bool side_open_as(struct net_end *end, unsigned side, int family, uint32_t trains)
-{
-    char device[200];
-    struct haul_net_port port = {
-        .device = device,
-        .addresses = { { .ip = address(side, family), .bits = family == 4 ? 24 : 64 },
-                       { .ip = address(side, 10 - family), .bits = family == 4 ? 64 : 24 } },
-        .address_count = 2,
-        .mtu = 9080,
-        .pages = HAUL_NET_PAGES_ORDINARY, /* others may take huge ones while we start */
-        .memory_mib = 256,
-    };
-    struct haul_net_conf conf = {
-        .kind = HAUL_NET_DPDK,
-        .port = &port,
-        .bind = { .port = PORT },
-        .receive_trains = trains,
-        .send_trains = trains,
-    };
-    struct haul_error error = { 0 };
-
-    snprintf(device, sizeof device,
-             "net_memif%u,role=%s,id=0,socket=%s/memif,socket-abstract=no,bsize=9216", side,
-             side == 0 ? "server" : "client", directory);
-    *end = (struct net_end){ 0 };
-    if (haul_net_open(&end->net, &conf, &error) < 0) {
-        fprintf(stderr, "open: %s: %s\n", haul_error_name(error.code), error.text);
-        return false;
-    }
-    end->addr = haul_net_facts(end->net)->local;
-    return true;
-}
-
-struct wanted {
-    const char *name;
-    uint64_t value;
-};
-
-static void wanted_take(void *context, const char *name, const char *help, uint64_t value)
-{
-    struct wanted *wanted = context;
-
-    (void)help;
-    if (strcmp(name, wanted->name) == 0)
-        wanted->value = value;
-}
-
-static uint64_t counter(const struct net_end *end, const char *name)
-{
-    struct wanted wanted = { .name = name };
-
-    haul_net_each(end->net, wanted_take, &wanted);
-    return wanted.value;
-}
-
-/* memif's ends meet on a thread of DPDK's. */
-static bool is_up_soon(const struct net_end *end)
-{
-    haul_time limit = net_clock() + 10 * HAUL_SECOND;
-
-    while (counter(end, "link_up") == 0 && net_clock() < limit)
-        haul_net_wait(end->net, NULL, 0, HAUL_MILLISECOND);
-    return counter(end, "link_up") == 1;
-}
-
-/* A neighbour must answer before datagrams flow, and both ends must look for that. */
-static bool meets_soon(struct net_end *from, struct net_end *to, const struct haul_addr *at)
-{
-    haul_time limit = net_clock() + 10 * HAUL_SECOND;
-    uint64_t before = haul_net_counters(to->net)->rx_datagrams;
-    bool sent = false;
-
-    while (haul_net_counters(to->net)->rx_datagrams == before && net_clock() < limit) {
-        struct haul_train train;
-
-        sent = sent || net_send_one(from, at, 0, 64, 64);
-        haul_net_release(from->net, &train, haul_net_receive(from->net, &train, 1));
-        haul_net_wait(from->net, NULL, 0, HAUL_MILLISECOND);
-        haul_net_wait(to->net, NULL, 0, HAUL_MILLISECOND);
-        while (haul_net_receive(to->net, &train, 1) == 1)
-            haul_net_release(to->net, &train, 1);
-    }
-    return haul_net_counters(to->net)->rx_datagrams > before;
-}
-
-/* memif's driver does not survive that its peer in the same process goes: ends are kept, and used
- * again. */
-static struct net_end sides[2];
-static bool side_used[2];
-
-static bool rig_open(struct net_end *end, int family, uint32_t buffer, uint32_t trains)
-{
-    unsigned side = side_used[0] ? 1 : 0;
-    struct haul_addr at[2] = { address(0, family), address(1, family) };
-
-    (void)buffer;
-    if (sides[side].net == NULL && !side_open_as(&sides[side], side, family, trains))
-        return false;
-    side_used[side] = true;
-    sides[side].addr = at[side];
-    *end = sides[side];
-    if (side == 0)
-        return true;
-    return is_up_soon(&sides[0]) && is_up_soon(&sides[1]) &&
-           meets_soon(&sides[0], &sides[1], &at[1]) && meets_soon(&sides[1], &sides[0], &at[0]);
-}
-
-static void side_leave(struct net_end *end)
-{
-    side_used[end->net == sides[1].net] = false;
-}
-
-static void dpdk_keeps_the_contract(void)
+static void contract_on(const struct port_pair *pair, bool (*prepare)(void))
 {
     const struct net_rig rig = {
-        .name = "dpdk", .open = rig_open, .close = side_leave, .alone = true, .oversize = 9076
+        .name = pair->name,
+        .open = port_rig_open,
+        .close = port_rig_close,
+        .where = pair->stays ? NET_CHILDREN : NET_CHILD,
+        .prepare = prepare,
+        .oversize = pair->mtu[0] - 4u,
+        .largest = pair->mtu[0] < 9080 ? pair->mtu[0] - 48u : 0,
     };
 
+    port_pair_use(pair, directory);
     net_contract_run(&rig);
+}
+
+static void memif_keeps_the_contract(void)
+{
+    contract_on(&port_memif, NULL);
+}
+
+static void vhost_and_virtio_user_keep_the_contract(void)
+{
+    contract_on(&port_vhost, NULL);
+}
+
+static bool large_veth(void)
+{
+    return port_veth_open(port_af_packet.mtu[0]);
+}
+
+static void af_packet_keeps_the_contract(void)
+{
+    contract_on(&port_af_packet, large_veth);
+}
+
+static bool small_veth(void)
+{
+    return port_veth_open(port_af_xdp.mtu[0]);
+}
+
+static void af_xdp_keeps_the_contract(void)
+{
+    contract_on(&port_af_xdp, small_veth);
 }
 
 /* --- faults --- */
@@ -163,9 +72,10 @@ static bool pair_open(void)
 {
     char path[64];
 
+    port_pair_use(&port_memif, directory);
     snprintf(path, sizeof path, "%s/log", directory);
-    return freopen(path, "w", stderr) != NULL && rig_open(&from, 4, 0, NET_TRAINS) &&
-           rig_open(&to, 4, 0, NET_TRAINS);
+    return freopen(path, "w", stderr) != NULL && port_rig_open(&from, 4, 0, NET_TRAINS) &&
+           port_rig_open(&to, 4, 0, NET_TRAINS);
 }
 
 static bool log_says_soon(const char *what)
@@ -213,15 +123,15 @@ static void drain(struct net_arrived *arrived, uint32_t datagrams)
 static bool is_held_back(uint32_t *number)
 {
     for (unsigned attempt = 0; attempt < 10; attempt++) {
-        uint64_t dropped = counter(&from, "tx_dropped");
+        uint64_t dropped = port_counter(&from, "tx_dropped");
         struct net_arrived arrived = { .next = *number };
         uint32_t end = fill_up(*number), count = end - *number;
 
-        if (count < 1000 || end >= 100000 || counter(&from, "tx_full") == 0)
+        if (count < 1000 || end >= 100000 || port_counter(&from, "tx_full") == 0)
             return false;
         drain(&arrived, count);
         *number = end;
-        if (counter(&from, "tx_dropped") == dropped)
+        if (port_counter(&from, "tx_dropped") == dropped)
             return arrived.datagrams == count && arrived.wrong == 0;
     }
     return false;
@@ -238,13 +148,13 @@ static int full_queue(void)
         return 1;
     if (!is_held_back(&sent))
         return 3;
-    stalls = counter(&from, "tx_stalls");
-    dropped = counter(&from, "tx_dropped");
+    stalls = port_counter(&from, "tx_stalls");
+    dropped = port_counter(&from, "tx_dropped");
     again = fill_up(sent); /* and now the other end stands still */
     limit = net_clock() + 10 * HAUL_SECOND;
-    while (counter(&from, "tx_stalls") == stalls && net_clock() < limit)
+    while (port_counter(&from, "tx_stalls") == stalls && net_clock() < limit)
         haul_net_wait(from.net, NULL, 0, 10 * HAUL_MILLISECOND);
-    if (counter(&from, "tx_stalls") == stalls || counter(&from, "tx_dropped") == dropped)
+    if (port_counter(&from, "tx_stalls") == stalls || port_counter(&from, "tx_dropped") == dropped)
         return 4;
     if (!log_says_soon("dpdk-queue-stalled"))
         return 5;
@@ -252,7 +162,7 @@ static int full_queue(void)
     drain(&arrived, again - sent);
     /* What is gone is counted; a question to a neighbour may be among it. */
     if (arrived.wrong != 0 ||
-        arrived.datagrams + counter(&from, "tx_dropped") - dropped < again - sent)
+        arrived.datagrams + port_counter(&from, "tx_dropped") - dropped < again - sent)
         return 6;
     arrived = (struct net_arrived){ .next = again }; /* it goes on */
     if (!net_send_one(&from, &to.addr, again, 1408, TRAIN_BYTES))
@@ -275,7 +185,7 @@ static int no_buffers(void)
     taken = calloc(dpdk->port.frames, sizeof *taken);
     while (taken != NULL && (frame = haul_dpdk_frame(dpdk)) != NULL)
         taken[count++] = frame;
-    if (count < 1000 || counter(&from, "tx_no_frame") != 1)
+    if (count < 1000 || port_counter(&from, "tx_no_frame") != 1)
         return 2;
     /* Lent trains keep their buffers: what they hold is sent, and then nothing is lent. */
     for (uint32_t i = 0; i < 1000 && haul_net_reserve(from.net, &train, 1) == 1; i++) {
@@ -387,7 +297,10 @@ static void a_card_that_cannot_be_used_says_why(void)
 int main(void)
 {
     static const struct unit_test tests[] = {
-        { "DPDK keeps the contract", dpdk_keeps_the_contract },
+        { "memif keeps the contract", memif_keeps_the_contract },
+        { "vhost and virtio-user keep the contract", vhost_and_virtio_user_keep_the_contract },
+        { "af_packet keeps the contract", af_packet_keeps_the_contract },
+        { "af_xdp keeps the contract", af_xdp_keeps_the_contract },
         { "a full queue holds back, and one that stands still is a loss",
           a_full_queue_holds_back_and_one_that_stands_still_is_a_loss },
         { "without a free buffer nothing is lent, and then it goes on",

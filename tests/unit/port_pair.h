@@ -1,0 +1,33 @@
+/* Two ports of DPDK in one process, joined with each other: by memif, by vhost and virtio-user, or
+ * by a veth pair of the kernel's in a network namespace. For the contract of nets, and for what a
+ * port alone can meet. */
+#pragma once
+
+#include "tests/unit/net_contract.h"
+
+struct port_pair {
+    const char *name;
+    const char *devices[2]; /* one %s: a directory of the test's own */
+    uint16_t mtu[2];
+    bool stays; /* ends that are closed stay, and are used again until their process ends */
+};
+
+extern const struct port_pair port_memif;
+extern const struct port_pair port_vhost;     /* and virtio-user, the second */
+extern const struct port_pair port_af_packet; /* in a namespace of port_veth_open */
+extern const struct port_pair port_af_xdp;
+
+/* Which pair the calls below are about, and a directory for its sockets. */
+void port_pair_use(const struct port_pair *of, const char *directory);
+
+/* A network namespace for this process alone, with a veth pair v0 and v1 of that MTU. False where
+ * there is none to be had. */
+bool port_veth_open(unsigned mtu);
+
+/* For struct net_rig: the first end opened is the first device, the second one the other; when both
+ * are there each has heard from the other. */
+bool port_rig_open(struct net_end *end, int family, uint32_t buffer, uint32_t trains);
+void port_rig_close(struct net_end *end);
+
+/* A counter of the port by its name. */
+uint64_t port_counter(const struct net_end *end, const char *name);
