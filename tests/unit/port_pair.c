@@ -27,6 +27,14 @@ const struct port_pair port_vhost = {
     .stays = true,
 };
 
+const struct port_pair port_uneven = {
+    .name = "vhost, uneven",
+    .devices = { "net_vhost0,iface=%s/uneven,client=0",
+                 "net_virtio_user0,path=%s/uneven,queues=1,queue_size=1024" },
+    .mtu = { 9080, 1500 },
+    .stays = true,
+};
+
 const struct port_pair port_af_packet = {
     .name = "af_packet",
     .devices = { "net_af_packet0,iface=v0,framesz=2048,framecnt=1024,blocksz=4096",

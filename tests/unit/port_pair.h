@@ -14,6 +14,7 @@ struct port_pair {
 
 extern const struct port_pair port_memif;
 extern const struct port_pair port_vhost;     /* and virtio-user, the second */
+extern const struct port_pair port_uneven;    /* the second has buffers for 1500 bytes only */
 extern const struct port_pair port_af_packet; /* in a namespace of port_veth_open */
 extern const struct port_pair port_af_xdp;
 

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <linux/udp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -303,6 +305,92 @@ static void a_refused_io_uring_falls_back(void)
     CU_ASSERT_EQUAL(without_io_uring(EINVAL), 0);
 }
 
+/* In this process, from now on. */
+static bool option_refuse(uint32_t option)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 5),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, option, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = { .len = HAUL_COUNT_OF(rules), .filter = rules };
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Trains go and come without it, and the facts say so; 0: good. */
+static int without_option(uint32_t option)
+{
+    const struct haul_net_facts *facts;
+    struct net_arrived arrived = { 0 };
+    struct net_end from, to;
+
+    if (!option_refuse(option) || !end_open_as(&from, kind, loopback(4), 4u << 20, NET_TRAINS) ||
+        !end_open_as(&to, kind, loopback(4), 4u << 20, NET_TRAINS))
+        return 1;
+    facts = haul_net_facts(to.net);
+    if (facts->gro != (option != UDP_GRO) || facts->gso != (option != UDP_SEGMENT))
+        return 2;
+    for (uint32_t sent = 0; sent < 400; sent += 40) {
+        if (!net_send_one(&from, &to.addr, sent, 1448, 40 * 1448))
+            return 3;
+        net_receive_some(&to, &arrived, sent + 40);
+    }
+    if (arrived.datagrams != 400 || arrived.wrong != 0)
+        return 4;
+    return arrived.largest_train == 1448 && arrived.trains == 400 ? 0 : 5;
+}
+
+static void without_joining_or_cutting_by_the_kernel_every_datagram_goes_alone(void)
+{
+    static const uint32_t options[] = { UDP_GRO, UDP_SEGMENT };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(options); i++) {
+        pid_t child = fork();
+        int status = 0;
+
+        if (child == 0)
+            _exit(without_option(options[i]));
+        waitpid(child, &status, 0);
+        CU_ASSERT_TRUE(WIFEXITED(status));
+        CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+    }
+}
+
+/* They are no trains: buffers go back to the kernel at once. */
+static void empty_datagrams_take_no_buffer(void)
+{
+    const struct haul_net_counters *counters;
+    struct net_arrived arrived = { 0 };
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct net_end to;
+
+    end_open(&to, 4);
+    counters = haul_net_counters(to.net);
+    name.sin_port = htons(to.addr.port);
+    for (uint32_t i = 0; i < 3 * NET_TRAINS; i++) {
+        CU_ASSERT_EQUAL(
+            sendto(fd, "", 0, 0, (const struct sockaddr *)(const void *)&name, sizeof name), 0);
+        CU_ASSERT_EQUAL(
+            sendto(fd, &i, sizeof i, 0, (const struct sockaddr *)(const void *)&name, sizeof name),
+            sizeof i);
+        net_receive_some(&to, &arrived, i + 1);
+    }
+    CU_ASSERT_EQUAL(arrived.datagrams, 3 * NET_TRAINS);
+    CU_ASSERT_EQUAL(arrived.wrong, 0);
+    CU_ASSERT_EQUAL(counters->rx_datagrams, 3 * NET_TRAINS);
+    CU_ASSERT_EQUAL(counters->rx_truncated, 0);
+    close(fd);
+    net_end_close(&to);
+}
+
 static const struct unit_test kernel[] = {
     { "both families reach one socket", both_families_reach_one_socket },
     { "a send error is a counter", a_send_error_is_a_counter },
@@ -313,6 +401,9 @@ static const struct unit_test kernel[] = {
       a_full_socket_holds_trains_back_and_loses_none },
     { "facts say what is in use", facts_say_what_is_in_use },
     { "a port in use is an error with its number", a_port_in_use_is_an_error_with_its_number },
+    { "without joining or cutting by the kernel every datagram goes alone",
+      without_joining_or_cutting_by_the_kernel_every_datagram_goes_alone },
+    { "empty datagrams take no buffer", empty_datagrams_take_no_buffer },
 };
 
 static bool rig_open(struct net_end *end, int family, uint32_t buffer, uint32_t trains)

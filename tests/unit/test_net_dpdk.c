@@ -215,6 +215,25 @@ static int no_buffers(void)
     return arrived.datagrams == 8 && arrived.wrong == 0 ? 0 : 6;
 }
 
+/* The driver puts it into several buffers; we take frames of one. */
+static int longer_than_a_buffer(void)
+{
+    struct net_arrived arrived = { 0 };
+
+    port_pair_use(&port_uneven, directory);
+    if (!port_rig_open(&from, 4, 0, NET_TRAINS) || !port_rig_open(&to, 4, 0, NET_TRAINS))
+        return 1;
+    for (uint32_t i = 0; i < 100; i++) {
+        if (!net_send_one(&from, &to.addr, 77, 9000, 3 * 9000) ||
+            !net_send_one(&from, &to.addr, 8 * i, 1408, TRAIN_BYTES))
+            return 2;
+        net_receive_some(&to, &arrived, 8 * (i + 1));
+    }
+    if (arrived.datagrams != 800 || arrived.wrong != 0)
+        return 3;
+    return haul_net_counters(to.net)->rx_truncated == 300 ? 0 : 4;
+}
+
 static void in_a_child(int (*run)(void))
 {
     pid_t child = fork();
@@ -237,6 +256,11 @@ static void a_full_queue_holds_back_and_one_that_stands_still_is_a_loss(void)
 static void without_a_free_buffer_nothing_is_lent_and_then_it_goes_on(void)
 {
     in_a_child(no_buffers);
+}
+
+static void a_datagram_longer_than_a_buffer_is_counted_and_dropped_alone(void)
+{
+    in_a_child(longer_than_a_buffer);
 }
 
 /* --- cards --- */
@@ -305,6 +329,8 @@ int main(void)
           a_full_queue_holds_back_and_one_that_stands_still_is_a_loss },
         { "without a free buffer nothing is lent, and then it goes on",
           without_a_free_buffer_nothing_is_lent_and_then_it_goes_on },
+        { "a datagram longer than a buffer is counted and dropped alone",
+          a_datagram_longer_than_a_buffer_is_counted_and_dropped_alone },
         { "a card that cannot be used says why", a_card_that_cannot_be_used_says_why },
     };
     char command[64];
