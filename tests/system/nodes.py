@@ -29,6 +29,7 @@ HAUL = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else ""
 LIAR = os.environ.get("HAUL_LIAR", "")
 PLANT_BLOCK = os.environ.get("PLANT_BLOCK", "")
 WITHOUT_IO_URING = os.environ.get("WITHOUT_IO_URING", "")
+WITHOUT_OPTION = os.environ.get("WITHOUT_OPTION", "")
 DEADLINE = float(os.environ.get("HAUL_TEST_DEADLINE", "30"))  # seconds any one wait may take
 # Small arenas, so that many tests run at once; loopback alone, so that nobody else can be met.
 SETTINGS = {

@@ -2,7 +2,7 @@
 """What a node uses on this machine, that it says so, and that it goes on without it."""
 import os
 
-from nodes import WITHOUT_IO_URING, Skip, case, equal, main, same
+from nodes import WITHOUT_IO_URING, WITHOUT_OPTION, Skip, case, equal, main, same
 
 MIB = 1 << 20
 
@@ -94,6 +94,21 @@ def eperm(bench):
 @case("where the kernel has no io_uring (ENOSYS), net and store go on without it")
 def enosys(bench):
     refused(bench, "ENOSYS")
+
+
+@case("where the kernel neither joins (UDP_GRO) nor cuts (UDP_SEGMENT), status says so and datagrams go alone")
+def alone(bench):
+    if not WITHOUT_OPTION:
+        raise Skip("the launcher was not built")
+    seeder = bench.node("seeder", [WITHOUT_OPTION, "gso"])
+    getter = bench.node("getter", [WITHOUT_OPTION, "gro"], {"net.backend": "mmsg"})
+    equal([(node.status()["net"]["gro"], node.status()["net"]["gso"]) for node in (seeder, getter)],
+          [(True, False), (False, True)])
+    transfer(bench, seeder, getter)
+    for name, node in (("tx", seeder), ("rx", getter)):
+        net = node.status()["net"]
+        equal(net[name + "_trains"], net[name + "_datagrams"])
+        assert net[name + "_datagrams"] > 1000, net
 
 
 @case("io_uring asked for by name and refused is an error, not another backend")
