@@ -126,6 +126,14 @@ static size_t huge_bytes_free(void)
     return bytes;
 }
 
+/* With how many huge pages in all `bytes` of them would be free. */
+static size_t huge_pages_wanted(size_t bytes, size_t free_bytes)
+{
+    size_t lack = bytes > free_bytes ? bytes - free_bytes : 0;
+
+    return number_in("/proc/sys/vm/nr_hugepages") + lack / HUGE_PAGE_BYTES + 1;
+}
+
 static int memory_choose(const struct haul_net_port *port, size_t bytes, struct haul_error *error)
 {
     size_t found = huge_bytes_free();
@@ -137,9 +145,20 @@ static int memory_choose(const struct haul_net_port *port, size_t bytes, struct 
     return haul_fail(error, HAUL_E_DPDK_MEMORY,
                      "%s needs %zu MiB of huge pages and %zu MiB are free: "
                      "echo %zu >/proc/sys/vm/nr_hugepages (as root)",
-                     port->device, bytes >> 20, found >> 20,
-                     number_in("/proc/sys/vm/nr_hugepages") + (bytes - found) / HUGE_PAGE_BYTES +
-                         1);
+                     port->device, bytes >> 20, found >> 20, huge_pages_wanted(bytes, found));
+}
+
+/* There were enough when we looked. DPDK does not start a second time in one process, so that
+ * ordinary pages cannot be tried instead. What is free now says nothing: DPDK gave back what it had
+ * got. */
+static int memory_gone(const struct haul_net_port *port, size_t bytes, struct haul_error *error)
+{
+    return haul_fail(error, HAUL_E_DPDK_MEMORY,
+                     "%s found %zu MiB of huge pages free, and somebody took some before it had "
+                     "them: start again%s, or echo %zu >/proc/sys/vm/nr_hugepages (as root)",
+                     port->device, bytes >> 20,
+                     haul_eal_is_card(port->device) ? "" : " (dpdk.pages: ordinary needs none)",
+                     huge_pages_wanted(bytes, 0));
 }
 
 /* --- start --- */
@@ -254,6 +273,8 @@ static int start(const struct haul_net_port *port, size_t bytes, struct haul_err
     haul_eal_complaint(complaint, sizeof complaint);
     if (code == EACCES || code == EPERM)
         return haul_fail(error, HAUL_E_DPDK_PERMISSION, "DPDK may not start: %s", complaint);
+    if (code == ENOMEM && eal.huge)
+        return memory_gone(port, bytes, error);
     if (code == ENOMEM)
         return haul_fail(error, HAUL_E_DPDK_MEMORY, "%zu MiB for DPDK: %s", bytes >> 20, complaint);
     return haul_fail(error, HAUL_E_DPDK_FAILED, "%s (%s)",
