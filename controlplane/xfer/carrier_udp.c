@@ -73,8 +73,3 @@ const struct haul_carrier_ops haul_carrier_dpdk = {
     .leave = udp_leave,
     .close = udp_close,
 };
-
-bool haul_carrier_is_fast(const struct haul_carrier_ops *carrier)
-{
-    return carrier == &haul_carrier_udp || carrier == &haul_carrier_dpdk;
-}

@@ -2,54 +2,12 @@
  * of what was verified when. */
 #include "common/log.h"
 #include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/xfer/usage.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static struct haul_fetch *fetch_take(struct haul_transfer *transfer)
-{
-    struct haul_fetch *fetch = transfer->free_fetch;
-
-    transfer->free_fetch = fetch->next;
-    *fetch = (struct haul_fetch){ .transfer = transfer, .slot = HAUL_NO_CONTROL_SLOT };
-    transfer->outstanding++;
-    return fetch;
-}
-
-static void slot_give(struct haul_fetch *fetch)
-{
-    if (fetch->slot == HAUL_NO_CONTROL_SLOT)
-        return;
-    haul_orders_slot_give(fetch->transfer->parts.orders, fetch->slot);
-    fetch->transfer->slots_held--;
-    fetch->slot = HAUL_NO_CONTROL_SLOT;
-}
-
-static void fetch_free(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-
-    slot_give(fetch);
-    fetch->state = HAUL_FETCH_FREE;
-    fetch->next = transfer->free_fetch;
-    transfer->free_fetch = fetch;
-    transfer->outstanding--;
-}
-
-static bool slot_take(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-
-    if (transfer->slots_held >= HAUL_FETCH_SLOTS_MAX)
-        return false;
-    fetch->slot = haul_orders_slot_take_filling(transfer->parts.orders);
-    if (fetch->slot == HAUL_NO_CONTROL_SLOT)
-        return false;
-    transfer->slots_held++;
-    return true;
-}
 
 static bool keeps(const struct haul_transfer *transfer)
 {
@@ -88,7 +46,7 @@ static void leaf_over(struct haul_fetch *fetch)
     struct haul_transfer *transfer = fetch->transfer;
     uint32_t file = fetch->file;
 
-    fetch_free(fetch);
+    haul_fetch_free(fetch);
     haul_plan_leaf(transfer->plan, file);
 }
 
@@ -135,7 +93,7 @@ static void leaf_verified(struct haul_fetch *fetch)
 
     account(transfer, fetch, fetch->got);
     if (!fetch->inline_data && !note_block(transfer, &fetch->cid.hash)) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         return;
     }
     if (transfer->ask.sink == HAUL_SINK_STREAM) {
@@ -171,9 +129,9 @@ static void put_done(void *context, const struct haul_event *event)
 
     fetch->order = 0;
     if (transfer->state == HAUL_TRANSFER_OVER) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
     } else if (event->status != HAUL_STATUS_DONE) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         io_failed(transfer, (enum haul_status)event->status,
                   event->status == HAUL_STATUS_IO || event->status == HAUL_STATUS_IO_STORE
                       ? (int)event->at
@@ -208,7 +166,7 @@ static void leaf_put(struct haul_fetch *fetch)
     bool write = sink == HAUL_SINK_FILES || sink == HAUL_SINK_STORE ||
                  (keeps(transfer) && !fetch->inline_data);
 
-    if (fetch->by == &haul_carrier_local && sink != HAUL_SINK_FILES)
+    if (fetch->by->carrier == HAUL_CARRIER_LOCAL && sink != HAUL_SINK_FILES)
         write = false;
     if (write)
         put_submit(fetch);
@@ -223,13 +181,13 @@ static void node_verified(struct haul_fetch *fetch)
     int failed;
 
     if (!note_block(transfer, &fetch->cid.hash)) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         return;
     }
     failed =
         haul_plan_node(transfer->plan, fetch->awaited,
                        haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got, &error);
-    fetch_free(fetch);
+    haul_fetch_free(fetch);
     if (failed < 0)
         haul_transfer_fail(transfer, &error);
 }
@@ -241,9 +199,9 @@ static void node_put_done(void *context, const struct haul_event *event)
 
     fetch->order = 0;
     if (transfer->state == HAUL_TRANSFER_OVER) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
     } else if (event->status != HAUL_STATUS_DONE) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot store a block");
     } else {
         packs_note(transfer, event->length);
@@ -270,7 +228,7 @@ static void verified(struct haul_fetch *fetch)
     const struct haul_carrier_ops *carrier = fetch->by;
 
     if (fetch->awaited != NULL) {
-        if (!carrier->places && keeps(fetch->transfer) && carrier != &haul_carrier_local)
+        if (!carrier->places && keeps(fetch->transfer) && carrier->carrier != HAUL_CARRIER_LOCAL)
             node_put(fetch);
         else
             node_verified(fetch);
@@ -291,7 +249,7 @@ static void give_up(struct haul_fetch *fetch, const struct haul_error *why)
     fetch->got = 0;
     if (haul_transfer_replace(transfer, why))
         return;
-    fetch_free(fetch);
+    haul_fetch_free(fetch);
     haul_transfer_fail(transfer, why);
 }
 
@@ -302,7 +260,7 @@ static void refused(struct haul_fetch *fetch)
     struct haul_error error;
 
     haul_cid_print(&transfer->target.root, cid);
-    if (fetch->by == &haul_carrier_local)
+    if (fetch->by->carrier == HAUL_CARRIER_LOCAL)
         (void)haul_fail(&error, HAUL_E_STORE_FAILED, "a block of %s is not in the store", cid);
     else
         (void)haul_fail(&error, HAUL_E_CID_UNKNOWN, "the peer does not share %s with us", cid);
@@ -341,7 +299,7 @@ static void retry(struct haul_fetch *fetch, haul_time after)
     struct haul_transfer *transfer = fetch->transfer;
 
     if (++fetch->tries > HAUL_FETCH_TRIES_MAX) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         haul_transfer_fail_text(transfer, HAUL_E_REFUSED, "the peer was busy %u times in a row",
                                 HAUL_FETCH_TRIES_MAX);
         return;
@@ -377,7 +335,7 @@ static void done(struct haul_fetch *fetch, uint32_t length, uint64_t at, haul_ti
 
     if (expected > 0 && length != expected) {
         haul_cid_print(&fetch->cid, cid);
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         haul_transfer_fail_text(transfer, HAUL_E_MANIFEST_BROKEN,
                                 "block %s has %u bytes, and its node claims %u", cid, length,
                                 expected);
@@ -403,7 +361,7 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     fetch->order = 0;
     transfer->asked--;
     if (transfer->state == HAUL_TRANSFER_OVER) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         haul_transfer_settle(transfer);
         return;
     }
@@ -429,7 +387,7 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
         break;
     case HAUL_STATUS_IO:
     case HAUL_STATUS_IO_STORE:
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         io_failed(transfer, status, (int)at);
         break;
     case HAUL_STATUS_WITHDRAWN:
@@ -446,7 +404,8 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
         fetch->retry_at = fetch->by == transfer->carrier ? HAUL_TIME_NEVER : 0;
         break;
     }
-    haul_trial_moved(transfer);
+    if (transfer->trial.moved != NULL)
+        transfer->trial.moved(transfer);
     haul_transfer_pump(transfer);
 }
 
@@ -456,7 +415,7 @@ static bool fetch_ask(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
 
-    fetch->by = fetch->distrusted ? &haul_carrier_stream : transfer->carrier;
+    fetch->by = fetch->distrusted ? transfer->carriers[HAUL_CARRIER_STREAM] : transfer->carrier;
     fetch->state = HAUL_FETCH_ASKED;
     if (!fetch->by->fetch(fetch)) {
         fetch->state = HAUL_FETCH_RETRY;
@@ -489,12 +448,12 @@ static bool leaf_step(struct haul_transfer *transfer, const struct haul_step *st
                       struct haul_fetch *fetch)
 {
     if (step->empty) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         empty_leaf(transfer, step->file);
         return true;
     }
     if (transfer->carrier->places && transfer->ask.sink != HAUL_SINK_STREAM)
-        slot_give(fetch);
+        haul_fetch_slot_give(fetch);
     fetch->cid = step->cid;
     fetch->file = step->file;
     fetch->offset = step->offset;
@@ -580,7 +539,7 @@ static bool step_act(struct haul_transfer *transfer, const struct haul_step *ste
         more = false;
         break;
     }
-    fetch_free(fetch);
+    haul_fetch_free(fetch);
     return more;
 }
 
@@ -605,28 +564,14 @@ static bool retries_ask(struct haul_transfer *transfer)
         }
         /* A fetch that another carrier began may lack the slot that this one needs. */
         if (fetch->slot == HAUL_NO_CONTROL_SLOT &&
-            (fetch->distrusted || !transfer->carrier->places) && !slot_take(fetch))
+            (fetch->distrusted || !transfer->carrier->places) && !haul_fetch_slot_take(fetch))
             return false;
-        if (fetch->distrusted && !haul_carrier_stream.ready(transfer))
+        if (fetch->distrusted && !transfer->carriers[HAUL_CARRIER_STREAM]->ready(transfer))
             return false;
         if (!fetch_ask(fetch))
             return false;
     }
     return true;
-}
-
-haul_time haul_transfer_retry_at(const struct haul_transfer *transfer)
-{
-    haul_time at = HAUL_TIME_NEVER;
-
-    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
-        const struct haul_fetch *fetch = &transfer->fetches[i];
-
-        /* Zero waits for room, which is announced. */
-        if (fetch->state == HAUL_FETCH_RETRY && fetch->retry_at > 0)
-            at = haul_time_min(at, fetch->retry_at);
-    }
-    return at;
 }
 
 static void room_came(void *context)
@@ -646,8 +591,8 @@ static bool plan_step(struct haul_transfer *transfer)
     if (transfer->free_fetch == NULL ||
         transfer->events.backlog(transfer->context) >= HAUL_BACKLOG_BYTES_MAX)
         return false;
-    fetch = fetch_take(transfer);
-    if (slot_take(fetch))
+    fetch = haul_fetch_take(transfer);
+    if (haul_fetch_slot_take(fetch))
         room |= HAUL_PLAN_ROOM_NODE;
     if (transfer->asked < transfer->wants_max) {
         if (!slot_for_leaf || (room & HAUL_PLAN_ROOM_NODE) != 0)
@@ -656,7 +601,7 @@ static bool plan_step(struct haul_transfer *transfer)
         room = 0;
     }
     if (haul_plan_next(transfer->plan, room, &step, &error) < 0) {
-        fetch_free(fetch);
+        haul_fetch_free(fetch);
         haul_transfer_fail(transfer, &error);
         return false;
     }
@@ -693,28 +638,24 @@ void haul_transfer_pump(struct haul_transfer *transfer)
     haul_transfer_arm(transfer);
 }
 
-void haul_transfer_withdraw_all(struct haul_transfer *transfer)
+void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier)
 {
-    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
-        struct haul_fetch *fetch = &transfer->fetches[i];
+    const struct haul_carrier_ops *before = transfer->carrier;
+    haul_time now = haul_loop_now(transfer->parts.loop);
 
-        fetch->distrusted = false;
-        fetch->tries = fetch->failures = 0;
-        if (fetch->state == HAUL_FETCH_ASKED)
-            fetch->by->cancel(fetch);
+    transfer->carrier = carrier;
+    if (before != NULL && before != carrier && before->leave != NULL)
+        before->leave(transfer);
+    transfer->state = HAUL_TRANSFER_MOVING;
+    if (transfer->met == 0) {
+        transfer->met = now;
+        transfer->cpu_before = haul_usage_cpu();
+        transfer->plane_cpu_before = transfer->parts.plane_cpu(transfer->parts.plane_context);
     }
-}
-
-void haul_transfer_cancel_all(struct haul_transfer *transfer)
-{
+    /* What a carrier that went away had not brought is asked for again. */
     for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
-        struct haul_fetch *fetch = &transfer->fetches[i];
-
-        if (fetch->state == HAUL_FETCH_ASKED)
-            fetch->by->cancel(fetch);
-        else if (fetch->state == HAUL_FETCH_RETRY || fetch->state == HAUL_FETCH_READY)
-            fetch_free(fetch);
+        if (transfer->fetches[i].state == HAUL_FETCH_RETRY)
+            transfer->fetches[i].retry_at = 0;
     }
-    transfer->ordered = NULL;
-    transfer->ordered_end = &transfer->ordered;
+    haul_transfer_pump(transfer);
 }

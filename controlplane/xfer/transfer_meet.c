@@ -35,13 +35,13 @@ static void stream_begin(struct haul_transfer *transfer)
         transfer->record.negotiate =
             haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
     transfer->wants_max = transfer->seeking ? STREAM_FIRST : STREAM_WANTS;
-    haul_transfer_move(transfer, &haul_carrier_stream);
+    haul_transfer_move(transfer, transfer->carriers[HAUL_CARRIER_STREAM]);
 }
 
 /* The stream does not hold back any more. */
 static void stream_widen(struct haul_transfer *transfer)
 {
-    if (transfer->carrier != &haul_carrier_stream)
+    if (transfer->carrier != transfer->carriers[HAUL_CARRIER_STREAM])
         return;
     transfer->wants_max = STREAM_WANTS;
     haul_transfer_pump(transfer);
@@ -83,27 +83,8 @@ static void fast_path_failed(struct haul_transfer *transfer, const char *why)
     }
 }
 
-static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
-{
-    struct haul_transfer *transfer = context;
-
-    (void)flow;
-    (void)payload;
-    (void)rtt;
-    if (!seeks(transfer) || transfer->replacing)
-        return;
-    if (transfer->record.negotiate == 0)
-        transfer->record.negotiate =
-            haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
-    transfer->seeking = false;
-    transfer->direct_by = 0;
-    transfer->wants_max = transfer->flow_wants_max;
-    haul_transfer_move(transfer,
-                       transfer->via == HAUL_VIA_DPDK ? &haul_carrier_dpdk : &haul_carrier_udp);
-    haul_trial_begin(transfer);
-}
-
-void haul_transfer_flow_ended(void *context, uint32_t flow, enum haul_status why)
+/* The flow has ended, whichever of two it was. */
+static void flow_ended(void *context, uint32_t flow, enum haul_status why)
 {
     struct haul_transfer *transfer = context;
 
@@ -123,6 +104,25 @@ void haul_transfer_flow_ended(void *context, uint32_t flow, enum haul_status why
                            why == HAUL_STATUS_SILENT ? "the peer stopped answering"
                                                      : "the flow was closed");
     haul_transfer_settle(transfer);
+}
+
+static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
+{
+    struct haul_transfer *transfer = context;
+
+    (void)flow;
+    (void)payload;
+    (void)rtt;
+    if (!seeks(transfer) || transfer->replacing)
+        return;
+    if (transfer->record.negotiate == 0)
+        transfer->record.negotiate =
+            haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
+    transfer->seeking = false;
+    transfer->direct_by = 0;
+    transfer->wants_max = transfer->flow_wants_max;
+    haul_transfer_move(transfer, haul_carrier_over(transfer, transfer->via));
+    haul_trial_begin(transfer, flow_ended);
 }
 
 /* Before anything moved, another provider is tried; when all have failed, they are looked for again
@@ -225,7 +225,7 @@ static void offer_begin(struct haul_transfer *transfer)
         .cipher = transfer->ask.cipher,
         .done = on_offered,
         .up = on_up,
-        .ended = haul_transfer_flow_ended,
+        .ended = flow_ended,
         .context = transfer,
     };
     struct haul_error error;
@@ -382,8 +382,8 @@ static void dial_begin(struct haul_transfer *transfer)
 
 void haul_transfer_meet(struct haul_transfer *transfer)
 {
-    if (transfer->carrier == &haul_carrier_local) {
-        haul_transfer_move(transfer, &haul_carrier_local);
+    if (transfer->carrier == transfer->carriers[HAUL_CARRIER_LOCAL]) {
+        haul_transfer_move(transfer, transfer->carriers[HAUL_CARRIER_LOCAL]);
     } else if (transfer->direct_by != 0) {
         relayed_look(transfer);
     } else if (!transfer->dialling && transfer->connection == HAUL_HOST_NO_CONNECTION &&
@@ -399,31 +399,6 @@ void haul_transfer_meet(struct haul_transfer *transfer)
     } else {
         offer_begin(transfer);
     }
-}
-
-void haul_transfer_seek_end(struct haul_transfer *transfer)
-{
-    transfer->seeking = false;
-    haul_trial_cancel(transfer);
-    if (transfer->offer != NULL)
-        haul_offer_cancel(transfer->offer);
-    transfer->offer = NULL;
-}
-
-void haul_transfer_part(struct haul_transfer *transfer)
-{
-    haul_transfer_seek_end(transfer);
-    haul_transfer_search_close(transfer);
-    haul_trial_part(transfer);
-    if (transfer->has_flow)
-        haul_grants_end(transfer->parts.grants, transfer->flow);
-    if (transfer->carrier != NULL)
-        transfer->carrier->close(transfer);
-}
-
-bool haul_transfer_parted(const struct haul_transfer *transfer)
-{
-    return !transfer->dialling && !transfer->has_flow && !transfer->trial.has_flow;
 }
 
 void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,

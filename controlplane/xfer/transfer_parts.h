@@ -1,8 +1,12 @@
-/* Inside of a transfer: shared by transfer.c (its life), transfer_fetch.c (blocks), transfer_meet.c
- * (the peer) and the carriers. Nobody else looks in here. */
+/* Inside of a transfer; nobody else looks in here. Its files from the top, each calling only those
+ * below it: transfer.c (its life: it names the carriers), the carriers, transfer_meet.c (the peer),
+ * transfer_trial.c (which of two nets), transfer_fetch.c (blocks), transfer_search.c (whom to ask),
+ * transfer_finish.c (when the last block has come), transfer_end.c (how it ends), transfer_table.c
+ * (fetches and their slots). */
 #pragma once
 
 #include "controlplane/ticket.h"
+#include "controlplane/xfer/carrier.h"
 #include "controlplane/xfer/transfer.h"
 
 #define HAUL_FETCHES_MAX        128u
@@ -12,58 +16,6 @@
 #define HAUL_NO_CONTROL_SLOT    UINT32_MAX
 #define HAUL_BACKLOG_BYTES_MAX  (4u << 20) /* said to the command and not yet taken by it */
 
-enum haul_fetch_state {
-    HAUL_FETCH_FREE,
-    HAUL_FETCH_ASKED,   /* the carrier has it */
-    HAUL_FETCH_RETRY,   /* waits for its time, room, or another carrier */
-    HAUL_FETCH_PUTTING, /* verified, on its way from the slot to its place */
-    HAUL_FETCH_READY,   /* in order: verified, waits for those before it */
-};
-
-/* One block on its way, node or leaf; or inline bytes on their way from a slot to a file. */
-struct haul_fetch {
-    struct haul_transfer *transfer;
-    struct haul_fetch *next; /* free ones; in order: those that were asked for later */
-    enum haul_fetch_state state;
-    struct haul_awaited *awaited; /* a node, or NULL */
-    struct haul_cid cid;
-    uint32_t file;
-    uint64_t offset;
-    uint32_t length; /* expected; 0: unknown */
-    uint32_t got;
-    uint32_t slot;
-    uint64_t order; /* udp, local: outstanding order, 0 for none */
-    uint32_t flow;  /* udp: that it was asked of */
-    bool on_stream; /* stream: the answer is still due */
-    bool checking;  /* a helper reads the slot */
-    haul_time when; /* verified */
-    haul_time retry_at;
-    uint32_t tries;
-    uint32_t failures; /* of the peer to read it */
-    bool measuring;    /* asked for in whatever length it has, to be dropped; see unreadable() */
-    const struct haul_carrier_ops *by; /* the one carrier that has it, or had it last */
-    bool distrusted;                   /* the fast path brought wrong bytes: the stream it is */
-    bool inline_data;                  /* the bytes came inside a node */
-};
-
-/* How a carrier fetches. It calls haul_fetch_done once for each fetch it took, also after a
- * cancel. */
-struct haul_carrier_ops {
-    enum haul_carrier carrier;
-    bool places; /* puts leaves to their place itself; otherwise they come into a slot */
-    bool (*ready)(struct haul_transfer *transfer); /* may fetch; false: see carrier_at */
-    bool (*fetch)(struct haul_fetch *fetch);       /* false: no room now */
-    void (*cancel)(struct haul_fetch *fetch);
-    void (*leave)(struct haul_transfer *transfer); /* others fetch from now on; may be NULL */
-    void (*close)(struct haul_transfer *transfer); /* nothing is outstanding */
-};
-
-extern const struct haul_carrier_ops haul_carrier_udp;
-extern const struct haul_carrier_ops haul_carrier_dpdk;            /* the same over the other net */
-bool haul_carrier_is_fast(const struct haul_carrier_ops *carrier); /* udp or dpdk */
-extern const struct haul_carrier_ops haul_carrier_stream;
-extern const struct haul_carrier_ops haul_carrier_local;
-
 enum haul_transfer_state {
     HAUL_TRANSFER_MEETING, /* dial, offer, proof of the path */
     HAUL_TRANSFER_MOVING,
@@ -71,9 +23,6 @@ enum haul_transfer_state {
     HAUL_TRANSFER_FLUSHING, /* the command */
     HAUL_TRANSFER_OVER,     /* said how it ended; what is outstanding comes back */
 };
-
-struct haul_offer_ask;
-struct haul_blocks_client;
 
 struct haul_offer_ask;
 struct haul_blocks_client;
@@ -101,10 +50,31 @@ struct haul_trial {
     bool warm;
     uint32_t flow;
     uint32_t wants_max;
-    struct haul_offer_ask *offer; /* until it is answered */
-    haul_time since;              /* of what is measured */
-    uint64_t bytes;               /* at that time, over the flow in use */
-    uint64_t rate;                /* of the first, bytes a second */
+    struct haul_offer_ask *offer;                  /* until it is answered */
+    haul_time since;                               /* of what is measured */
+    uint64_t bytes;                                /* at that time, over the flow in use */
+    uint64_t rate;                                 /* of the first, bytes a second */
+    void (*moved)(struct haul_transfer *transfer); /* NULL, or: verified bytes were accounted for */
+    void (*ended)(void *context, uint32_t flow, enum haul_status why); /* a flow, either of them */
+};
+
+/* Whom the DHT told to have the dataset, and how far we have tried (transfer_search.c). */
+#define HAUL_PROVIDERS_MAX 16u
+
+struct haul_provider {
+    struct haul_peer_id peer;
+    size_t count;
+    struct haul_multiaddr addresses[HAUL_TICKET_ADDRESSES_MAX];
+};
+
+struct haul_search {
+    struct haul_dht_query *query; /* NULL: none runs */
+    haul_time again, pause;
+    uint32_t rounds;
+    size_t count, next;
+    bool failed; /* a provider did in mid-transfer; `why` is told when nobody else is found */
+    struct haul_error why;
+    struct haul_provider providers[HAUL_PROVIDERS_MAX];
 };
 
 struct haul_transfer {
@@ -122,7 +92,8 @@ struct haul_transfer {
     bool plan_over;
     struct haul_timer *timer; /* deadlines and retries */
 
-    const struct haul_carrier_ops *carrier;
+    const struct haul_carrier_ops *const *carriers; /* by enum haul_carrier */
+    const struct haul_carrier_ops *carrier;         /* of these, the one in use */
     uint64_t connection;
     haul_time deadline;           /* of --timeout */
     haul_time meet_at;            /* when to go on with meeting; NEVER */
@@ -172,22 +143,45 @@ struct haul_transfer {
     haul_time plane_cpu_before;
 };
 
-/* transfer.c */
+/* udp or dpdk */
+static inline bool haul_carrier_is_fast(const struct haul_carrier_ops *carrier)
+{
+    return carrier != NULL &&
+           (carrier->carrier == HAUL_CARRIER_UDP || carrier->carrier == HAUL_CARRIER_DPDK);
+}
+
+/* The fast one over that net (enum haul_via). */
+static inline const struct haul_carrier_ops *haul_carrier_over(const struct haul_transfer *transfer,
+                                                               uint8_t via)
+{
+    return transfer->carriers[via == HAUL_VIA_DPDK ? HAUL_CARRIER_DPDK : HAUL_CARRIER_UDP];
+}
+
+/* transfer_table.c */
+struct haul_fetch *haul_fetch_take(struct haul_transfer *transfer); /* there is a free one */
+void haul_fetch_free(struct haul_fetch *fetch);
+bool haul_fetch_slot_take(struct haul_fetch *fetch); /* false: none now */
+void haul_fetch_slot_give(struct haul_fetch *fetch);
+haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
+void haul_transfer_withdraw_all(struct haul_transfer *transfer); /* to ask somebody else for it */
+void haul_transfer_cancel_all(struct haul_transfer *transfer);
+
+/* transfer_end.c */
+void haul_transfer_arm(struct haul_transfer *transfer); /* the timer, for what is due next */
 void haul_transfer_fail(struct haul_transfer *transfer, const struct haul_error *error);
 void haul_transfer_fail_text(struct haul_transfer *transfer, enum haul_error_code code,
                              const char *format, ...) HAUL_PRINTF(3, 4);
-void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier);
-void haul_transfer_settle(struct haul_transfer *transfer); /* what follows from its state */
-void haul_transfer_arm(struct haul_transfer *transfer);    /* the timer, for what is due next */
+/* Well with a record, badly with an error, closed with neither. */
+void haul_transfer_over(struct haul_transfer *transfer, const struct haul_record *record,
+                        const struct haul_error *error);
+void haul_transfer_part(struct haul_transfer *transfer); /* lets go of flow and streams */
+bool haul_transfer_parted(const struct haul_transfer *transfer);
+void haul_transfer_seek_end(struct haul_transfer *transfer); /* nothing is left to move */
+void haul_transfer_search_close(struct haul_transfer *transfer);
 
-/* transfer_fetch.c */
-void haul_transfer_pump(struct haul_transfer *transfer);
-void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
-                     uint64_t at, haul_time when);
-void haul_transfer_cancel_all(struct haul_transfer *transfer);
-void haul_transfer_withdraw_all(struct haul_transfer *transfer); /* to ask somebody else for it */
-void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
-haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
+/* transfer_finish.c */
+void haul_transfer_settle(struct haul_transfer *transfer);   /* what follows from its state */
+void haul_transfer_replaced(struct haul_transfer *transfer); /* the old peer may have let go */
 
 /* transfer_search.c: without a ticket, whom to dial is asked of the DHT. */
 /* Puts the next provider into the target; false when there is none now: transfer_meet is called
@@ -196,28 +190,26 @@ bool haul_transfer_next_provider(struct haul_transfer *transfer);
 /* A provider that failed in mid-transfer: the next one goes on from there, and when there is none
  * the transfer fails with this reason. False when a ticket named the peer: nobody else is known. */
 bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_error *why);
-void haul_transfer_replaced(struct haul_transfer *transfer); /* the old one may have let go */
-void haul_transfer_search_close(struct haul_transfer *transfer);
 
-/* transfer_meet.c */
-void haul_transfer_meet(struct haul_transfer *transfer);
-void haul_transfer_part(struct haul_transfer *transfer);     /* lets go of flow and streams */
-void haul_transfer_seek_end(struct haul_transfer *transfer); /* nothing is left to move */
-bool haul_transfer_parted(const struct haul_transfer *transfer);
-/* A carrier is gone in mid-transfer: another one goes on, or it is the end. */
-void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,
-                        enum haul_error_code code, const char *why);
-
-/* The flow has ended, whichever of two it was. */
-void haul_transfer_flow_ended(void *context, uint32_t flow, enum haul_status why);
+/* transfer_fetch.c */
+void haul_transfer_pump(struct haul_transfer *transfer);
+void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier);
+void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
+                     uint64_t at, haul_time when);
+void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
 
 /* transfer_trial.c */
-void haul_trial_begin(struct haul_transfer *transfer);  /* a fast path is proven and moves */
-void haul_trial_moved(struct haul_transfer *transfer);  /* verified bytes were accounted for */
-void haul_trial_cancel(struct haul_transfer *transfer); /* nothing is left to move */
-void haul_trial_part(struct haul_transfer *transfer);
+/* A fast path is proven and moves; `ended` is told of every flow's end from now on. */
+void haul_trial_begin(struct haul_transfer *transfer,
+                      void (*ended)(void *context, uint32_t flow, enum haul_status why));
 /* True when the end of this flow is no end for the transfer: nothing more is to be done. */
 bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow);
 /* Which net was faster with this peer of late; false when that is not known. */
 bool haul_trial_known(const struct haul_transfer *transfer, uint8_t *via);
 void haul_trial_forget(struct haul_transfer *transfer);
+
+/* transfer_meet.c */
+void haul_transfer_meet(struct haul_transfer *transfer);
+/* A carrier is gone in mid-transfer: another one goes on, or it is the end. */
+void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,
+                        enum haul_error_code code, const char *why);

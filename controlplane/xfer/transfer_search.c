@@ -9,25 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROVIDERS_MAX 16u
-#define AGAIN_FIRST   (1 * HAUL_SECOND)
-#define AGAIN_MAX     (30 * HAUL_SECOND)
-
-struct provider {
-    struct haul_peer_id peer;
-    size_t count;
-    struct haul_multiaddr addresses[HAUL_TICKET_ADDRESSES_MAX];
-};
-
-struct haul_search {
-    struct haul_dht_query *query; /* NULL: none runs */
-    haul_time again, pause;
-    uint32_t rounds;
-    size_t count, next;
-    bool failed; /* a provider did in mid-transfer; `why` is told when nobody else is found */
-    struct haul_error why;
-    struct provider providers[PROVIDERS_MAX];
-};
+#define AGAIN_FIRST (1 * HAUL_SECOND)
+#define AGAIN_MAX   (30 * HAUL_SECOND)
 
 static haul_time now_of(const struct haul_transfer *transfer)
 {
@@ -51,9 +34,9 @@ static void on_found(void *context, const struct haul_peer_id *peer,
 {
     struct haul_transfer *transfer = context;
     struct haul_search *search = transfer->search;
-    struct provider *provider;
+    struct haul_provider *provider;
 
-    if (search->count == PROVIDERS_MAX)
+    if (search->count == HAUL_PROVIDERS_MAX)
         return;
     provider = &search->providers[search->count++];
     provider->peer = *peer;
@@ -84,7 +67,7 @@ static bool search_begin(struct haul_transfer *transfer, struct haul_error *erro
     const struct haul_dht_search wish = { .kind = HAUL_DHT_PROVIDERS,
                                           .key = transfer->target.root.hash.bytes,
                                           .key_bytes = HAUL_HASH_BYTES,
-                                          .found_max = PROVIDERS_MAX,
+                                          .found_max = HAUL_PROVIDERS_MAX,
                                           .context = transfer,
                                           .found = on_found,
                                           .done = on_done };
@@ -111,7 +94,7 @@ bool haul_transfer_next_provider(struct haul_transfer *transfer)
         }
     }
     if (search->next < search->count) {
-        const struct provider *provider = &search->providers[search->next++];
+        const struct haul_provider *provider = &search->providers[search->next++];
         struct haul_ticket *ticket = &transfer->target.ticket;
 
         if (transfer->record.lookup == 0)
@@ -162,25 +145,4 @@ bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_err
     haul_log(HAUL_LOG_INFO, "provider-replaced", "text=\"%s\"", why->text);
     haul_transfer_settle(transfer);
     return true;
-}
-
-void haul_transfer_replaced(struct haul_transfer *transfer)
-{
-    if (!transfer->replacing || transfer->has_flow || transfer->asked > 0)
-        return;
-    transfer->replacing = false;
-    haul_carrier_stream.close(transfer);
-    transfer->connection = HAUL_HOST_NO_CONNECTION;
-    transfer->meet_at = now_of(transfer);
-    haul_transfer_arm(transfer);
-}
-
-void haul_transfer_search_close(struct haul_transfer *transfer)
-{
-    if (transfer->search == NULL)
-        return;
-    if (transfer->search->query != NULL)
-        haul_dht_cancel(transfer->search->query);
-    free(transfer->search);
-    transfer->search = NULL;
 }

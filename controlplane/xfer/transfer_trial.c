@@ -22,11 +22,6 @@ static haul_time now_of(const struct haul_transfer *transfer)
     return haul_loop_now(transfer->parts.loop);
 }
 
-static const struct haul_carrier_ops *ops_of(uint8_t via)
-{
-    return via == HAUL_VIA_DPDK ? &haul_carrier_dpdk : &haul_carrier_udp;
-}
-
 /* --- what is known of a peer --- */
 
 bool haul_trial_known(const struct haul_transfer *transfer, uint8_t *via)
@@ -89,7 +84,7 @@ static void change(struct haul_transfer *transfer)
     transfer->has_flow = before.has_flow;
     transfer->flow_wants_max = before.wants_max;
     transfer->wants_max = before.wants_max;
-    haul_transfer_move(transfer, ops_of(transfer->via));
+    haul_transfer_move(transfer, haul_carrier_over(transfer, transfer->via));
 }
 
 static void measure_from(struct haul_transfer *transfer, enum haul_trial_state state)
@@ -99,7 +94,8 @@ static void measure_from(struct haul_transfer *transfer, enum haul_trial_state s
     trial->state = state;
     trial->warm = false;
     trial->since = now_of(transfer);
-    trial->bytes = transfer->record.bytes_by_carrier[ops_of(transfer->via)->carrier];
+    trial->bytes =
+        transfer->record.bytes_by_carrier[haul_carrier_over(transfer, transfer->via)->carrier];
 }
 
 static void on_trial_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
@@ -152,7 +148,7 @@ static void ask(struct haul_transfer *transfer)
         .cipher = transfer->ask.cipher,
         .done = on_trial_offered,
         .up = on_trial_up,
-        .ended = haul_transfer_flow_ended,
+        .ended = transfer->trial.ended,
         .context = transfer,
     };
     struct haul_error error;
@@ -171,7 +167,8 @@ static void ask(struct haul_transfer *transfer)
 static bool is_measured(struct haul_transfer *transfer, uint64_t *rate)
 {
     struct haul_trial *trial = &transfer->trial;
-    uint64_t bytes = transfer->record.bytes_by_carrier[ops_of(transfer->via)->carrier];
+    uint64_t bytes =
+        transfer->record.bytes_by_carrier[haul_carrier_over(transfer, transfer->via)->carrier];
     uint64_t moved = bytes - trial->bytes;
     haul_time span = haul_time_since(trial->since, now_of(transfer));
 
@@ -196,11 +193,12 @@ static void decide(struct haul_transfer *transfer, uint64_t rate)
 
     trial->state = HAUL_TRIAL_OVER;
     remember(transfer, better ? transfer->via : first, haul_time_add(now_of(transfer), KNOWN_SPAN));
-    haul_log(HAUL_LOG_INFO, "transfer-way",
-             "chosen=%s %s_bytes_per_second=%" PRIu64 " %s_bytes_per_second=%" PRIu64,
-             haul_carrier_name(ops_of(better ? transfer->via : first)->carrier),
-             haul_carrier_name(ops_of(first)->carrier), before,
-             haul_carrier_name(ops_of(transfer->via)->carrier), rate);
+    haul_log(
+        HAUL_LOG_INFO, "transfer-way",
+        "chosen=%s %s_bytes_per_second=%" PRIu64 " %s_bytes_per_second=%" PRIu64,
+        haul_carrier_name(haul_carrier_over(transfer, better ? transfer->via : first)->carrier),
+        haul_carrier_name(haul_carrier_over(transfer, first)->carrier), before,
+        haul_carrier_name(haul_carrier_over(transfer, transfer->via)->carrier), rate);
     if (!better && trial->has_flow)
         change(transfer);
 }
@@ -215,14 +213,15 @@ static void loser_end(struct haul_transfer *transfer)
     for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
         const struct haul_fetch *fetch = &transfer->fetches[i];
 
-        if (fetch->state == HAUL_FETCH_ASKED && fetch->by == ops_of(trial->via))
+        if (fetch->state == HAUL_FETCH_ASKED &&
+            fetch->by == haul_carrier_over(transfer, trial->via))
             return;
     }
     trial->ending = true;
     haul_grants_end(transfer->parts.grants, trial->flow);
 }
 
-void haul_trial_moved(struct haul_transfer *transfer)
+static void trial_moved(struct haul_transfer *transfer)
 {
     struct haul_trial *trial = &transfer->trial;
     uint64_t rate;
@@ -249,14 +248,19 @@ void haul_trial_moved(struct haul_transfer *transfer)
 
 /* --- its life --- */
 
-void haul_trial_begin(struct haul_transfer *transfer)
+void haul_trial_begin(struct haul_transfer *transfer,
+                      void (*ended)(void *context, uint32_t flow, enum haul_status why))
 {
     uint8_t via;
 
     if (transfer->trial.state == HAUL_TRIAL_NONE && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
         haul_offers_has(transfer->parts.offers, HAUL_VIA_KERNEL) &&
-        haul_offers_has(transfer->parts.offers, HAUL_VIA_DPDK) && !haul_trial_known(transfer, &via))
+        haul_offers_has(transfer->parts.offers, HAUL_VIA_DPDK) &&
+        !haul_trial_known(transfer, &via)) {
+        transfer->trial.ended = ended;
+        transfer->trial.moved = trial_moved;
         measure_from(transfer, HAUL_TRIAL_FIRST);
+    }
 }
 
 bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow)
@@ -280,20 +284,4 @@ bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow)
     }
     haul_transfer_settle(transfer);
     return true;
-}
-
-void haul_trial_cancel(struct haul_transfer *transfer)
-{
-    if (transfer->trial.offer != NULL)
-        haul_offer_cancel(transfer->trial.offer);
-    transfer->trial.offer = NULL;
-    transfer->trial.state = HAUL_TRIAL_OVER;
-}
-
-void haul_trial_part(struct haul_transfer *transfer)
-{
-    haul_trial_cancel(transfer);
-    if (transfer->trial.has_flow && !transfer->trial.ending)
-        haul_grants_end(transfer->parts.grants, transfer->trial.flow);
-    transfer->trial.ending = true;
 }
