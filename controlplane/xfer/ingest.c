@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 static void on_timer(void *context);
+static void pump(struct haul_ingest *ingest);
 
 /* --- life --- */
 
@@ -24,6 +25,7 @@ int haul_ingest_open(struct haul_ingest **out, const struct haul_ingest_conf *co
         free(ingest);
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for a put");
     }
+    ingest->pump = pump;
     ingest->conf = *conf;
     ingest->timer_at = HAUL_TIME_NEVER;
     LIST_INIT(&ingest->all);
@@ -69,63 +71,6 @@ void haul_ingest_close(struct haul_ingest *ingest)
     ingest_job_unwatch(ingest);
     if (ingest->busy == 0)
         destroy(ingest);
-}
-
-void ingest_soon(struct haul_ingest *ingest, haul_time after)
-{
-    haul_time at = haul_loop_now(ingest->conf.loop) + after;
-
-    if (at < ingest->timer_at) {
-        ingest->timer_at = at;
-        haul_loop_timer_set(ingest->timer, at);
-    }
-}
-
-void ingest_idle(struct haul_ingest *ingest)
-{
-    if ((ingest->failed || ingest->closed) && ingest->busy == 0)
-        ingest_soon(ingest, 0);
-}
-
-/* Nothing is freed here: callers further up may still hold an entry. The timer cleans up when
- * helpers and worker have given everything back. */
-void ingest_fail(struct haul_ingest *ingest, const struct haul_error *error)
-{
-    if (!ingest->failed && !ingest->closed) {
-        ingest->failed = true;
-        ingest->error = *error;
-        ingest_job_unwatch(ingest);
-    }
-    ingest_idle(ingest);
-}
-
-/* Writes the path backwards from the end of `text`; returns where it begins. */
-static size_t path_of(const struct ingest_entry *entry, char *text, size_t bytes)
-{
-    size_t at = bytes;
-
-    for (; entry != NULL; entry = entry->parent) {
-        if (entry->name_bytes == 0)
-            continue;
-        if (entry->name_bytes + 1 > at)
-            break;
-        at -= entry->name_bytes;
-        memcpy(text + at, entry->name, entry->name_bytes);
-        text[--at] = '/';
-    }
-    return at < bytes ? at + 1 : at;
-}
-
-void ingest_fail_entry(struct haul_ingest *ingest, const struct ingest_entry *entry,
-                       enum haul_error_code code, const char *reason)
-{
-    char path[160];
-    size_t at = path_of(entry, path, sizeof path - 1);
-    struct haul_error error;
-
-    path[sizeof path - 1] = 0;
-    (void)haul_fail(&error, code, "%s: %.90s", path[at] == 0 ? "the root" : path + at, reason);
-    ingest_fail(ingest, &error);
 }
 
 /* --- going on --- */
@@ -179,7 +124,7 @@ static void finish(struct haul_ingest *ingest)
     ingest->syncing = true;
 }
 
-void ingest_pump(struct haul_ingest *ingest)
+static void pump(struct haul_ingest *ingest)
 {
     do {
         struct ingest_entry *entry = TAILQ_FIRST(&ingest->active);
@@ -228,7 +173,7 @@ static void on_timer(void *context)
         return;
     }
     ingest_job_write_retry(ingest);
-    ingest_pump(ingest);
+    pump(ingest);
     if (ingest->ready_due && !ingest->failed) {
         ingest->ready_due = false;
         if (ingest->conf.ready != NULL)
@@ -291,7 +236,7 @@ static void start(struct haul_ingest *ingest, struct ingest_entry *entry)
         ingest->was_full = true;
     if (entry->kind != ENTRY_DIRECTORY || entry->pending == 0)
         ingest_entry_activate(ingest, entry);
-    ingest_pump(ingest);
+    pump(ingest);
 }
 
 static void keep_meta(const struct haul_ingest *ingest, struct ingest_entry *entry,
@@ -434,5 +379,5 @@ void haul_ingest_end(struct haul_ingest *ingest)
         return;
     }
     ingest->end_fed = true;
-    ingest_pump(ingest);
+    pump(ingest);
 }

@@ -121,7 +121,7 @@ static void on_end(void *context)
                           job.entry->end_error.text);
         return;
     }
-    ingest_pump(job.ingest);
+    job.ingest->pump(job.ingest);
 }
 
 static void start_end(struct haul_ingest *ingest, struct ingest_entry *entry)
@@ -161,7 +161,8 @@ static void advance_directory(struct haul_ingest *ingest, struct ingest_entry *e
 
 /* --- files and streams --- */
 
-void ingest_entry_leaf(struct haul_ingest *ingest, struct ingest_job *job)
+/* A leaf was read. */
+static void leaf_read(struct haul_ingest *ingest, struct ingest_job *job)
 {
     struct ingest_entry *entry = job->entry;
     struct ingest_leaf *leaf = &entry->ring[job->number % HAUL_INGEST_JOBS];
@@ -193,7 +194,7 @@ static bool start_read(struct haul_ingest *ingest, struct ingest_entry *entry)
     if (entry->kind == ENTRY_FILE)
         job->wanted =
             entry->bytes - at < HAUL_LEAF_BYTES ? (uint32_t)(entry->bytes - at) : HAUL_LEAF_BYTES;
-    if (!ingest_job_read(job, entry)) {
+    if (!ingest_job_read(job, entry, leaf_read)) {
         ingest_job_give(job);
         ingest_soon(ingest, HAUL_MILLISECOND);
         return false;

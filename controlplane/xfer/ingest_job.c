@@ -14,7 +14,7 @@ static void on_room(void *context)
     struct haul_ingest *ingest = context;
 
     ingest_job_write_retry(ingest);
-    ingest_pump(ingest);
+    ingest->pump(ingest);
 }
 
 struct ingest_job *ingest_job_take(struct haul_ingest *ingest)
@@ -38,12 +38,6 @@ struct ingest_job *ingest_job_take(struct haul_ingest *ingest)
                                 .data = haul_orders_slot(ingest->conf.orders, slot),
                                 .hash_code = ingest->conf.hash_code };
     return job;
-}
-
-void ingest_job_give(struct ingest_job *job)
-{
-    haul_orders_slot_give(job->ingest->conf.orders, job->slot);
-    job->state = JOB_FREE;
 }
 
 /* --- on a helper --- */
@@ -98,7 +92,7 @@ static void stream_ready(void *context, unsigned ready)
     struct ingest_job *job = context;
     struct haul_watch *watch = job->watch;
 
-    if (!ingest_job_read(job, job->entry)) /* it is ready next turn as well */
+    if (!ingest_job_read(job, job->entry, job->read)) /* it is ready next turn as well */
         return;
     job->watch = NULL;
     haul_loop_unwatch(watch);
@@ -141,17 +135,18 @@ static void on_read(void *context)
         watch_stream(job);
         return;
     }
-    ingest_entry_leaf(ingest, job);
-    ingest_pump(ingest);
+    job->read(ingest, job);
+    ingest->pump(ingest);
 }
 
-bool ingest_job_read(struct ingest_job *job, struct ingest_entry *entry)
+bool ingest_job_read(struct ingest_job *job, struct ingest_entry *entry, ingest_read_fn *read)
 {
     struct haul_ingest *ingest = job->ingest;
     uint32_t lane = (uint32_t)(job - ingest->jobs);
     bool stream = entry->kind == ENTRY_STREAM;
 
     job->entry = entry;
+    job->read = read;
     if (!haul_helpers_run(ingest->conf.helpers, lane, stream ? read_stream : read_leaf, on_read,
                           job))
         return false;
@@ -183,7 +178,7 @@ static void on_written(void *context, const struct haul_event *event)
     }
     ingest->facts.blocks++;
     ingest_idle(ingest);
-    ingest_pump(ingest);
+    ingest->pump(ingest);
 }
 
 static bool submit_write(struct ingest_job *job)
@@ -228,19 +223,5 @@ void ingest_job_write_retry(struct haul_ingest *ingest)
             ingest_job_give(job);
         else if (!submit_write(job))
             haul_orders_when_room(ingest->conf.orders, on_room, ingest);
-    }
-}
-
-void ingest_job_unwatch(struct haul_ingest *ingest)
-{
-    for (uint32_t i = 0; i < HAUL_INGEST_JOBS; i++) {
-        struct ingest_job *job = &ingest->jobs[i];
-
-        if (job->state == JOB_WATCHING) {
-            haul_loop_unwatch(job->watch);
-            ingest_job_give(job);
-        } else if (job->state == JOB_WAITING) {
-            ingest_job_give(job);
-        }
     }
 }

@@ -1,5 +1,6 @@
-/* The inside of ingest, shared by its three files: ingest.c (what the walker calls, life and end),
- * ingest_entry.c (entries going forward), ingest_job.c (blocks on their way). */
+/* The inside of ingest, shared by its files, from the top: ingest.c (what the walker calls, life
+ * and end), ingest_entry.c (entries going forward), ingest_job.c (blocks on their way),
+ * ingest_fail.c (how it fails). */
 #pragma once
 
 #include "controlplane/content/build.h"
@@ -63,6 +64,9 @@ enum job_state {
     JOB_WRITING,  /* the worker has it */
 };
 
+struct ingest_job;
+typedef void ingest_read_fn(struct haul_ingest *ingest, struct ingest_job *job);
+
 /* A block on its way, in a control slot. */
 struct ingest_job {
     struct haul_ingest *ingest;
@@ -74,13 +78,15 @@ struct ingest_job {
     uint32_t wanted;
     uint64_t number; /* of the leaf */
     uint8_t hash_code;
-    bool end;  /* of the stream was met */
-    int error; /* errno of the helper's read */
+    ingest_read_fn *read; /* told on the control thread that the leaf was read */
+    bool end;             /* of the stream was met */
+    int error;            /* errno of the helper's read */
     struct haul_hash hash;
     struct haul_watch *watch;
 };
 
 struct haul_ingest {
+    void (*pump)(struct haul_ingest *ingest); /* everything goes on that can: room came */
     struct haul_ingest_conf conf;
     struct haul_ingest_facts facts;
     struct haul_dataset dataset;
@@ -110,15 +116,16 @@ struct haul_ingest {
     haul_time timer_at;
 };
 
-/* --- ingest.c --- */
+/* --- ingest_fail.c --- */
 
 void ingest_fail(struct haul_ingest *ingest, const struct haul_error *error);
 /* The entry's path below the root goes before the reason. */
 void ingest_fail_entry(struct haul_ingest *ingest, const struct ingest_entry *entry,
                        enum haul_error_code code, const char *reason);
-void ingest_pump(struct haul_ingest *ingest); /* everything goes on that can */
-void ingest_soon(struct haul_ingest *ingest, haul_time after);
+void ingest_soon(struct haul_ingest *ingest, haul_time after); /* the timer */
 void ingest_idle(struct haul_ingest *ingest); /* a helper or the worker gave something back */
+void ingest_job_give(struct ingest_job *job);
+void ingest_job_unwatch(struct haul_ingest *ingest); /* gives all back that wait */
 
 /* --- ingest_entry.c --- */
 
@@ -127,17 +134,15 @@ struct ingest_entry *ingest_entry_new(struct haul_ingest *ingest, enum entry_kin
 void ingest_entry_free(struct haul_ingest *ingest, struct ingest_entry *entry);
 void ingest_entry_activate(struct haul_ingest *ingest, struct ingest_entry *entry);
 void ingest_entry_advance(struct haul_ingest *ingest, struct ingest_entry *entry);
-void ingest_entry_leaf(struct haul_ingest *ingest, struct ingest_job *job); /* a leaf was read */
 
 /* --- ingest_job.c --- */
 
 /* A free job with a slot; NULL: none now, and a pump will follow when there is. */
 struct ingest_job *ingest_job_take(struct haul_ingest *ingest);
-void ingest_job_give(struct ingest_job *job);
 /* Reads and hashes one leaf of a file, or of a stream from where it stands; false when the helpers
  * are full. */
-HAUL_MUST_USE bool ingest_job_read(struct ingest_job *job, struct ingest_entry *entry);
+HAUL_MUST_USE bool ingest_job_read(struct ingest_job *job, struct ingest_entry *entry,
+                                   ingest_read_fn *read);
 /* job->data, length and hash are set: on to the store. */
 void ingest_job_write(struct ingest_job *job);
 void ingest_job_write_retry(struct haul_ingest *ingest);
-void ingest_job_unwatch(struct haul_ingest *ingest);
