@@ -32,7 +32,6 @@ struct haul_fetch {
     uint64_t order; /* udp, local: outstanding order, 0 for none */
     uint32_t flow;  /* udp: that it was asked of */
     bool on_stream; /* stream: the answer is still due */
-    bool checking;  /* a helper reads the slot */
     haul_time when; /* verified */
     haul_time retry_at;
     uint32_t tries;

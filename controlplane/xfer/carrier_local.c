@@ -2,27 +2,6 @@
  * reads only by length, so the hash is checked here before a byte is handed out. */
 #include "controlplane/xfer/transfer_parts.h"
 
-/* The transfer holds the fetch until the helper is done, whatever happens to the transfer. */
-static void verify(void *job)
-{
-    struct haul_fetch *fetch = job;
-    struct haul_hash hash;
-
-    haul_hash_of(fetch->cid.hash.bytes[0],
-                 haul_orders_slot(fetch->transfer->parts.orders, fetch->slot), fetch->got, &hash);
-    if (!haul_hash_equal(&hash, &fetch->cid.hash))
-        fetch->got = UINT32_MAX;
-}
-
-static void verify_done(void *job)
-{
-    struct haul_fetch *fetch = job;
-    bool good = fetch->got != UINT32_MAX;
-
-    haul_fetch_done(fetch, good ? HAUL_STATUS_DONE : HAUL_STATUS_WRONG, good ? fetch->got : 0, 0,
-                    haul_loop_now(fetch->transfer->parts.loop));
-}
-
 static void read_done(void *context, const struct haul_event *event)
 {
     struct haul_fetch *fetch = context;
@@ -30,7 +9,7 @@ static void read_done(void *context, const struct haul_event *event)
 
     fetch->got = event->length;
     if (event->status != HAUL_STATUS_DONE || transfer->state == HAUL_TRANSFER_OVER ||
-        !haul_helpers_run(transfer->parts.helpers, fetch->slot, verify, verify_done, fetch)) {
+        !haul_fetch_verify(fetch)) {
         enum haul_status status =
             event->status == HAUL_STATUS_DONE ? HAUL_STATUS_LIMIT : (enum haul_status)event->status;
 

@@ -47,30 +47,8 @@ static bool stream_ready(struct haul_transfer *transfer)
     return transfer->stream != NULL;
 }
 
-static void verify(void *job)
-{
-    struct haul_fetch *fetch = job;
-    struct haul_hash hash;
-
-    haul_hash_of(fetch->cid.hash.bytes[0],
-                 haul_orders_slot(fetch->transfer->parts.orders, fetch->slot), fetch->got, &hash);
-    if (!haul_hash_equal(&hash, &fetch->cid.hash))
-        fetch->got = UINT32_MAX;
-}
-
-static void verify_done(void *job)
-{
-    struct haul_fetch *fetch = job;
-    bool good = fetch->got != UINT32_MAX;
-
-    fetch->checking = false;
-    haul_fetch_done(fetch, good ? HAUL_STATUS_DONE : HAUL_STATUS_WRONG, good ? fetch->got : 0, 0,
-                    haul_loop_now(fetch->transfer->parts.loop));
-}
-
 static void fetched(struct haul_fetch *fetch, const struct haul_blocks_answer *answer)
 {
-    struct haul_transfer *transfer = fetch->transfer;
     bool whole = answer->offset == 0 && answer->count == answer->total;
 
     fetch->got = answer->count;
@@ -78,9 +56,7 @@ static void fetched(struct haul_fetch *fetch, const struct haul_blocks_answer *a
         haul_fetch_done(fetch, HAUL_STATUS_WRONG, 0, 0, 0);
         return;
     }
-    fetch->checking =
-        haul_helpers_run(transfer->parts.helpers, fetch->slot, verify, verify_done, fetch);
-    if (!fetch->checking)
+    if (!haul_fetch_verify(fetch))
         haul_fetch_done(fetch, HAUL_STATUS_LIMIT, 0, 0, 0);
 }
 

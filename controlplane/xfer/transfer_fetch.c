@@ -409,6 +409,37 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     haul_transfer_pump(transfer);
 }
 
+/* --- bytes of a carrier that does not check them itself --- */
+
+/* On a helper. The transfer holds the fetch until it is done, whatever happens to the transfer. */
+static void verify(void *job)
+{
+    struct haul_fetch *fetch = job;
+    struct haul_hash hash;
+
+    haul_hash_of(fetch->cid.hash.bytes[0],
+                 haul_orders_slot(fetch->transfer->parts.orders, fetch->slot), fetch->got, &hash);
+    if (!haul_hash_equal(&hash, &fetch->cid.hash))
+        fetch->got = UINT32_MAX;
+}
+
+static void verify_done(void *job)
+{
+    struct haul_fetch *fetch = job;
+    bool good = fetch->got != UINT32_MAX;
+
+    haul_fetch_done(fetch, good ? HAUL_STATUS_DONE : HAUL_STATUS_WRONG, good ? fetch->got : 0, 0,
+                    haul_loop_now(fetch->transfer->parts.loop));
+}
+
+bool haul_fetch_verify(struct haul_fetch *fetch)
+{
+    return haul_helpers_run(fetch->transfer->parts.helpers, fetch->slot, verify, verify_done,
+                            fetch);
+}
+
+/* --- asking --- */
+
 /* Gives a fetch to the carrier; false when that has no room, and then it waits to be tried again.
  */
 static bool fetch_ask(struct haul_fetch *fetch)

@@ -196,6 +196,8 @@ void haul_transfer_pump(struct haul_transfer *transfer);
 void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier);
 void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
                      uint64_t at, haul_time when);
+/* A helper hashes what is in the slot, `got` bytes, and then it is done; false: no helper now. */
+HAUL_MUST_USE bool haul_fetch_verify(struct haul_fetch *fetch);
 void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
 
 /* transfer_trial.c */
