@@ -55,14 +55,14 @@ static void candidates_fill(const struct haul_offers *offers, uint8_t via, struc
             candidate_push(&rule, &offers->conf.ports[i], side);
         return;
     }
-    if (!is_any(&offers->conf.udp)) {
+    if (!is_any(&offers->conf.udp))
         candidate_add(offers, &rule, &offers->conf.udp, side);
-        return;
-    }
-    if (!facts->relayed)
+    else if (!facts->relayed)
         candidate_add(offers, &rule, &facts->local, side);
-    if (offers->mapped.family != 0)
+    if (offers->mapped.family != 0) /* the gateway sends it to us, whatever we are bound to */
         candidate_push(&rule, &offers->mapped, side);
+    if (!is_any(&offers->conf.udp))
+        return;
     seen_count = haul_dcutr_observed(host, HAUL_ADDR_PUBLIC, seen, HAUL_COUNT_OF(seen));
     for (size_t i = 0; i < seen_count; i++)
         candidate_add(offers, &rule, &seen[i], side);

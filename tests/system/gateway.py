@@ -3,8 +3,8 @@
 
     gateway.py MODE INSIDE OUTSIDE      inside of a router's namespace (internet.py)
 
-MODE: pmp, igd, or igd with a fault: permanent (no leases), taken (the port is another's), chunked,
-endless (a description without end), loris (a byte now and then), elsewhere (the description lies at
+MODE: pmp, moved (NAT-PMP that gives other ports than it is asked for), igd, or igd with a fault:
+permanent (no leases), taken (the port is another's), chunked, endless (a description without end), loris (a byte now and then), elsewhere (the description lies at
 another machine), broken (NAT-PMP and HTTP answers that are none), silent. Every request prints one
 line of JSON; forwards are made with nft."""
 import json
@@ -48,6 +48,8 @@ def pmp():
             continue
         _, op, _, inside, outside, lease = struct.unpack(">BBHHHI", data)
         protocol = {1: "udp", 2: "tcp"}[op]
+        if MODE == "moved" and lease:
+            outside = inside + (1000 if protocol == "udp" else 2000)
         say(pmp="map", protocol=protocol, inside=inside, outside=outside, lease=lease)
         if lease:
             forward(protocol, outside, client[0], inside)
@@ -177,9 +179,9 @@ def http():
 
 
 say(ready=MODE)
-if MODE in ("pmp", "broken"):
+if MODE in ("pmp", "moved", "broken"):
     threading.Thread(target=pmp, daemon=True).start()
-if MODE not in ("pmp", "silent"):
+if MODE not in ("pmp", "moved", "silent"):
     threading.Thread(target=ssdp, daemon=True).start()
     threading.Thread(target=http, daemon=True).start()
 threading.Event().wait()

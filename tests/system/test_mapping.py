@@ -7,7 +7,7 @@ import sys
 import threading
 
 from internet import Internet
-from nodes import case, equal, main, wait_for
+from nodes import case, equal, main, same, wait_for
 
 NODE = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "nat.map": "auto",
         "slots.filling": "8", "slots.serving": "8", "slots.control": "8"}
@@ -80,6 +80,42 @@ def igd(bench):
           {("tcp", 3600, "10.0.0.2"), ("udp", 3600, "10.0.0.2")})
     node.stop()
     wait_for(lambda: len(gateway.all(soap="DeletePortMapping")) == 2, "both to be deleted")
+
+
+# The only way from outside to inside over UDP: what was mapped.
+NO_PUNCHING = """
+table ip strict {
+    chain forward {
+        type filter hook forward priority 10; policy accept;
+        iifname "in" ct state new meta l4proto udp drop
+    }
+}"""
+
+
+@case("a mapped UDP port is where the fast path is offered, whatever its number and what it is bound to")
+def fast(bench):
+    internet = Internet(bench)
+    away = bench.node("away", launcher=internet.host("a", "8.80.0.1").inside, settings={**NODE, "nat.map": "off"})
+    source = bench.file("of away", 3 << 20)
+    theirs = away.share(source)
+    ways = (("moved", "NAT-PMP", "0.0.0.0:4501", ("6501", "5501")),
+            ("taken", "UPnP", "10.0.0.2:4501", ("4503", "4503")))
+    for i, (mode, method, bound, ports) in enumerate(ways):
+        outside = f"8.{70 + i}.0.1"
+        router = internet.router(f"r{i}", outside)
+        router.rules(NO_PUNCHING)
+        Gateway(bench, router, mode, outside)
+        host = internet.behind(router, f"h{i}", "10.0.0.2")
+        node = bench.node(mode, launcher=host.inside, settings={**NODE, "listen.udp": bound})
+        equal(mapped(node, method), tuple(f"{outside}:{port}" for port in ports))
+        wait_for(lambda: f"/ip4/{outside}/tcp/{ports[0]}" in node.status()["node"]["announced_address"],
+                 "the mapped address to be announced")
+        ticket = node.share(bench.file("of " + mode, 3 << 20))
+        away.get(ticket, "-o", bench.path("got " + mode), "--carrier", "udp", "--timeout", "20s").ok()
+        same(bench.path("of " + mode), bench.path("got " + mode))
+        # The other way too: who asks from inside is probed where its port is mapped.
+        node.get(theirs, "-o", bench.path("back " + mode), "--carrier", "udp", "--timeout", "20s").ok()
+        same(source, bench.path("back " + mode))
 
 
 @case("devices without leases, with taken ports or with chunked answers are served too")
