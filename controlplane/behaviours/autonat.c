@@ -23,6 +23,8 @@ struct haul_autonat *haul_autonat_open(const struct haul_autonat_conf *conf)
         autonat->conf.pay_wait_max = HAUL_AUTONAT_PAY_WAIT;
     else if (autonat->conf.pay_wait_max == HAUL_TIME_NEVER)
         autonat->conf.pay_wait_max = 0;
+    if (autonat->conf.read_max == 0)
+        autonat->conf.read_max = HAUL_AUTONAT_READ_MAX;
     haul_ration_init(&autonat->ration, conf->limits.total > 0 ? &conf->limits : &usual);
     LIST_INIT(&autonat->ask_list);
     LIST_INIT(&autonat->job_list);

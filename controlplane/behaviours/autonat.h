@@ -27,6 +27,7 @@
 struct haul_autonat_conf {
     struct haul_ration_limits limits; /* total 0: the defaults */
     haul_time pay_wait_max;           /* before a paid dial; HAUL_TIME_NEVER: none */
+    haul_time read_max;               /* 0: HAUL_AUTONAT_READ_MAX */
     void *context;
     /* A peer has told of itself, and with that what it speaks; may be NULL. */
     void (*identified)(void *context, struct haul_host *host, uint64_t connection,

@@ -23,7 +23,7 @@ void autonat_begin(struct haul_stream *stream)
     haul_inbox_init(&reading->inbox, reading->message, sizeof reading->message);
     if (!haul_stream_inbound(stream))
         return;
-    reading->ends_at = haul_time_add(autonat_now(haul_stream_host(stream)), HAUL_AUTONAT_READ_MAX);
+    reading->ends_at = haul_time_add(autonat_now(haul_stream_host(stream)), autonat->conf.read_max);
     if (!autonat->serves)
         haul_stream_reset(stream);
 }

@@ -4,8 +4,8 @@
 #include "controlplane/host/host.h"
 #include "controlplane/host/loop.h"
 
-#define HOST_PAIR_CONNECTIONS_MAX 12u
-#define HOST_PAIR_HALF_OPEN_MAX   8u
+#define HOST_PAIR_CONNECTIONS_MAX 24u
+#define HOST_PAIR_HALF_OPEN_MAX   20u
 
 struct host_node {
     struct haul_host *host;

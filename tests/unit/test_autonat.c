@@ -5,7 +5,10 @@
 #include "tests/unit/host_pair.h"
 #include "tests/unit/unit.h"
 
+#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static struct haul_autonat *nats[2];
 
@@ -14,7 +17,9 @@ static struct {
     enum haul_autonat_outcome outcome;
     uint8_t raw[512], out[512]; /* what came, what goes */
     size_t raw_bytes, out_bytes;
-    uint64_t asking; /* a's connection to b */
+    uint64_t asking;                /* a's connection to b */
+    struct haul_stream *raw_stream; /* the last one */
+    uint64_t dials;                 /* that b should have begun */
     enum haul_stream_end end;
 } seen;
 
@@ -42,6 +47,7 @@ static void raw_opened(struct haul_stream *stream, void *argument)
 {
     const struct haul_out *out = argument;
 
+    seen.raw_stream = stream;
     if (out != NULL)
         CU_ASSERT_TRUE(haul_stream_send(stream, seen.out, seen.out_bytes));
 }
@@ -107,9 +113,9 @@ static bool raw_came(void)
 }
 
 /* a asks, b serves; of version 1 alone, or both. */
-static void start(bool old, const struct haul_ration_limits *limits)
+static void start_with(bool old, const struct haul_ration_limits *limits, haul_time read_max)
 {
-    struct haul_autonat_conf conf = { .pay_wait_max = HAUL_TIME_NEVER };
+    struct haul_autonat_conf conf = { .pay_wait_max = HAUL_TIME_NEVER, .read_max = read_max };
     struct haul_protocol lists[2][6] = { 0 };
 
     memset(&seen, 0, sizeof seen);
@@ -135,6 +141,11 @@ static void start(bool old, const struct haul_ration_limits *limits)
     CU_ASSERT_TRUE_FATAL(host_pair_connect());
     seen.asking = pair.a.connection;
     CU_ASSERT_TRUE_FATAL(host_pair_run(identified, 5 * HAUL_SECOND));
+}
+
+static void start(bool old, const struct haul_ration_limits *limits)
+{
+    start_with(old, limits, 0);
 }
 
 static void finish(void)
@@ -400,6 +411,117 @@ static void garbage_is_reset_and_dials_nothing(void)
     finish();
 }
 
+/* --- limits --- */
+
+/* A port that takes connections and never says a word: a dial to it lasts. */
+static int silent_port(struct haul_multiaddr *address)
+{
+    struct haul_addr at = { .family = 4, .ip = { 127, 0, 0, 1 } };
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t bytes = sizeof name;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    CU_ASSERT_FATAL(bind(fd, (const struct sockaddr *)&name, bytes) == 0 && listen(fd, 64) == 0 &&
+                    getsockname(fd, (struct sockaddr *)&name, &bytes) == 0);
+    at.port = ntohs(name.sin_port);
+    memset(address, 0, sizeof *address);
+    haul_multiaddr_from_tcp(address, &at);
+    return fd;
+}
+
+static bool dialled(void)
+{
+    return of(1)->autonat_dials == seen.dials || seen.raw_closed > 0;
+}
+
+/* Whoever resets the streams of its requests does not get more dials out of a server: those under
+ * way count, also when nobody waits for them any more. */
+static void no_more_dials_are_under_way_than_the_limit(void)
+{
+    const struct haul_ration_limits plenty = {
+        .total = 64, .per_peer = 64, .per_address = 64, .foreign = 64
+    };
+    struct haul_autonat_message message;
+    struct haul_multiaddr silent;
+    int fd = silent_port(&silent);
+
+    start(false, &plenty);
+    for (seen.dials = 1; seen.dials <= HAUL_AUTONAT_JOBS_MAX; seen.dials++) {
+        struct haul_out out = haul_out_to(seen.out, sizeof seen.out);
+
+        haul_autonat2_write_dial(&out, &silent, 1, 7);
+        seen.out_bytes = (size_t)(out.at - seen.out);
+        seen.raw_closed = 0;
+        CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.a.host, seen.asking, &raw2, &out));
+        CU_ASSERT_TRUE(host_pair_run(dialled, 20 * HAUL_SECOND));
+        CU_ASSERT_EQUAL_FATAL(seen.raw_closed, 0);
+        haul_stream_reset(seen.raw_stream);
+        CU_ASSERT_TRUE(host_pair_run(raw_over, 20 * HAUL_SECOND));
+    }
+    CU_ASSERT_EQUAL(of(1)->autonat_dials, HAUL_AUTONAT_JOBS_MAX);
+    CU_ASSERT_EQUAL(of(1)->autonat_limited, 0);
+    for (unsigned version = 1; version <= 2; version++) {
+        struct haul_out out = haul_out_to(seen.out, sizeof seen.out);
+
+        if (version == 1)
+            haul_autonat_write_dial(&out, &pair.a.key.id, &silent, 1);
+        else
+            haul_autonat2_write_dial(&out, &silent, 1, 7);
+        send_raw(version == 1 ? &raw1 : &raw2, &out);
+        CU_ASSERT_TRUE_FATAL(seen.raw_bytes > 1);
+        if (version == 1) {
+            CU_ASSERT_TRUE(haul_autonat_decode(seen.raw + 1, seen.raw_bytes - 1, &message));
+            CU_ASSERT_EQUAL(message.status, HAUL_AUTONAT_DIAL_REFUSED);
+        } else {
+            CU_ASSERT_TRUE(haul_autonat2_decode(seen.raw + 1, seen.raw_bytes - 1, &message));
+            CU_ASSERT_EQUAL(message.status, HAUL_AUTONAT2_REQUEST_REJECTED);
+        }
+        CU_ASSERT_EQUAL(of(1)->autonat_limited, version);
+    }
+    CU_ASSERT_EQUAL(of(1)->autonat_dials, HAUL_AUTONAT_JOBS_MAX);
+    finish();
+    close(fd);
+}
+
+static bool opened_or_over(void)
+{
+    return seen.raw_stream != NULL || seen.raw_closed > 0;
+}
+
+/* Byte by byte it is never idle, and still it ends: the request itself, or the payment. */
+static void a_request_that_drips_is_ended(void)
+{
+    struct haul_multiaddr far = address_of("/ip4/9.9.9.9/tcp/4501");
+    const haul_time read_max = HAUL_SECOND / 10;
+
+    for (unsigned way = 0; way < 3; way++) {
+        struct haul_out out = haul_out_to(seen.out, sizeof seen.out);
+        haul_time begun;
+
+        start_with(false, NULL, read_max);
+        if (way == 2)
+            haul_autonat2_write_dial(&out, &far, 1, 7);
+        haul_out_uvarint(&out, 4000); /* so long is what never comes */
+        seen.out_bytes = (size_t)(out.at - seen.out);
+        begun = haul_loop_now(pair.loop);
+        CU_ASSERT_PTR_NOT_NULL(
+            haul_host_stream(pair.a.host, seen.asking, way == 0 ? &raw1 : &raw2, &out));
+        CU_ASSERT_TRUE(host_pair_run(opened_or_over, 20 * HAUL_SECOND));
+        for (unsigned i = 0; i < 2000 && seen.raw_closed == 0; i++) {
+            if (!haul_stream_send(seen.raw_stream, "", 1))
+                break;
+            (void)host_pair_run(raw_over, 10 * HAUL_MILLISECOND);
+        }
+        CU_ASSERT_EQUAL(seen.raw_closed, 1);
+        CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
+        CU_ASSERT_TRUE(haul_loop_now(pair.loop) - begun >= read_max);
+        CU_ASSERT_EQUAL(of(1)->autonat_faulty, 1);
+        CU_ASSERT_EQUAL(of(1)->autonat_dials, 0);
+        CU_ASSERT_EQUAL(of(1)->autonat_requests, way == 2);
+        finish();
+    }
+}
+
 /* --- the codec --- */
 
 static void messages_come_back_as_they_were_written(void)
@@ -497,6 +619,8 @@ int main(void)
         T(a_request_in_another_peers_name_is_refused),
         T(who_does_not_pay_is_not_dialled_for),
         T(garbage_is_reset_and_dials_nothing),
+        T(no_more_dials_are_under_way_than_the_limit),
+        T(a_request_that_drips_is_ended),
         T(messages_come_back_as_they_were_written),
         T(long_lists_are_read_to_their_limit_and_keep_their_places),
     };
