@@ -43,6 +43,18 @@ static void contact_seen(struct haul_dht_ask *ask)
         ask->contact.group = haul_address_group(&facts.remote);
 }
 
+/* The table has somebody again: searches that wait for that begin. */
+static void queries_wake(struct haul_dht *dht)
+{
+    struct haul_dht_query *query;
+
+    LIST_FOREACH(query, &dht->queries, link)
+    {
+        if (!query->seeded && !query->over)
+            haul_loop_timer_set(query->timer, haul_dht_now(dht));
+    }
+}
+
 static void ask_end(struct haul_dht_ask *ask, const struct haul_kad_message *answer, bool sent)
 {
     struct haul_dht *dht = ask->dht;
@@ -51,7 +63,7 @@ static void ask_end(struct haul_dht_ask *ask, const struct haul_kad_message *ans
         contact_seen(ask);
         haul_dht_lease(dht, ask->connection, false);
         if (haul_kad_table_answered(&dht->table, &ask->contact, haul_dht_now(dht)))
-            haul_dht_queries_wake(dht);
+            queries_wake(dht);
     } else if (dht->host != NULL && ask->answered) {
         haul_kad_table_failed(&dht->table, &ask->contact.key);
     }

@@ -1,6 +1,6 @@
-/* Inside of the DHT of a node: dht.c opens it and keeps its connections few, dht_query.c searches,
- * dht_ask.c reaches one peer, dht_upkeep.c joins and stays, dht_provide.c announces. For these
- * files only. */
+/* Inside of the DHT of a node, from the top: dht.c opens it, dht_upkeep.c joins and stays,
+ * dht_provide.c announces, dht_query.c searches, dht_ask.c reaches one peer, dht_lease.c keeps the
+ * connections few. For these files only. */
 #pragma once
 
 #include "common/counters.h"
@@ -37,6 +37,22 @@ struct haul_dht_ask {
     void *context;
     LIST_ENTRY(haul_dht_ask) link;  /* the asker's */
     TAILQ_ENTRY(haul_dht_ask) wait; /* until it is dialled for */
+};
+
+/* A search. It waits unseeded while the table knows nobody. */
+struct haul_dht_query {
+    struct haul_dht *dht;
+    struct haul_dht_search search;
+    uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
+    struct haul_timer *timer;
+    haul_time began;
+    bool seeded, over;
+    uint32_t hops;
+    LIST_HEAD(, haul_dht_ask) asks;
+    LIST_ENTRY(haul_dht_query) link;
+    uint32_t found_count, told_count;
+    struct haul_peer_id found[HAUL_DHT_FOUND_MAX];
+    struct haul_kad_lookup lookup;
 };
 
 /* A connection that the DHT has opened. */
@@ -108,7 +124,7 @@ static inline haul_time haul_dht_now(const struct haul_dht *dht)
     return haul_loop_now(dht->conf.loop);
 }
 
-/* --- dht.c --- */
+/* --- dht_lease.c --- */
 
 /* A connection was used: one that was `opened` for the DHT is kept for a while, and others are not
  * its business. */
@@ -139,8 +155,6 @@ enum haul_addr_scope haul_dht_scope(const struct haul_dht *dht, uint64_t connect
 
 /* --- dht_query.c --- */
 
-/* The table has somebody again: searches that wait for that begin. */
-void haul_dht_queries_wake(struct haul_dht *dht);
 void haul_dht_queries_cancel(struct haul_dht *dht);
 void haul_dht_queries_free(struct haul_dht *dht); /* nothing runs any more */
 
@@ -149,8 +163,6 @@ void haul_dht_queries_free(struct haul_dht *dht); /* nothing runs any more */
 void haul_dht_identified(void *context, uint64_t connection, const struct haul_identified *told,
                          bool serves);
 void haul_dht_tick(void *context);
-/* Is there hope of somebody to ask? */
-bool haul_dht_joining(const struct haul_dht *dht);
 
 /* --- dht_provide.c --- */
 

@@ -5,21 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct haul_dht_query {
-    struct haul_dht *dht;
-    struct haul_dht_search search;
-    uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
-    struct haul_timer *timer;
-    haul_time began;
-    bool seeded, over;
-    uint32_t hops;
-    LIST_HEAD(, haul_dht_ask) asks;
-    LIST_ENTRY(haul_dht_query) link;
-    uint32_t found_count, told_count;
-    struct haul_peer_id found[HAUL_DHT_FOUND_MAX];
-    struct haul_kad_lookup lookup;
-};
-
 static void query_due(struct haul_dht_query *query)
 {
     haul_loop_timer_set(query->timer, haul_dht_now(query->dht));
@@ -184,6 +169,12 @@ static void query_end(struct haul_dht_query *query)
     query_free(query);
 }
 
+/* Is there hope of somebody to ask? */
+static bool is_joining(const struct haul_dht *dht)
+{
+    return dht->host != NULL && dht->bootstrap_count > 0 && dht->table.count == 0;
+}
+
 static void on_timer(void *context)
 {
     struct haul_dht_query *query = context;
@@ -207,7 +198,7 @@ static void on_timer(void *context)
         return;
     }
     if (query->found_count >= query->search.found_max || query->lookup.over ||
-        (query->seeded ? haul_kad_lookup_done(&query->lookup) : !haul_dht_joining(dht))) {
+        (query->seeded ? haul_kad_lookup_done(&query->lookup) : !is_joining(dht))) {
         query_end(query);
         return;
     }
@@ -263,17 +254,6 @@ void haul_dht_cancel(struct haul_dht_query *query)
         query->dht->refresh = NULL;
     query->over = true;
     query_due(query); /* it may be telling somebody right now: it goes next turn */
-}
-
-void haul_dht_queries_wake(struct haul_dht *dht)
-{
-    struct haul_dht_query *query;
-
-    LIST_FOREACH(query, &dht->queries, link)
-    {
-        if (!query->seeded && !query->over)
-            query_due(query);
-    }
 }
 
 void haul_dht_queries_cancel(struct haul_dht *dht)

@@ -119,11 +119,6 @@ static void bootstrap_due(struct haul_dht *dht)
         haul_names_resolve(dht->names, &dht->bootstrap[i].address, on_resolved, &dht->bootstrap[i]);
 }
 
-bool haul_dht_joining(const struct haul_dht *dht)
-{
-    return dht->host != NULL && dht->bootstrap_count > 0 && dht->table.count == 0;
-}
-
 /* --- refreshing --- */
 
 static void on_refreshed(void *context, const struct haul_dht_result *result)
