@@ -13,7 +13,7 @@
 #include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/nat/reachability.h"
-#include "controlplane/xfer/transfer.h"
+#include "controlplane/transfer/transfer.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include "controlplane/controlplane.h"
 #include "controlplane/ctl/server.h"
 #include "controlplane/gate.h"
-#include "controlplane/xfer/parts.h"
+#include "controlplane/transfer/parts.h"
 
 struct haul_controlplane {
     struct haul_controlplane_conf conf;

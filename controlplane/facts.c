@@ -4,8 +4,8 @@
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/perf.h"
 #include "controlplane/controlplane_parts.h"
+#include "controlplane/transfer/usage.h"
 #include "controlplane/xfer/grants.h"
-#include "controlplane/xfer/usage.h"
 
 #include <stdio.h>
 #include <unistd.h>

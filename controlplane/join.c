@@ -5,8 +5,8 @@
 #include "common/log.h"
 #include "controlplane/behaviours/relay.h"
 #include "controlplane/dht/dht.h"
+#include "controlplane/transfer/transfer.h"
 #include "controlplane/xfer/grants.h"
-#include "controlplane/xfer/transfer.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "controlplane/cmd/extract.h"
 #include "controlplane/cmd/print.h"
 #include "controlplane/cmd/progress.h"
-#include "controlplane/xfer/record.h"
+#include "controlplane/transfer/record.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include "controlplane/cmd/command.h"
 #include "controlplane/cmd/perf_nodes.h"
 #include "controlplane/cmd/perf_stats.h"
-#include "controlplane/xfer/record.h"
+#include "controlplane/transfer/record.h"
 #include "perf/ceiling.h"
 
 #define HAUL_PERF_RUNS_MAX  512u

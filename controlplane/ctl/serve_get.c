@@ -1,6 +1,6 @@
 /* get, and ls inside a dataset: a transfer on one side, the command on the other. */
 #include "controlplane/controlplane_parts.h"
-#include "controlplane/xfer/transfer.h"
+#include "controlplane/transfer/transfer.h"
 
 #include <stdlib.h>
 #include <string.h>

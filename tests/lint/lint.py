@@ -43,7 +43,7 @@ THIRD_PARTY = {
     r"\bIMB_": ["dataplane/aead/", "common/chacha_poly.c"],
     DPDK: ["dataplane/net/dpdk/", "perf/pipe_port"],
     r"\bmdb_": ["controlplane/xfer/catalog"],
-    r"\bjson_(object|array|string|integer|real|dump)": ["controlplane/xfer/record", "controlplane/cmd/",
+    r"\bjson_(object|array|string|integer|real|dump)": ["controlplane/transfer/record", "controlplane/cmd/",
                                                         "controlplane/ctl/"],
     r"\bblake3_hasher_": ["common/hash.c"],
     r"\byaml_|\bcyaml_": ["common/conf"],

@@ -1,6 +1,6 @@
 /* Plans over datasets in memory: what they ask for, in which order, and what they hold meanwhile.
  */
-#include "controlplane/xfer/plan.h"
+#include "controlplane/transfer/plan.h"
 
 #include "common/rng.h"
 #include "controlplane/content/build.h"

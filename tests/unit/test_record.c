@@ -1,5 +1,5 @@
 /* The transfer record and the timeline behind its fractions. */
-#include "controlplane/xfer/record.h"
+#include "controlplane/transfer/record.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

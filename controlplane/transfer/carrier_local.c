@@ -1,6 +1,6 @@
 /* Blocks that this node has itself: read from the store into a slot. The store checks what it
  * reads only by length, so the hash is checked here before a byte is handed out. */
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 static void read_done(void *context, const struct haul_event *event)
 {

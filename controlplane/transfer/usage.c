@@ -1,4 +1,4 @@
-#include "controlplane/xfer/usage.h"
+#include "controlplane/transfer/usage.h"
 
 #include <stdio.h>
 #include <stdlib.h>

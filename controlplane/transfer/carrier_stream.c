@@ -1,7 +1,7 @@
 /* The libp2p stream: whole blocks come into slots of the control plane, in the order in which they
  * were asked for; a helper checks each hash before a byte is used. */
 #include "controlplane/behaviours/blocks.h"
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 #define AT_ONCE      HAUL_FETCH_SLOTS_MAX
 #define STREAM_RETRY (50 * HAUL_MILLISECOND) /* other transfers have all streams to this peer */

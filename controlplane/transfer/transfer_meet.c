@@ -4,7 +4,7 @@
  * waited for, or a fast path whose hole the offer has punched. */
 #include "common/counters.h"
 #include "controlplane/behaviours/offer.h"
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "common/cid.h"
 #include "common/time.h"
-#include "controlplane/xfer/record.h"
+#include "controlplane/transfer/record.h"
 
 struct haul_awaited;
 struct haul_transfer;

@@ -1,6 +1,6 @@
 /* The table of a transfer's fetches: taken and given back, with or without a slot of the control
  * plane, and withdrawn all together. */
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 struct haul_fetch *haul_fetch_take(struct haul_transfer *transfer)
 {

@@ -6,8 +6,8 @@
 #pragma once
 
 #include "controlplane/ticket.h"
-#include "controlplane/xfer/carrier.h"
-#include "controlplane/xfer/transfer.h"
+#include "controlplane/transfer/carrier.h"
+#include "controlplane/transfer/transfer.h"
 
 #define HAUL_FETCHES_MAX        128u
 #define HAUL_FETCH_SLOTS_MAX    24u /* control slots that one transfer holds at most */

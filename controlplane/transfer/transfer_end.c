@@ -3,7 +3,7 @@
 #include "common/log.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/dht/dht.h"
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>

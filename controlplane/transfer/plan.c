@@ -2,7 +2,7 @@
  * awaited or held, a leaf is in flight, or an entry below it lives. Held nodes are frames in two
  * lists: parts of files are worked on first, so that open files always come to their end, and only
  * then the most recent directory. */
-#include "controlplane/xfer/plan.h"
+#include "controlplane/transfer/plan.h"
 
 #include "common/hash.h"
 

@@ -1,5 +1,5 @@
 /* Writing and reading share one table of members, so that neither can forget one. */
-#include "controlplane/xfer/record.h"
+#include "controlplane/transfer/record.h"
 
 #include "common/units.h"
 

@@ -2,8 +2,8 @@
  * command flushes, and the record says how it went. */
 #include "common/counters.h"
 #include "common/log.h"
-#include "controlplane/xfer/transfer_parts.h"
-#include "controlplane/xfer/usage.h"
+#include "controlplane/transfer/transfer_parts.h"
+#include "controlplane/transfer/usage.h"
 
 #include <stdlib.h>
 #include <string.h>

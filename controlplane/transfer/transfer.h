@@ -5,9 +5,9 @@
 #pragma once
 
 #include "common/error.h"
-#include "controlplane/xfer/parts.h"
-#include "controlplane/xfer/plan.h"
-#include "controlplane/xfer/record.h"
+#include "controlplane/transfer/parts.h"
+#include "controlplane/transfer/plan.h"
+#include "controlplane/transfer/record.h"
 
 enum haul_sink {
     HAUL_SINK_FILES,   /* entries, and a descriptor for each file */

@@ -1,6 +1,6 @@
 /* The fast path: the worker fetches, verifies and places. Over the kernel's net it is called udp,
  * over DPDK's dpdk. */
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 static void fetch_done(void *context, const struct haul_event *event)
 {

@@ -6,7 +6,7 @@
 #include "common/counters.h"
 #include "common/log.h"
 #include "controlplane/behaviours/offer.h"
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* Blocks of a transfer: from the plan's steps to fetches, from fetches to places, and the account
  * of what was verified when. */
 #include "common/log.h"
-#include "controlplane/xfer/transfer_parts.h"
-#include "controlplane/xfer/usage.h"
+#include "controlplane/transfer/transfer_parts.h"
+#include "controlplane/transfer/usage.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 /* The life of a transfer. It is freed in one place, by its own timer, when it has ended, its user
  * has closed it, and neither the data plane nor a stream holds anything of it. */
-#include "controlplane/xfer/transfer.h"
+#include "controlplane/transfer/transfer.h"
 
-#include "controlplane/xfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_parts.h"
 
 #include <stdio.h>
 #include <stdlib.h>
