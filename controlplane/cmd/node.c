@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "controlplane/cmd/node_port.h"
 #include "controlplane/cmd/print.h"
-#include "controlplane/controlplane.h"
+#include "controlplane/node/controlplane.h"
 #include "controlplane/p2p/multiaddr.h"
 #include "dataplane/dataplane.h"
 

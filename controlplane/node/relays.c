@@ -1,11 +1,10 @@
 /* Through others: the relay that this node is, if the configuration says so, the relays at which it
  * keeps a place, and the direct ways that it looks for to peers whom it met through them. */
-#include "controlplane/behaviours/dcutr.h"
-#include "controlplane/behaviours/relay.h"
-#include "controlplane/controlplane_parts.h"
-
 #include "common/conf_value.h"
 #include "common/counters.h"
+#include "controlplane/behaviours/dcutr.h"
+#include "controlplane/behaviours/relay.h"
+#include "controlplane/node/controlplane_parts.h"
 
 #include <stdio.h>
 
@@ -37,7 +36,7 @@ static int relays_read(const struct haul_conf *conf, struct haul_multiaddr *rela
     return 0;
 }
 
-int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
+int haul_node_relays_open(struct haul_controlplane *plane, struct haul_error *error)
 {
     const struct haul_conf *conf = plane->conf.conf;
     struct haul_multiaddr relays[HAUL_RELAY_PLACES_MAX];
@@ -76,14 +75,14 @@ int haul_through_open(struct haul_controlplane *plane, struct haul_error *error)
     return haul_relay_open(&plane->relay, &relay, error);
 }
 
-void haul_through_start(struct haul_controlplane *plane)
+void haul_node_relays_start(struct haul_controlplane *plane)
 {
     haul_relay_start(plane->relay, plane->parts.host);
     if (haul_conf_bool(plane->conf.conf, HAUL_CONF_PUNCH_ENABLED))
         haul_dcutr_start(plane->dcutr, plane->parts.host);
 }
 
-void haul_through_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
+void haul_node_relays_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     const struct haul_relay_counters *counters = haul_relay_counters(plane->relay);
     const struct haul_dcutr_counters *dcutr = haul_dcutr_counters(plane->dcutr);

@@ -1,5 +1,5 @@
 /* status: every fact, one answer each. */
-#include "controlplane/controlplane_parts.h"
+#include "controlplane/node/controlplane_parts.h"
 
 static void fact_send(void *context, const struct haul_fact *fact)
 {

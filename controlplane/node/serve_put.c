@@ -1,5 +1,5 @@
 /* put: entries and descriptors from the command go to the ingest, which stores them. */
-#include "controlplane/controlplane_parts.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/xfer/ingest.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 /* dht: find, provide, providers, peers. */
-#include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
+#include "controlplane/node/controlplane_parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,10 +1,9 @@
 /* From the configuration to the DHT that the node joins, and what it announces there. */
-#include "controlplane/controlplane_parts.h"
-
+#include "controlplane/dht/dht.h"
 #include "common/conf_value.h"
 #include "common/log.h"
 #include "controlplane/behaviours/relay.h"
-#include "controlplane/dht/dht.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/transfer/transfer.h"
 #include "controlplane/xfer/grants.h"
 
@@ -65,7 +64,7 @@ static void protocol_name(struct haul_controlplane *plane)
              (int)sizeof plane->dht_protocol - 16, prefix);
 }
 
-int haul_join_open(struct haul_controlplane *plane, struct haul_error *error)
+int haul_node_dht_open(struct haul_controlplane *plane, struct haul_error *error)
 {
     const struct haul_conf *conf = plane->conf.conf;
     uint64_t per_network = haul_conf_number(conf, HAUL_CONF_DHT_PER_NETWORK);
@@ -98,7 +97,7 @@ int haul_join_open(struct haul_controlplane *plane, struct haul_error *error)
     return haul_dht_open(&plane->parts.dht, &dht, error);
 }
 
-void haul_join_start(struct haul_controlplane *plane)
+void haul_node_dht_start(struct haul_controlplane *plane)
 {
     struct haul_dataset *dataset;
     uint64_t cursor = 0;
@@ -116,7 +115,7 @@ void haul_join_start(struct haul_controlplane *plane)
     free(dataset);
 }
 
-void haul_join_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
+void haul_node_dht_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     const struct haul_dht *dht = plane->parts.dht;
     const struct haul_kad_server *server;

@@ -1,7 +1,7 @@
 /* A dataset of generated blocks for rate tests, shared with everybody. The data plane generates,
  * helpers hash, and only the inner nodes are stored. Nodes started with --perf alone. */
 #include "controlplane/content/build.h"
-#include "controlplane/controlplane_parts.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/ticket.h"
 
 #include <stdlib.h>

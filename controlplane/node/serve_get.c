@@ -1,5 +1,5 @@
 /* get, and ls inside a dataset: a transfer on one side, the command on the other. */
-#include "controlplane/controlplane_parts.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/transfer/transfer.h"
 
 #include <stdlib.h>

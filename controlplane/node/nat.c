@@ -2,11 +2,11 @@
 #include "common/counters.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/relay.h"
-#include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/nat/mapping.h"
 #include "controlplane/nat/neighbours.h"
 #include "controlplane/nat/reachability.h"
+#include "controlplane/node/controlplane_parts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -24,7 +24,7 @@ static void on_reach(void *context, enum haul_reach reach)
         haul_relay_offer(plane->relay, serve);
 }
 
-int haul_outside_open(struct haul_controlplane *plane, struct haul_error *error)
+int haul_node_nat_open(struct haul_controlplane *plane, struct haul_error *error)
 {
     const struct haul_conf *conf = plane->conf.conf;
     const struct haul_reachability_conf reach = {
@@ -96,7 +96,7 @@ static void mapping_start(struct haul_controlplane *plane)
         plane->mapping = haul_mapping_open(&conf);
 }
 
-int haul_outside_start(struct haul_controlplane *plane, struct haul_error *error)
+int haul_node_nat_start(struct haul_controlplane *plane, struct haul_error *error)
 {
     haul_reachability_start(plane->reach, plane->parts.host);
     mapping_start(plane);
@@ -105,17 +105,17 @@ int haul_outside_start(struct haul_controlplane *plane, struct haul_error *error
                : 0;
 }
 
-bool haul_outside_release(struct haul_controlplane *plane)
+bool haul_node_nat_release(struct haul_controlplane *plane)
 {
     return plane->mapping == NULL || haul_mapping_release(plane->mapping);
 }
 
-bool haul_outside_released(const struct haul_controlplane *plane)
+bool haul_node_nat_released(const struct haul_controlplane *plane)
 {
     return plane->mapping == NULL || haul_mapping_released(plane->mapping);
 }
 
-void haul_outside_stop(struct haul_controlplane *plane)
+void haul_node_nat_stop(struct haul_controlplane *plane)
 {
     haul_neighbours_stop(plane->neighbours);
     haul_mapping_close(plane->mapping);
@@ -123,7 +123,7 @@ void haul_outside_stop(struct haul_controlplane *plane)
     haul_reachability_stop(plane->reach);
 }
 
-void haul_outside_close(struct haul_controlplane *plane)
+void haul_node_nat_close(struct haul_controlplane *plane)
 {
     haul_neighbours_close(plane->neighbours);
     plane->neighbours = NULL;
@@ -173,7 +173,7 @@ static void mapping_facts(const struct haul_mapping *mapping, const struct haul_
 #undef X
 }
 
-void haul_outside_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
+void haul_node_nat_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     const struct haul_autonat *autonat = haul_reachability_autonat(plane->reach);
     const struct haul_autonat_counters *counters = haul_autonat_counters(autonat);

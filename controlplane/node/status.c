@@ -3,52 +3,12 @@
 #include "controlplane/behaviours/blocks.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/perf.h"
-#include "controlplane/controlplane_parts.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/transfer/usage.h"
 #include "controlplane/xfer/grants.h"
 
 #include <stdio.h>
 #include <unistd.h>
-
-void haul_facts_number(const struct haul_facts *facts, const char *group, const char *name,
-                       uint64_t number, const char *help)
-{
-    const struct haul_fact fact = {
-        .group = group, .name = name, .help = help, .kind = HAUL_FACT_NUMBER, .number = number
-    };
-
-    facts->take(facts->context, &fact);
-}
-
-void haul_facts_text(const struct haul_facts *facts, const char *group, const char *name,
-                     const char *text, const char *help)
-{
-    const struct haul_fact fact = {
-        .group = group, .name = name, .help = help, .kind = HAUL_FACT_TEXT, .text = text
-    };
-
-    facts->take(facts->context, &fact);
-}
-
-void haul_facts_flag(const struct haul_facts *facts, const char *group, const char *name, bool flag,
-                     const char *help)
-{
-    const struct haul_fact fact = {
-        .group = group, .name = name, .help = help, .kind = HAUL_FACT_FLAG, .number = flag
-    };
-
-    facts->take(facts->context, &fact);
-}
-
-void haul_facts_real(const struct haul_facts *facts, const char *group, const char *name,
-                     double real, const char *help)
-{
-    const struct haul_fact fact = {
-        .group = group, .name = name, .help = help, .kind = HAUL_FACT_REAL, .real = real
-    };
-
-    facts->take(facts->context, &fact);
-}
 
 static void own_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
@@ -200,9 +160,9 @@ void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_
 {
     own_facts(plane, facts);
     plane->conf.plane_facts(plane->conf.plane_context, facts);
-    haul_join_facts(plane, facts);
-    haul_outside_facts(plane, facts);
-    haul_through_facts(plane, facts);
+    haul_node_dht_facts(plane, facts);
+    haul_node_nat_facts(plane, facts);
+    haul_node_relays_facts(plane, facts);
     connection_facts(plane, facts);
     host_facts(plane, facts);
     protocol_facts(plane, facts);

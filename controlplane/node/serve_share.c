@@ -1,6 +1,6 @@
 /* share: who may fetch a stored dataset, and the ticket that says so. */
-#include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/ticket.h"
 
 #include <stdlib.h>

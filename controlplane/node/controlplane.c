@@ -1,6 +1,6 @@
 /* Opens every machine of the control plane in the order in which they lean on each other, and
  * closes them the other way round. */
-#include "controlplane/controlplane.h"
+#include "controlplane/node/controlplane.h"
 
 #include "common/log.h"
 #include "controlplane/behaviours/blocks.h"
@@ -10,9 +10,9 @@
 #include "controlplane/behaviours/perf.h"
 #include "controlplane/behaviours/ping.h"
 #include "controlplane/behaviours/relay.h"
-#include "controlplane/controlplane_parts.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/nat/reachability.h"
+#include "controlplane/node/controlplane_parts.h"
 #include "controlplane/transfer/transfer.h"
 
 #include <errno.h>
@@ -282,14 +282,14 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
         perf_open(plane, error) < 0 ||
         haul_gate_open(&plane->gate, conf->home, haul_conf_text(conf->conf, HAUL_CONF_PEERS_ALLOW),
                        haul_conf_text(conf->conf, HAUL_CONF_PEERS_DENY), error) < 0 ||
-        private_open(plane, error) < 0 || haul_join_open(plane, error) < 0 ||
-        haul_through_open(plane, error) < 0 || haul_outside_open(plane, error) < 0 ||
+        private_open(plane, error) < 0 || haul_node_dht_open(plane, error) < 0 ||
+        haul_node_relays_open(plane, error) < 0 || haul_node_nat_open(plane, error) < 0 ||
         host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
         return -1;
-    haul_through_start(plane);
-    if (haul_outside_start(plane, error) < 0)
+    haul_node_relays_start(plane);
+    if (haul_node_nat_start(plane, error) < 0)
         return -1;
-    haul_join_start(plane);
+    haul_node_dht_start(plane);
     return haul_ctl_open(&plane->ctl, plane->parts.loop, conf->home,
                          haul_conf_text(conf->conf, HAUL_CONF_CONTROL_GROUP), verbs, plane, error);
 }
@@ -332,7 +332,7 @@ static void stop_turn(void *context)
 {
     struct haul_controlplane *plane = context;
 
-    if (plane->transfers == NULL && haul_outside_released(plane))
+    if (plane->transfers == NULL && haul_node_nat_released(plane))
         haul_loop_stop(plane->parts.loop);
 }
 
@@ -340,7 +340,7 @@ void haul_controlplane_stop(struct haul_controlplane *plane)
 {
     struct haul_timer *timer = haul_loop_timer(plane->parts.loop, stop_due, plane);
 
-    bool released = haul_outside_release(plane);
+    bool released = haul_node_nat_release(plane);
 
     haul_ctl_close(plane->ctl);
     plane->ctl = NULL;
@@ -350,7 +350,7 @@ void haul_controlplane_stop(struct haul_controlplane *plane)
     }
     haul_loop_timer_free(timer);
     haul_dht_stop(plane->parts.dht);
-    haul_outside_stop(plane);
+    haul_node_nat_stop(plane);
     haul_host_close(plane->parts.host);
     plane->parts.host = NULL;
 }
@@ -361,7 +361,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         return;
     haul_ctl_close(plane->ctl);
     haul_dht_stop(plane->parts.dht);
-    haul_outside_stop(plane);
+    haul_node_nat_stop(plane);
     if (plane->parts.host != NULL)
         haul_host_close(plane->parts.host);
     haul_helpers_close(plane->parts.helpers);
@@ -376,7 +376,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
         haul_grants_close(plane->parts.grants);
     haul_relay_close(plane->relay);
     haul_dcutr_close(plane->dcutr);
-    haul_outside_close(plane);
+    haul_node_nat_close(plane);
     haul_perf_close(plane->perf);
     haul_catalog_close(plane->parts.catalog);
     haul_loop_unwatch(plane->signals);

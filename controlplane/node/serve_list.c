@@ -1,5 +1,5 @@
 /* ls without an argument: the datasets of this node. */
-#include "controlplane/controlplane_parts.h"
+#include "controlplane/node/controlplane_parts.h"
 
 #include <stdlib.h>
 
