@@ -1,5 +1,5 @@
 /* Points in time and spans of it, both in nanoseconds. There is no clock in here: whoever owns a
- * loop reads the clock once a turn and hands the value down. */
+ * loop reads the clock (common/clock.h) once a turn and hands the value down. */
 #pragma once
 
 #include <stdint.h>

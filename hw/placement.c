@@ -2,10 +2,11 @@
  * Atomics are this file's subject: it measures what they cost. */
 #include "hw/placement.h"
 
+#include "common/clock.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define BATCHES_MAX 512u
 #define HANDOVERS   200u  /* a batch: some tens of microseconds */
@@ -23,14 +24,6 @@ struct work {
     uint64_t sink;
     uint64_t *gate; /* both start when it is 2 */
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (uint64_t)at.tv_sec * 1000000000u + (uint64_t)at.tv_nsec;
-}
 
 static void pin(int cpu)
 {
@@ -80,7 +73,7 @@ static void *pong_run(void *argument)
 /* Nanoseconds of one batch divided by its handovers, or a negative number when nobody answers. */
 static double batch_run(uint64_t *turn)
 {
-    uint64_t begin = now_ns();
+    uint64_t begin = haul_clock_read();
 
     for (unsigned i = 0; i < HANDOVERS; i++) {
         uint64_t value = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
@@ -92,7 +85,7 @@ static double batch_run(uint64_t *turn)
                 return -1;
         }
     }
-    return (double)(now_ns() - begin) / HANDOVERS;
+    return (double)(haul_clock_read() - begin) / HANDOVERS;
 }
 
 static int by_value(const void *a, const void *b)
@@ -118,8 +111,8 @@ static void *ping_run(void *argument)
 
     pin(ping->cpu);
     (void)batch_run(&ping->line->turn); /* both threads are awake after this one */
-    end = now_ns() + ping->span_ns;
-    while (count < BATCHES_MAX && now_ns() < end) {
+    end = haul_clock_read() + ping->span_ns;
+    while (count < BATCHES_MAX && haul_clock_read() < end) {
         double batch = batch_run(&ping->line->turn);
 
         if (batch < 0)
@@ -159,7 +152,7 @@ static void *work_run(void *argument)
     __atomic_add_fetch(work->gate, 1, __ATOMIC_ACQ_REL);
     while (__atomic_load_n(work->gate, __ATOMIC_ACQUIRE) < 2)
         sched_yield();
-    end = now_ns() + work->span_ns;
+    end = haul_clock_read() + work->span_ns;
     do {
         for (unsigned i = 0; i < 2000; i++) {
             a = a * 0x9e3779b97f4a7c15u + 1;
@@ -168,7 +161,7 @@ static void *work_run(void *argument)
             d = d * 0xff51afd7ed558ccdu + 1;
         }
         work->rounds++;
-    } while (now_ns() < end);
+    } while (haul_clock_read() < end);
     work->sink = a ^ b ^ c ^ d;
     return NULL;
 }

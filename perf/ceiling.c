@@ -2,6 +2,7 @@
  * here and its functions in a file of its own. */
 #include "perf/ceiling.h"
 
+#include "common/clock.h"
 #include "common/time.h"
 #include "dataplane/aead/choose.h"
 
@@ -9,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define AREA_BYTES_MIN (UINT64_C(256) << 20)
@@ -22,20 +22,12 @@ struct haul_ceilings {
     struct haul_aead_choice aead;
 };
 
-static haul_time clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
-
 /* --- one core alone: from an area larger than the cache --- */
 
 static double copy_alone(const struct haul_pipe_shape *shape, const struct haul_aead *aead,
                          uint8_t *area, size_t area_bytes, uint64_t span_ns)
 {
-    haul_time start = clock_now(), now = start;
+    haul_time start = haul_clock_read(), now = start;
     size_t half = area_bytes / 2, at = 0;
     uint64_t done = 0;
 
@@ -45,7 +37,7 @@ static double copy_alone(const struct haul_pipe_shape *shape, const struct haul_
         memcpy(area + half + at, area + at, BATCH_BYTES);
         at = at + 2 * BATCH_BYTES <= half ? at + BATCH_BYTES : 0;
         done += BATCH_BYTES;
-        now = clock_now();
+        now = haul_clock_read();
     }
     return (double)done * (double)HAUL_SECOND / (double)(now - start);
 }
@@ -64,7 +56,7 @@ static double seal_alone(const struct haul_pipe_shape *shape, const struct haul_
     if (to == NULL)
         return 0;
     aead->key(&key, secret);
-    start = now = clock_now();
+    start = now = haul_clock_read();
     while (now - start < span_ns) {
         for (size_t batch = 0; batch < BATCH_BYTES; batch += shape->payload, number++) {
             memcpy(nonce, &number, sizeof number);
@@ -73,7 +65,7 @@ static double seal_alone(const struct haul_pipe_shape *shape, const struct haul_
             at = at + 2 * shape->payload <= area_bytes ? at + shape->payload : 0;
             done += shape->payload;
         }
-        now = clock_now();
+        now = haul_clock_read();
     }
     aead->wipe(&key);
     free(to);
@@ -83,7 +75,7 @@ static double seal_alone(const struct haul_pipe_shape *shape, const struct haul_
 static double hash_alone(const struct haul_pipe_shape *shape, const struct haul_aead *aead,
                          uint8_t *area, size_t area_bytes, uint64_t span_ns)
 {
-    haul_time start = clock_now(), now = start;
+    haul_time start = haul_clock_read(), now = start;
     struct haul_hash hash;
     size_t at = 0;
     uint64_t done = 0;
@@ -93,7 +85,7 @@ static double hash_alone(const struct haul_pipe_shape *shape, const struct haul_
         haul_hash_of(shape->hash, area + at, HAUL_BLOCK_BYTES_MAX, &hash);
         at = at + 2 * HAUL_BLOCK_BYTES_MAX <= area_bytes ? at + HAUL_BLOCK_BYTES_MAX : 0;
         done += HAUL_BLOCK_BYTES_MAX;
-        now = clock_now();
+        now = haul_clock_read();
     }
     return (double)done * (double)HAUL_SECOND / (double)(now - start);
 }

@@ -5,6 +5,7 @@
  *   dataplane_bench [seconds=2] [net=uring|mmsg] [cipher=aes|chacha|none] [payload=1408|8192]
  *                   [congestion=bbr|ledbat|fixed] [rate=BYTES_PER_SECOND] [verify=0|1] [spin=0|1]
  *                   [pin=0|1] [window=ORDERS] [slots=N] [runs=N] */
+#include "common/clock.h"
 #include "dataplane/dataplane.h"
 
 #include "common/synthetic.h"
@@ -16,7 +17,6 @@
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DISTINCT 256u /* blocks that differ; the rest of a run is these again */
@@ -46,14 +46,6 @@ static struct options options = {
     .cipher = "aes",
     .congestion = "bbr",
 };
-
-static haul_time clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
 
 static void fail(const char *what)
 {
@@ -212,7 +204,7 @@ static int seeder_run(int channel)
     struct end end = { 0 };
     uint8_t secrets[2][32];
     struct haul_addr peer;
-    haul_time start = clock_now();
+    haul_time start = haul_clock_read();
     bool over = false;
 
     end_open(&end, 1);
@@ -233,7 +225,7 @@ static int seeder_run(int channel)
             over |= event.kind == HAUL_EVENT_DONE && event.order == HAUL_ORDER_OPEN;
         }
     }
-    stats_print("seeder", &end, (double)(clock_now() - start) / 1e9);
+    stats_print("seeder", &end, (double)(haul_clock_read() - start) / 1e9);
     haul_dataplane_close(end.plane);
     return 0;
 }
@@ -254,7 +246,7 @@ static void asker_fetch(struct end *end, uint64_t number)
 /* Fetches for a while; returns bytes a second, counted from the moment the path is up. */
 static double asker_measure(struct end *end)
 {
-    haul_time start = clock_now(), limit = start + options.seconds * HAUL_SECOND, now = start;
+    haul_time start = haul_clock_read(), limit = start + options.seconds * HAUL_SECOND, now = start;
     uint64_t asked = 0, done = 0, bytes = 0;
 
     while (now < limit || done < asked) {
@@ -264,7 +256,7 @@ static double asker_measure(struct end *end)
         while (now < limit && asked - done < options.window)
             asker_fetch(end, asked++);
         poll(&ready, 1, 1000);
-        now = clock_now();
+        now = haul_clock_read();
         while (haul_handoff_next_event(end->handoff, &event)) {
             if (event.kind != HAUL_EVENT_DONE)
                 continue;
@@ -286,7 +278,7 @@ static void asker_run(int channel)
     struct end end = { 0 };
     uint8_t secrets[2][32];
     struct haul_addr peer;
-    haul_time start = clock_now();
+    haul_time start = haul_clock_read();
 
     end_open(&end, 0);
     if (getrandom(secrets, sizeof secrets, 0) != sizeof secrets ||
@@ -303,7 +295,7 @@ static void asker_run(int channel)
                options.cipher, options.payload, options.congestion, options.verify, rate / 1e9,
                rate * 8 / 1e9);
     }
-    stats_print("asker", &end, (double)(clock_now() - start) / 1e9);
+    stats_print("asker", &end, (double)(haul_clock_read() - start) / 1e9);
     fflush(stdout);
     end_order(&end, (struct haul_order){ .kind = HAUL_ORDER_CLOSE, .flow = FLOW });
     poll(NULL, 0, 200);

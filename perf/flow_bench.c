@@ -6,6 +6,7 @@
  *
  * Under callgrind (`--toggle-collect=haul_flow_input`) the instructions a datagram do not depend on
  * where the cores are. */
+#include "common/clock.h"
 #include "dataplane/flow/flow.h"
 
 #include <stdio.h>
@@ -91,14 +92,6 @@ static const struct haul_aead none = {
     .derive = none_derive,
 };
 
-static uint64_t clock_now(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (uint64_t)at.tv_sec * HAUL_SECOND + (uint64_t)at.tv_nsec;
-}
-
 static void side_open(unsigned number, uint16_t payload)
 {
     struct side *side = &sides[number];
@@ -168,7 +161,7 @@ static void events_take(struct side *side, haul_time now)
 
 static void cost_add(struct cost *cost, uint64_t begin, uint32_t datagrams)
 {
-    uint64_t span = clock_now() - begin;
+    uint64_t span = haul_clock_read() - begin;
 
     cost->ns += span > clock_ns ? span - clock_ns : 0;
     cost->datagrams += datagrams;
@@ -180,7 +173,7 @@ static bool train_move(unsigned from, haul_time now)
 {
     static uint8_t data[TRAIN_BYTES];
     struct haul_train train = { .data = data, .capacity = sizeof data };
-    uint64_t begin = clock_now();
+    uint64_t begin = haul_clock_read();
     uint32_t datagrams;
     bool full;
 
@@ -191,7 +184,7 @@ static bool train_move(unsigned from, haul_time now)
     if (full)
         cost_add(&output, begin, datagrams);
     train.peer = sides[from].addr;
-    begin = clock_now();
+    begin = haul_clock_read();
     for (size_t at = 0; at < train.bytes;)
         at += haul_flow_input(sides[1 - from].flow, &train, at, now);
     if (full)
@@ -231,7 +224,7 @@ static void cost_print(const char *what, const struct cost *cost)
 int main(int count, char **arguments)
 {
     unsigned long blocks = 2048, payload = 1408;
-    uint64_t begin = clock_now();
+    uint64_t begin = haul_clock_read();
 
     for (int i = 1; i < count; i++) {
         if (strncmp(arguments[i], "blocks=", 7) == 0)
@@ -240,8 +233,8 @@ int main(int count, char **arguments)
             payload = strtoul(arguments[i] + 8, NULL, 10);
     }
     for (unsigned i = 0; i < 100000; i++)
-        (void)clock_now();
-    clock_ns = (clock_now() - begin) / 100000;
+        (void)haul_clock_read();
+    clock_ns = (haul_clock_read() - begin) / 100000;
     block = calloc(1, HAUL_BLOCK_BYTES_MAX);
     slots = calloc(WANTS, HAUL_BLOCK_BYTES_MAX);
     side_open(SEEDER, (uint16_t)payload);

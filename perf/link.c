@@ -1,18 +1,11 @@
 /* haul-link: the options, and what both forms of the link share. */
 #include "perf/link.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-haul_time link_now(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (haul_time)at.tv_sec * HAUL_SECOND + (haul_time)at.tv_nsec;
-}
 
 haul_time link_due(const struct link_conf *conf, haul_time now, size_t bytes, haul_time *busy)
 {

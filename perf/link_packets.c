@@ -1,5 +1,6 @@
 /* The packet form of the link: two TUN devices, each in a network namespace, and a queue a
  * direction. What finds the buffer full is lost, as at any bottleneck. */
+#include "common/clock.h"
 #include "perf/link.h"
 
 #include "common/rng.h"
@@ -64,7 +65,7 @@ static int tun_open(const char *namespace, struct haul_error *error)
 static void take(struct link_conf *conf, struct haul_rng *rng, int from, struct side *to)
 {
     static uint8_t data[PACKET_MAX];
-    haul_time now = link_now();
+    haul_time now = haul_clock_read();
 
     for (uint32_t i = 0; i < BATCH; i++) {
         ssize_t bytes = read(from, data, sizeof data);
@@ -95,7 +96,7 @@ static void take(struct link_conf *conf, struct haul_rng *rng, int from, struct 
 /* Delivers what is due; returns when the next is. */
 static haul_time give(struct side *to)
 {
-    haul_time now = link_now();
+    haul_time now = haul_clock_read();
 
     while (to->count > 0) {
         struct packet *packet = &to->queue[to->head];

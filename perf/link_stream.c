@@ -1,5 +1,6 @@
 /* The stream form of the link. A direction is a queue of pipes: bytes are spliced from one socket
  * into the newest pipe and, when their time has come, from the oldest into the other socket. */
+#include "common/clock.h"
 #include "perf/link.h"
 
 #include <arpa/inet.h>
@@ -149,7 +150,7 @@ static haul_time rest(const struct relay *relay, haul_time now)
 
 static bool turn(struct relay *relay)
 {
-    haul_time now = link_now();
+    haul_time now = haul_clock_read();
     struct pollfd polls[2] = { { .fd = relay->ways[0].from }, { .fd = relay->ways[1].from } };
     struct timespec wait = { 0 };
 
@@ -170,7 +171,7 @@ static bool turn(struct relay *relay)
     wait.tv_nsec = (long)(rest(relay, now) - 1);
     if (ppoll(polls, 2, &wait, NULL) < 0 && errno != EINTR)
         return false;
-    now = link_now();
+    now = haul_clock_read();
     for (size_t i = 0; i < 2; i++) {
         if ((polls[i].revents & (POLLIN | POLLHUP | POLLERR)) != 0 &&
             !take(relay, &relay->ways[i], now))
@@ -214,7 +215,7 @@ static void relay_start(const struct link_conf *conf, int client, const struct s
     (void)fcntl(server, F_SETFL, O_NONBLOCK);
     (void)fcntl(client, F_SETFL, O_NONBLOCK);
     relay->conf = conf;
-    relay->open_at = link_now() + 2 * conf->delay;
+    relay->open_at = haul_clock_read() + 2 * conf->delay;
     relay->ways[0].from = relay->ways[1].to = client;
     relay->ways[1].from = relay->ways[0].to = server;
     if (pthread_create(&thread, NULL, relay_run, relay) != 0)

@@ -2,6 +2,7 @@
  * receiver's count at two moments. */
 #include "perf/pipe.h"
 
+#include "common/clock.h"
 #include "common/synthetic.h"
 #include "common/time.h"
 
@@ -30,14 +31,6 @@ struct run {
     pid_t children[2];        /* by role; 0: none, or gone */
     const volatile int *stop;
 };
-
-static haul_time clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
 
 static void pause_short(void)
 {
@@ -151,12 +144,12 @@ static bool children_live(struct run *run)
 
 static void children_end(struct run *run)
 {
-    haul_time limit = haul_time_add(clock_now(), STOP_SPAN);
+    haul_time limit = haul_time_add(haul_clock_read(), STOP_SPAN);
 
     haul_counter_set(&run->end.shared->phase, HAUL_PIPE_STOP);
     while ((children_live(run), run->children[0] != 0 || run->children[1] != 0)) {
         for (unsigned role = 0; role < 2; role++) {
-            if (run->children[role] != 0 && clock_now() >= limit)
+            if (run->children[role] != 0 && haul_clock_read() >= limit)
                 kill(run->children[role], SIGKILL);
         }
         pause_short();
@@ -172,8 +165,8 @@ static bool both_ready(const struct run *run)
 /* Sleeps; false when an end is gone or the caller is to stop. */
 static bool span_wait(struct run *run, haul_time until)
 {
-    while (clock_now() < until) {
-        haul_time left = haul_time_since(clock_now(), until);
+    while (haul_clock_read() < until) {
+        haul_time left = haul_time_since(haul_clock_read(), until);
         struct timespec pause = { .tv_nsec = (long)haul_time_min(left, 20 * HAUL_MILLISECOND) };
 
         nanosleep(&pause, NULL);
@@ -190,13 +183,13 @@ static bool counts_read(struct run *run, haul_time span, struct haul_pipe_result
     uint64_t before, after;
 
     haul_counter_set(&shared->phase, HAUL_PIPE_RUN);
-    if (!span_wait(run, haul_time_add(clock_now(), warm_up)))
+    if (!span_wait(run, haul_time_add(haul_clock_read(), warm_up)))
         return false;
-    begin = clock_now();
+    begin = haul_clock_read();
     before = haul_counter_read(&shared->received);
     if (!span_wait(run, haul_time_add(begin, span)))
         return false;
-    end = clock_now();
+    end = haul_clock_read();
     after = haul_counter_read(&shared->received);
     *result = (struct haul_pipe_result){
         .bytes = after - before,
@@ -223,7 +216,7 @@ static int run_fail(const struct run *run, const char *name, struct haul_error *
 static int run_make(struct run *run, const struct haul_pipe *pipe, haul_time span,
                     struct haul_pipe_result *result, struct haul_error *error)
 {
-    haul_time limit = haul_time_add(clock_now(), READY_SPAN);
+    haul_time limit = haul_time_add(haul_clock_read(), READY_SPAN);
     pid_t parent = getpid();
     bool good = true;
 
@@ -237,7 +230,7 @@ static int run_make(struct run *run, const struct haul_pipe *pipe, haul_time spa
         while (good && haul_counter_read(&run->end.shared->ready[role]) == 0 && role == 0) {
             int status; /* the sender starts when the receiver is set up */
 
-            good = run->children[0] != 0 && clock_now() < limit && !stopped(run) &&
+            good = run->children[0] != 0 && haul_clock_read() < limit && !stopped(run) &&
                    waitpid(run->children[0], &status, WNOHANG) == 0;
             if (good)
                 pause_short();
@@ -246,7 +239,7 @@ static int run_make(struct run *run, const struct haul_pipe *pipe, haul_time spa
         }
     }
     while (good && !both_ready(run)) {
-        good = children_live(run) && clock_now() < limit && !stopped(run);
+        good = children_live(run) && haul_clock_read() < limit && !stopped(run);
         pause_short();
     }
     good = good && counts_read(run, span, result);

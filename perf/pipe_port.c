@@ -2,6 +2,7 @@
  * own process, with one device, one pair of queues and one core, and polls. The sender seals into
  * the device's buffers, the receiver opens from them into the sink. What a device has no room for
  * stays with the sender, so nothing is lost and there is no window. */
+#include "common/clock.h"
 #include "perf/pipe.h"
 
 #include "common/time.h"
@@ -47,14 +48,6 @@ struct device {
     bool huge;
     char complaint[160]; /* the last line of DPDK's */
 };
-
-static haul_time clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
 
 static void pause_short(void)
 {
@@ -182,10 +175,10 @@ static int device_open(struct device *device, const char *vdev, struct haul_erro
 
 static bool link_wait(void)
 {
-    haul_time limit = haul_time_add(clock_now(), LINK_SPAN);
+    haul_time limit = haul_time_add(haul_clock_read(), LINK_SPAN);
     struct rte_eth_link link = { 0 };
 
-    while (clock_now() < limit) {
+    while (haul_clock_read() < limit) {
         if (rte_eth_link_get_nowait(PORT, &link) == 0 && link.link_status == RTE_ETH_LINK_UP)
             return true;
         pause_short();
@@ -197,10 +190,11 @@ static bool link_wait(void)
  * before either process ends. */
 static void part(const struct haul_pipe_end *end)
 {
-    haul_time limit = haul_time_add(clock_now(), PART_SPAN);
+    haul_time limit = haul_time_add(haul_clock_read(), PART_SPAN);
 
     haul_counter_set(&end->shared->ready[end->role], LEFT);
-    while (haul_counter_read(&end->shared->ready[1 - end->role]) != LEFT && clock_now() < limit)
+    while (haul_counter_read(&end->shared->ready[1 - end->role]) != LEFT &&
+           haul_clock_read() < limit)
         pause_short();
 }
 

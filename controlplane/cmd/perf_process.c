@@ -1,5 +1,7 @@
 #include "controlplane/cmd/perf_process.h"
 
+#include "common/clock.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +11,7 @@
 
 #define PATH_BYTES 64u
 
-static haul_time clock_read(clockid_t clock)
+static haul_time cpu_read(clockid_t clock)
 {
     struct timespec at;
 
@@ -59,9 +61,9 @@ void haul_perf_usage(pid_t process, struct haul_perf_usage *usage)
 {
     clockid_t clock;
 
-    *usage = (struct haul_perf_usage){ .when = clock_read(CLOCK_MONOTONIC) };
+    *usage = (struct haul_perf_usage){ .when = haul_clock_read() };
     if (clock_getcpuclockid(process, &clock) == 0)
-        usage->cpu = clock_read(clock);
+        usage->cpu = cpu_read(clock);
     threads_read(process, usage);
 }
 

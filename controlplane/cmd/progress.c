@@ -1,28 +1,20 @@
 #include "controlplane/cmd/progress.h"
 
+#include "common/clock.h"
 #include "common/units.h"
 #include "controlplane/cmd/print.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define REDRAW    (100 * HAUL_MILLISECOND)
 #define BAR_CELLS 24u
 
-static haul_time clock_read(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
-
 void haul_progress_init(struct haul_progress *progress, const struct haul_options *options)
 {
-    *progress = (struct haul_progress){ .started = clock_read() };
+    *progress = (struct haul_progress){ .started = haul_clock_read() };
     progress->on = haul_print_fancy(stderr) && !haul_options_has(options, HAUL_OPTION_QUIET) &&
                    !haul_options_has(options, HAUL_OPTION_JSON);
     for (size_t i = 0; i < HAUL_COUNT_OF(progress->window_at); i++)
@@ -60,7 +52,7 @@ static void bar_draw(const Haul__Ctl__Progress *state)
 
 void haul_progress_show(struct haul_progress *progress, const Haul__Ctl__Progress *state)
 {
-    haul_time now = clock_read();
+    haul_time now = haul_clock_read();
     char text[HAUL_UNITS_TEXT_BYTES];
     double rate;
 

@@ -3,13 +3,14 @@
  * the turn, and timers that are due are moved to a list from which freeing them takes them away. */
 #include "controlplane/host/loop.h"
 
+#include "common/clock.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/queue.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LOOP_EVENTS_MAX 128
@@ -52,14 +53,6 @@ struct haul_loop {
     size_t timer_count;
 };
 
-static haul_time clock_read(void)
-{
-    struct timespec at;
-
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    return (haul_time)at.tv_sec * HAUL_SECOND + (haul_time)at.tv_nsec;
-}
-
 int haul_loop_open(struct haul_loop **loop, struct haul_error *error)
 {
     struct haul_loop *made = calloc(1, sizeof *made);
@@ -71,7 +64,7 @@ int haul_loop_open(struct haul_loop **loop, struct haul_error *error)
         free(made);
         return haul_fail(error, HAUL_E_SYSTEM, "epoll_create1: %s", strerror(errno));
     }
-    made->now = clock_read();
+    made->now = haul_clock_read();
     LIST_INIT(&made->watches);
     LIST_INIT(&made->dead);
     TAILQ_INIT(&made->idle);
@@ -314,7 +307,7 @@ static int loop_patience(const struct haul_loop *loop)
         return 0;
     if (loop->heap_count == 0)
         return -1;
-    wait = haul_time_since(clock_read(), loop->heap[0]->when);
+    wait = haul_time_since(haul_clock_read(), loop->heap[0]->when);
     wait = wait / HAUL_MILLISECOND + (wait % HAUL_MILLISECOND != 0);
     return wait > INT_MAX ? INT_MAX : (int)wait;
 }
@@ -344,7 +337,7 @@ void haul_loop_run(struct haul_loop *loop, haul_timer_fn *turn, void *context)
         int count = epoll_wait(loop->epoll_fd, events, LOOP_EVENTS_MAX, loop_patience(loop));
 
         haul_assert(count >= 0 || errno == EINTR);
-        loop->now = clock_read();
+        loop->now = haul_clock_read();
         for (int i = 0; i < count; i++)
             loop_dispatch(&events[i]);
         loop_expire(loop);

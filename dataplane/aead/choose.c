@@ -2,11 +2,11 @@
 #include "dataplane/aead/choose.h"
 
 #include "common/chacha_poly.h"
+#include "common/clock.h"
 #include "common/time.h"
 #include "dataplane/aead/tables.h"
 
 #include <string.h>
-#include <time.h>
 
 #define DATAGRAM_BYTES 1408u
 #define HEADER_BYTES   24u
@@ -14,20 +14,12 @@
 #define TRIAL_SPAN     (HAUL_MILLISECOND / 2) /* one trial; the best of several counts, */
 #define TRIALS         4u                     /* so that a stolen time slice does not */
 
-static haul_time clock_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
-
 static double aead_trial(const struct haul_aead *aead, struct haul_aead_context *context,
                          uint8_t *sealed, const uint8_t *block)
 {
     uint8_t nonce[HAUL_AEAD_NONCE_BYTES] = { 0 };
     uint8_t header[HEADER_BYTES] = { 0 };
-    haul_time start = clock_now(), now;
+    haul_time start = haul_clock_read(), now;
     uint64_t count = 0;
 
     do {
@@ -35,7 +27,7 @@ static double aead_trial(const struct haul_aead *aead, struct haul_aead_context 
             memcpy(nonce, &count, sizeof count);
             aead->seal(context, nonce, header, sizeof header, block, DATAGRAM_BYTES, sealed);
         }
-        now = clock_now();
+        now = haul_clock_read();
     } while (now - start < TRIAL_SPAN);
     return (double)(now - start) / (double)count;
 }

@@ -49,6 +49,7 @@ THIRD_PARTY = {
     r"\byaml_|\bcyaml_": ["common/conf"],
     r"\bares_": ["controlplane/dht/names.c"],
     r"\bmnl_": ["dataplane/net/", "hw/"],
+    r"\bCLOCK_MONOTONIC\b": ["common/clock.c", "dataplane/worker.c"],
     r"\b__atomic_|\batomic_": ["common/counters.h", "common/ring.c", "hw/placement"],
 }
 
@@ -169,7 +170,8 @@ def purity():
         if not symbols:
             yield f"{library}: nothing to check"
         for symbol in sorted(symbols):
-            if not re.fullmatch(f"{allowed}|{COMPILER}", symbol.split("@")[0]):
+            if symbol == "haul_clock_read" or \
+                    not re.fullmatch(f"{allowed}|{COMPILER}", symbol.split("@")[0]):
                 yield f"{library}: needs {symbol}: not pure"
 
 

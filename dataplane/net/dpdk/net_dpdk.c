@@ -3,6 +3,7 @@
  * core. */
 #include "dataplane/net/dpdk/net_dpdk.h"
 
+#include "common/clock.h"
 #include "common/counters.h"
 #include "dataplane/net/dpdk/eal.h"
 
@@ -21,14 +22,6 @@
 #define LINK_SPAN   HAUL_SECOND              /* a link that came up is noticed so soon */
 #define BUSY_SPAN   (200 * HAUL_MILLISECOND) /* after the last datagram: something is going on */
 #define DEEP_SPAN   HAUL_SECOND              /* ... and nothing is */
-
-haul_time haul_dpdk_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
 
 /* --- waiting --- */
 
@@ -83,7 +76,7 @@ static haul_time sleep_most(const struct haul_dpdk *dpdk, haul_time now)
 /* We look. True: something came, or the card took what had waited for it. */
 static bool wait_look(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t count, haul_time end)
 {
-    haul_time now = haul_dpdk_clock(), step = SLEEP_FIRST;
+    haul_time now = haul_clock_read(), step = SLEEP_FIRST;
 
     while (now < end) {
         uint32_t queued = dpdk->queue_count;
@@ -96,7 +89,7 @@ static bool wait_look(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t coun
         haul_dpdk_flush(dpdk);
         if (woken || (queued > 0 && dpdk->queue_count == 0))
             return true;
-        now = haul_dpdk_clock();
+        now = haul_clock_read();
         step = haul_time_min(2 * step, sleep_most(dpdk, now));
     }
     return false;
@@ -106,7 +99,7 @@ static void dpdk_wait(struct haul_net *net, const int *fds, size_t fd_count, hau
 {
     struct haul_dpdk *dpdk = (struct haul_dpdk *)net;
     struct pollfd polled[HAUL_NET_WAIT_FDS_MAX + 1];
-    haul_time now = haul_dpdk_clock(), end = haul_time_add(now, span);
+    haul_time now = haul_clock_read(), end = haul_time_add(now, span);
     bool woken = false;
 
     haul_eal_thread();
@@ -126,7 +119,7 @@ static void dpdk_wait(struct haul_net *net, const int *fds, size_t fd_count, hau
             woken = wait_interrupt(dpdk, polled, (nfds_t)fd_count, haul_time_since(now, until));
         else
             woken = wait_look(dpdk, polled, (nfds_t)fd_count, until);
-        now = haul_dpdk_clock();
+        now = haul_clock_read();
     }
 }
 
@@ -259,7 +252,7 @@ static int ether_open(struct haul_dpdk *dpdk, const struct haul_net_conf *conf,
     }
     if (getrandom(&ether.seed, sizeof ether.seed, 0) != (ssize_t)sizeof ether.seed)
         return haul_fail(error, HAUL_E_SYSTEM, "no random numbers: %s", strerror(errno));
-    haul_assert(haul_ether_init(dpdk->ether, &ether, haul_dpdk_clock()) == dpdk->ether);
+    haul_assert(haul_ether_init(dpdk->ether, &ether, haul_clock_read()) == dpdk->ether);
     return 0;
 }
 

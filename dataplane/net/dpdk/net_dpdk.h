@@ -92,8 +92,6 @@ struct haul_dpdk {
     bool watched;
 };
 
-haul_time haul_dpdk_clock(void);
-
 /* send.c */
 size_t haul_dpdk_reserve(struct haul_net *net, struct haul_train *trains, size_t capacity);
 void haul_dpdk_send(struct haul_net *net, const struct haul_train *trains, size_t count);

@@ -2,6 +2,7 @@
  * datagram is answered or dropped. */
 #include "dataplane/net/dpdk/net_dpdk.h"
 
+#include "common/clock.h"
 #include "common/counters.h"
 
 #include <rte_prefetch.h>
@@ -161,10 +162,10 @@ size_t haul_dpdk_receive(struct haul_net *net, struct haul_train *trains, size_t
     if (dpdk->queue_count > 0)
         haul_dpdk_flush(dpdk);
     if (haul_counter_read(&dpdk->counters.link_ups) != dpdk->link_ups)
-        haul_dpdk_progress(dpdk, haul_dpdk_clock());
+        haul_dpdk_progress(dpdk, haul_clock_read());
     if (!haul_dpdk_peek(dpdk))
         return 0;
-    now = haul_dpdk_clock();
+    now = haul_clock_read();
     while (count < capacity) {
         if (dpdk->received_free_count == 0) {
             haul_counter_add(&dpdk->base.counters.rx_no_buffer, 1);

@@ -2,6 +2,7 @@
  * neighbour has not answered yet, and when the link is down. */
 #include "dataplane/net/dpdk/net_dpdk.h"
 
+#include "common/clock.h"
 #include "common/counters.h"
 
 #include <rte_mempool.h>
@@ -64,7 +65,7 @@ static uint32_t frames_give(struct haul_dpdk *dpdk, struct rte_mbuf **frames, ui
  * is a loss, which the flows' timers must see. */
 static void queue_stuck(struct haul_dpdk *dpdk)
 {
-    haul_time now = haul_dpdk_clock();
+    haul_time now = haul_clock_read();
 
     if (dpdk->stuck_since == HAUL_TIME_NEVER) {
         dpdk->stuck_since = now;
@@ -271,7 +272,7 @@ static void train_send(struct haul_dpdk *dpdk, const struct haul_train *train, h
 void haul_dpdk_send(struct haul_net *net, const struct haul_train *trains, size_t count)
 {
     struct haul_dpdk *dpdk = (struct haul_dpdk *)net;
-    haul_time now = haul_dpdk_clock();
+    haul_time now = haul_clock_read();
 
     haul_dpdk_flush(dpdk);
     if (dpdk->held_count > 0)
