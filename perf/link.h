@@ -23,9 +23,8 @@ struct link_conf {
     uint64_t forwarded, lost, full; /* packets: counted here */
 };
 
-haul_time link_now(void);
-
-/* When what leaves now arrives, with `busy` the time at which the link is free again. */
+/* link_queue.c: when what leaves now arrives, with `busy` the time at which the link is free again.
+ */
 haul_time link_due(const struct link_conf *conf, haul_time now, size_t bytes, haul_time *busy);
 /* Whether the buffer has room at all. */
 bool link_room(const struct link_conf *conf, haul_time now, haul_time busy);
