@@ -8,17 +8,22 @@
 
 #define HAUL_PACER_SLACK     HAUL_MILLISECOND       /* how far a late caller may catch up */
 #define HAUL_PACER_TRAIN     (HAUL_MILLISECOND / 2) /* the time one train should take */
-#define HAUL_PACER_TRAIN_MIN 8u                     /* datagrams, also at low rates */
+#define HAUL_PACER_BURST     12288u                 /* bytes of a train, also at low rates */
+#define HAUL_PACER_TRAIN_MIN 2u                     /* datagrams, however large they are */
 
 struct haul_pacer {
     haul_time next; /* when the next train may leave */
 };
 
-/* Datagrams that a train should have at `rate` bytes a second (UINT64_MAX: not paced). */
+/* Datagrams that a train should have at `rate` bytes a second (UINT64_MAX: not paced). The least is
+ * a burst that any queue on the way has room for: eight large datagrams overflowed 32 KiB on a slow
+ * link each time, until a fixed rate of half that link tripped its breaker. */
 static inline uint32_t haul_pacer_train(uint64_t rate, uint32_t datagram_bytes, uint32_t most)
 {
     uint64_t count = rate / (HAUL_SECOND / HAUL_PACER_TRAIN) / datagram_bytes;
 
+    if (count < HAUL_PACER_BURST / datagram_bytes)
+        count = HAUL_PACER_BURST / datagram_bytes;
     if (count < HAUL_PACER_TRAIN_MIN)
         count = HAUL_PACER_TRAIN_MIN;
     return count < most ? (uint32_t)count : most;

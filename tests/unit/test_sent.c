@@ -223,7 +223,8 @@ static void the_pacer_lets_whole_trains_go_at_the_given_rate(void)
     uint64_t bytes = 0;
 
     CU_ASSERT_EQUAL(haul_pacer_train(UINT64_MAX, 1448, 44), 44);
-    CU_ASSERT_EQUAL(haul_pacer_train(1000, 1448, 44), HAUL_PACER_TRAIN_MIN);
+    CU_ASSERT_EQUAL(haul_pacer_train(1000, 1448, 44), HAUL_PACER_BURST / 1448);
+    CU_ASSERT_EQUAL(haul_pacer_train(1000, 8232, 44), HAUL_PACER_TRAIN_MIN);
     CU_ASSERT_EQUAL(haul_pacer_train(1000, 1448, 1), 1);
     for (haul_time now = HAUL_SECOND; now < 2 * HAUL_SECOND; now += 10000) {
         while (haul_pacer_free(&pacer, now)) {
