@@ -11,6 +11,8 @@ int haul_store_open(struct haul_store **store, const struct haul_store_conf *con
         return haul_store_file_open(store, conf, error);
     case HAUL_STORE_MEMORY:
         return haul_store_memory_open(store, conf, error);
+    case HAUL_STORE_POST:
+        return haul_store_post_open(store, conf, error);
     }
     return haul_fail(error, HAUL_E_INTERNAL, "no store of kind %d", (int)conf->kind);
 }
@@ -57,11 +59,6 @@ void haul_store_on_io(struct haul_store *store, const struct haul_io_result *res
 size_t haul_store_reap(struct haul_store *store, struct haul_store_result *results, size_t capacity)
 {
     return store->backend->reap(store, results, capacity);
-}
-
-bool haul_store_find(const struct haul_store *store, const struct haul_hash *hash, uint32_t *length)
-{
-    return store->backend->find(store, hash, length);
 }
 
 void haul_store_facts(const struct haul_store *store, struct haul_store_facts *facts)

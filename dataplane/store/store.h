@@ -1,4 +1,4 @@
-/* Block backends. Six operations and one look-up, one contract, the same test for every backend.
+/* Block backends. Six operations, one contract, the same test for every backend.
  *
  * A block is written whole, after its hash held, and read whole. Writing a block that is there
  * already succeeds without a second copy. A written block can be read at once; it is durable when a
@@ -13,8 +13,9 @@
  * write and sync also reports how many packs have failed since open: whoever sees that count change
  * between its first write and its sync must write its blocks again.
  *
- * One owner thread. Nothing blocks but open and close where the kernel offers asynchronous I/O; the
- * exceptions are the creation and the renaming of a pack, once in 64 MiB. */
+ * One owner thread; others reach it over a post (dataplane/store/post.h). Nothing blocks but open
+ * and close where the kernel offers asynchronous I/O; the exceptions are the creation and the
+ * renaming of a pack, once in 64 MiB. */
 #pragma once
 
 #include "common/error.h"
@@ -23,7 +24,9 @@
 
 struct haul_store;
 
-enum haul_store_kind { HAUL_STORE_FILE, HAUL_STORE_MEMORY };
+enum haul_store_kind { HAUL_STORE_FILE, HAUL_STORE_MEMORY, HAUL_STORE_POST };
+
+struct haul_post;
 
 struct haul_store_conf {
     enum haul_store_kind kind;
@@ -31,6 +34,7 @@ struct haul_store_conf {
     struct haul_io *io;      /* FILE: borrowed; its results with the store's tag bit come to us */
     uint64_t io_tag_bit;     /* tags with this bit set are the store's own */
     uint64_t capacity_bytes; /* MEMORY: how much it may hold; 0: no limit of its own */
+    struct haul_post *post;  /* POST: the way to the thread whose store it is; borrowed */
 };
 
 enum haul_store_verb { HAUL_STORE_READ, HAUL_STORE_WRITE, HAUL_STORE_SYNC };
@@ -62,10 +66,6 @@ HAUL_MUST_USE bool haul_store_sync(struct haul_store *store, uint64_t tag);
 void haul_store_on_io(struct haul_store *store, const struct haul_io_result *result);
 size_t haul_store_reap(struct haul_store *store, struct haul_store_result *results,
                        size_t capacity);
-
-/* Length of a stored block, from the index, without I/O. */
-bool haul_store_find(const struct haul_store *store, const struct haul_hash *hash,
-                     uint32_t *length);
 
 struct haul_store_facts {
     const char *backend; /* "file/uring", "file/posix", "memory" */

@@ -12,7 +12,6 @@ struct haul_store_backend {
     bool (*sync)(struct haul_store *store, uint64_t tag);
     void (*on_io)(struct haul_store *store, const struct haul_io_result *result);
     size_t (*reap)(struct haul_store *store, struct haul_store_result *results, size_t capacity);
-    bool (*find)(const struct haul_store *store, const struct haul_hash *hash, uint32_t *length);
     void (*facts)(const struct haul_store *store, struct haul_store_facts *facts);
     void (*close)(struct haul_store *store);
 };
@@ -34,6 +33,9 @@ size_t haul_store_take_results(struct haul_store *store, struct haul_store_resul
 HAUL_MUST_USE int haul_store_memory_open(struct haul_store **store,
                                          const struct haul_store_conf *conf,
                                          struct haul_error *error);
+HAUL_MUST_USE int haul_store_post_open(struct haul_store **store,
+                                       const struct haul_store_conf *conf,
+                                       struct haul_error *error);
 HAUL_MUST_USE int haul_store_file_open(struct haul_store **store,
                                        const struct haul_store_conf *conf,
                                        struct haul_error *error);

@@ -276,16 +276,6 @@ static size_t file_reap(struct haul_store *base, struct haul_store_result *resul
     return haul_store_take_results(base, results, capacity);
 }
 
-static bool file_find(const struct haul_store *base, const struct haul_hash *hash, uint32_t *length)
-{
-    const struct file_store *store = (const struct file_store *)base;
-    const struct haul_index_entry *entry = haul_index_find(&store->index, hash);
-
-    if (entry != NULL)
-        *length = entry->length;
-    return entry != NULL;
-}
-
 static void file_facts(const struct haul_store *base, struct haul_store_facts *facts)
 {
     const struct file_store *store = (const struct file_store *)base;
@@ -341,7 +331,6 @@ const struct haul_store_backend haul_store_file_backend = {
     .sync = file_sync,
     .on_io = file_on_io,
     .reap = file_reap,
-    .find = file_find,
     .facts = file_facts,
     .close = file_close,
 };

@@ -83,17 +83,6 @@ static void memory_on_io(struct haul_store *base, const struct haul_io_result *r
 {
 }
 
-static bool memory_find(const struct haul_store *base, const struct haul_hash *hash,
-                        uint32_t *length)
-{
-    const struct memory_store *store = (const struct memory_store *)base;
-    const struct haul_index_entry *entry = haul_index_find(&store->index, hash);
-
-    if (entry != NULL)
-        *length = entry->length;
-    return entry != NULL;
-}
-
 static void memory_facts(const struct haul_store *base, struct haul_store_facts *facts)
 {
     const struct memory_store *store = (const struct memory_store *)base;
@@ -122,7 +111,6 @@ int haul_store_memory_open(struct haul_store **out, const struct haul_store_conf
         .sync = memory_sync,
         .on_io = memory_on_io,
         .reap = haul_store_take_results,
-        .find = memory_find,
         .facts = memory_facts,
         .close = memory_close,
     };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "dataplane/store/io_backend.h"
+#include "dataplane/store/post.h"
 #include "dataplane/store/store.h"
 
 #include <dirent.h>
@@ -20,6 +21,8 @@ struct rig {
     char directory[64];
     struct haul_io *io;
     struct haul_store *store;
+    struct haul_post *post; /* instead of io: another thread owns the store, and wakes wake_fd */
+    int wake_fd;
     uint8_t *slots;
     bool done[RIG_RESULTS];
     struct haul_store_result results[RIG_RESULTS];
@@ -138,6 +141,19 @@ static inline void rig_turn(struct rig *rig)
         haul_io_kick(rig->io);
 }
 
+/* Until the owner of the store wakes us. */
+static inline void rig_sleep(struct rig *rig)
+{
+    struct pollfd ready = { .fd = rig->wake_fd, .events = POLLIN };
+    uint64_t count;
+
+    if (!haul_post_rest(rig->post, HAUL_POST_CLIENT))
+        return;
+    (void)poll(&ready, 1, 10000);
+    haul_post_rested(rig->post, HAUL_POST_CLIENT);
+    (void)!read(rig->wake_fd, &count, sizeof count);
+}
+
 static inline const struct haul_store_result *rig_wait(struct rig *rig, uint64_t tag)
 {
     for (uint64_t turn = 0; !rig->done[tag]; turn++) {
@@ -146,6 +162,8 @@ static inline const struct haul_store_result *rig_wait(struct rig *rig, uint64_t
             struct pollfd ready = { .fd = haul_io_fd(rig->io), .events = POLLIN };
 
             (void)poll(&ready, 1, 10);
+        } else if (!rig->done[tag] && rig->post != NULL) {
+            rig_sleep(rig);
         }
         haul_assert(turn < 100000); /* a result that never comes */
     }
