@@ -24,7 +24,7 @@
     X(LISTEN_TCP, "listen.tcp", ADDRESSES, "0.0.0.0:4501, [::]:4501", NULL,                        \
       "where to listen for libp2p connections; without an entry: nowhere")                         \
     X(LISTEN_UDP, "listen.udp", ADDRESSES, "0.0.0.0:4501, [::]:4501", NULL,                        \
-      "where the fast path sends from and receives")                                               \
+      "where the fast path sends from and receives; further workers have ports of their own")      \
     X(FAST_NETWORKS, "fast.networks", NETWORKS, "", NULL,                                          \
       "networks in which the fast path may be tried whatever the scope of the control connection") \
     X(NET_BACKEND, "net.backend", CHOICE, "auto", "auto|uring|mmsg",                               \
@@ -53,9 +53,9 @@
     X(STORE_DIRECTORY, "store.directory", TEXT, "blocks", "a directory",                           \
       "directory of the block store; a relative one is inside the home directory")                 \
     X(SLOTS_FILLING, "slots.filling", COUNT, "80", "8..65536",                                     \
-      "MiB of memory for blocks that are being received")                                          \
+      "MiB of memory for blocks that are being received, divided among the workers")               \
     X(SLOTS_SERVING, "slots.serving", COUNT, "80", "8..65536",                                     \
-      "MiB of memory for blocks that are being sent")                                              \
+      "MiB of memory for blocks that are being sent, divided likewise")                            \
     X(SLOTS_CONTROL, "slots.control", COUNT, "32", "4..4096",                                      \
       "MiB of memory for blocks that the control plane reads, writes or streams")                  \
     X(FLOW_CONGESTION, "flow.congestion", CHOICE, "bbr", "bbr|ledbat|fixed",                       \
@@ -66,8 +66,10 @@
       "blocks that may be asked for at once from one peer")                                        \
     X(CIPHER_BACKEND, "cipher.backend", CHOICE, "auto", "auto|ipsec-mb|openssl",                   \
       "who computes the fast path's ciphers; auto measures at start")                              \
+    X(WORKER_COUNT, "worker.count", COUNT, "1", "1..8",                                            \
+      "workers of the data plane, a core and a UDP port each: each flow runs on one of them")      \
     X(WORKER_CPU, "worker.cpu", COUNT, "none", "none|0..4095",                                     \
-      "processor on which the data plane's worker stays")                                          \
+      "processor on which the data plane's worker stays; further workers have the ones after it")  \
     X(WORKER_SPIN, "worker.spin", BOOL, "false", NULL,                                             \
       "poll instead of sleeping: lower delay for one whole processor")                             \
     X(HASH_DEFAULT, "hash.default", CHOICE, "blake3", "blake3|sha2-256",                           \

@@ -1,5 +1,7 @@
 /* The seam between the planes: pointer-free orders (control to data) and events (data to control)
- * on single-producer single-consumer rings, one pair a worker.
+ * on single-producer single-consumer rings, one pair a worker. A node has one worker or several;
+ * the number of a flow names the worker on which it runs, and orders without a flow are the first
+ * one's.
  *
  * The data plane knows blocks (a multihash, a length), places and flows; datasets, names and
  * permissions stay above the seam. Rules that keep it free of deadlock:
@@ -16,9 +18,10 @@
 #include "common/ring.h"
 #include "common/time.h"
 
-#define HAUL_ORDERS_MAX     2048u /* outstanding orders to one worker */
-#define HAUL_WANTS_MAX      2048u /* sum of wants_max over the live grants of one worker */
-#define HAUL_FLOWS_MAX      64u   /* live flows of one worker */
+#define HAUL_WORKERS_MAX    8u
+#define HAUL_ORDERS_MAX     2048u /* outstanding orders of a node */
+#define HAUL_WANTS_MAX      2048u /* sum of wants_max over the live grants of a node */
+#define HAUL_FLOWS_MAX      64u   /* live flows of a node */
 #define HAUL_CANDIDATES_MAX 8u
 
 /* Where a block comes from or goes to. */
@@ -196,8 +199,9 @@ struct haul_handoff {
      * clears the descriptor. */
     int orders_fd;
     int events_fd;
-    uint8_t *slots; /* the control plane's own slots, 1 MiB each */
+    uint8_t *slots; /* the control plane's own slots, 1 MiB each; the same at every worker */
     uint32_t slot_count;
+    struct haul_handoff *next; /* the next worker's; NULL: there is none */
     struct haul_grant grants[HAUL_FLOWS_MAX];
     struct haul_flow_stats stats[HAUL_FLOWS_MAX];
 };

@@ -24,15 +24,21 @@
 #define IO_DEPTH            256u
 #define ARENA_PAGE          4096u
 
-struct haul_dataplane {
+/* What the thread of a worker works on, and the thread. */
+struct station {
     struct haul_handoff handoff;
-    struct haul_arena arena;
-    struct haul_aead_choice aead;
     struct haul_worker worker;
-    struct haul_store_facts store_names; /* what does not change: backend, direct */
     pthread_t thread;
     bool handoff_open;
     bool running;
+};
+
+struct haul_dataplane {
+    struct haul_arena arena;
+    struct haul_aead_choice aead;
+    struct haul_store_facts store_names; /* what does not change: backend, direct */
+    uint32_t count;
+    struct station of[]; /* the first owns the store */
 };
 
 static uint32_t count_or(uint32_t wanted, uint32_t otherwise, uint32_t most)
@@ -42,40 +48,82 @@ static uint32_t count_or(uint32_t wanted, uint32_t otherwise, uint32_t most)
     return count < most ? count : most;
 }
 
-/* Slots and trains from one arena. */
-static int memory_open(struct haul_dataplane *plane, const struct haul_dataplane_conf *conf,
-                       struct haul_net_conf *net, struct haul_error *error)
+static struct haul_net_conf net_conf(const struct haul_dataplane_conf *conf)
 {
-    uint32_t filling = count_or(conf->filling_slots, FILLING_SLOTS, HAUL_SLOTS_MAX / 2);
-    uint32_t serving = count_or(conf->serving_slots, SERVING_SLOTS, HAUL_SLOTS_MAX / 2);
-    uint32_t control = count_or(conf->control_slots, CONTROL_SLOTS, HAUL_SLOTS_MAX);
-    size_t slots = (size_t)(filling + serving) * HAUL_BLOCK_BYTES_MAX;
-    size_t own = (size_t)control * HAUL_BLOCK_BYTES_MAX;
-    struct haul_worker *worker = &plane->worker;
-    uint8_t *control_memory;
-    int code = haul_arena_open(&plane->arena, slots + own + haul_net_bytes(net) + ARENA_PAGE);
+    return (struct haul_net_conf){
+        .kind = conf->net_kind,
+        .bind = conf->bind,
+        .receive_trains = RECEIVE_TRAINS,
+        .send_trains = SEND_TRAINS,
+        .receive_buffer_bytes = count_or(conf->receive_buffer_bytes, RECEIVE_BUFFER, INT32_MAX),
+    };
+}
 
-    if (code < 0)
-        return haul_fail(error, HAUL_E_SYSTEM, "%zu MiB of memory for slots: %s",
-                         (slots + own) >> 20, strerror(-code));
-    worker->slot_memory = haul_arena_take(&plane->arena, slots, ARENA_PAGE);
-    control_memory = haul_arena_take(&plane->arena, own, ARENA_PAGE);
-    net->memory = haul_arena_take(&plane->arena, haul_net_bytes(net), ARENA_PAGE);
-    haul_assert(worker->slot_memory != NULL && control_memory != NULL && net->memory != NULL);
-    haul_slots_init(&worker->slots, filling, serving);
-    code = haul_handoff_open(&plane->handoff, control_memory, control);
-    if (code < 0)
-        return haul_fail(error, HAUL_E_SYSTEM, "rings to the worker: %s", strerror(-code));
-    plane->handoff_open = true;
-    worker->handoff = &plane->handoff;
-    worker->hashers = calloc(filling + control, sizeof *worker->hashers);
-    worker->generated = calloc(filling + serving, sizeof *worker->generated);
+/* What one worker has of the slots; those of the control plane are one's for all. */
+struct shares {
+    uint32_t filling, serving, control;
+};
+
+static struct shares shares_of(const struct haul_dataplane_conf *conf, uint32_t workers)
+{
+    struct shares shares = {
+        .filling = count_or(conf->filling_slots, FILLING_SLOTS, HAUL_SLOTS_MAX / 2) / workers,
+        .serving = count_or(conf->serving_slots, SERVING_SLOTS, HAUL_SLOTS_MAX / 2) / workers,
+        .control = count_or(conf->control_slots, CONTROL_SLOTS, HAUL_SLOTS_MAX),
+    };
+
+    shares.filling += shares.filling == 0;
+    shares.serving += shares.serving == 0;
+    return shares;
+}
+
+static int tables_open(struct haul_worker *worker, const struct shares *shares,
+                       struct haul_error *error)
+{
+    haul_slots_init(&worker->slots, shares->filling, shares->serving);
+    worker->hashers = calloc(shares->filling + shares->control, sizeof *worker->hashers);
+    worker->generated = calloc(shares->filling + shares->serving, sizeof *worker->generated);
     worker->jobs = calloc(HAUL_JOBS_MAX, sizeof *worker->jobs);
     worker->wants = calloc(HAUL_WANT_BUCKETS, sizeof *worker->wants);
     if (worker->hashers == NULL || worker->generated == NULL || worker->jobs == NULL ||
         worker->wants == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the worker");
     haul_jobs_init(worker);
+    return 0;
+}
+
+/* Slots from one arena, and rings. What is left of it is for the trains of the nets. */
+static int memory_open(struct haul_dataplane *plane, const struct haul_dataplane_conf *conf,
+                       size_t train_bytes, struct haul_error *error)
+{
+    struct shares shares = shares_of(conf, plane->count);
+    size_t slots = (size_t)(shares.filling + shares.serving) * HAUL_BLOCK_BYTES_MAX;
+    size_t own = (size_t)shares.control * HAUL_BLOCK_BYTES_MAX;
+    uint8_t *control_memory;
+    int code =
+        haul_arena_open(&plane->arena, own + plane->count * (slots + train_bytes + ARENA_PAGE));
+
+    if (code < 0)
+        return haul_fail(error, HAUL_E_SYSTEM, "%zu MiB of memory for slots: %s",
+                         (plane->count * slots + own) >> 20, strerror(-code));
+    for (uint32_t i = 0; i < plane->count; i++)
+        plane->of[i].worker.slot_memory = haul_arena_take(&plane->arena, slots, ARENA_PAGE);
+    control_memory = haul_arena_take(&plane->arena, own, ARENA_PAGE);
+    haul_assert(control_memory != NULL);
+    for (uint32_t i = 0; i < plane->count; i++) {
+        struct station *station = &plane->of[i];
+
+        haul_assert(station->worker.slot_memory != NULL);
+        code = haul_handoff_open(&station->handoff, control_memory, shares.control);
+        if (code < 0)
+            return haul_fail(error, HAUL_E_SYSTEM, "rings to the worker: %s", strerror(-code));
+        station->handoff_open = true;
+        station->worker.handoff = &station->handoff;
+        if (i > 0)
+            plane->of[i - 1].handoff.next = &station->handoff;
+        if (tables_open(&station->worker, &shares, error) < 0)
+            return -1;
+    }
     return 0;
 }
 
@@ -94,19 +142,38 @@ static int flows_open(struct haul_worker *worker, struct haul_error *error)
     return 0;
 }
 
-/* A second core is what the hashing thread is for. */
-static int verify_open(struct haul_worker *worker, struct haul_error *error)
+/* A core for each worker comes first; one that is left is what a hashing thread is for. */
+static int verify_open(struct haul_worker *worker, uint32_t workers, struct haul_error *error)
 {
     cpu_set_t set;
 
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) < 2)
+    if (sched_getaffinity(0, sizeof set, &set) == 0 &&
+        (uint32_t)CPU_COUNT(&set) < workers + worker->number + 1)
         return 0;
     return haul_verify_open(&worker->verify, worker->handoff->orders_fd, error);
 }
 
-static int nets_open(struct haul_worker *worker, const struct haul_dataplane_conf *conf,
-                     const struct haul_net_conf *net, struct haul_error *error)
+/* Worker n has the port n after the configured one, so that a firewall can be told of them, or any
+ * other one when that is taken. */
+static int kernel_open(struct haul_worker *worker, const struct haul_net_conf *net,
+                       struct haul_error *error)
 {
+    struct haul_net_conf own = *net;
+
+    if (worker->number > 0 && net->bind.port != 0) {
+        own.bind.port = (uint16_t)(net->bind.port + worker->number);
+        if (own.bind.port > net->bind.port &&
+            haul_net_open(&worker->nets[HAUL_VIA_KERNEL], &own, error) == 0)
+            return 0;
+        own.bind.port = 0;
+    }
+    return haul_net_open(&worker->nets[HAUL_VIA_KERNEL], &own, error);
+}
+
+static int nets_open(struct haul_dataplane *plane, struct haul_worker *worker,
+                     const struct haul_dataplane_conf *conf, struct haul_error *error)
+{
+    struct haul_net_conf net = net_conf(conf);
     struct haul_net_conf port = {
         .kind = HAUL_NET_DPDK,
         .port = conf->port,
@@ -116,32 +183,52 @@ static int nets_open(struct haul_worker *worker, const struct haul_dataplane_con
     };
 
     haul_assert(conf->bind.family != 0 || conf->port != NULL);
-    if (conf->bind.family != 0 && haul_net_open(&worker->nets[HAUL_VIA_KERNEL], net, error) < 0)
+    net.memory = haul_arena_take(&plane->arena, haul_net_bytes(&net), ARENA_PAGE);
+    haul_assert(net.memory != NULL);
+    if (conf->bind.family != 0 && kernel_open(worker, &net, error) < 0)
         return -1;
-    if (conf->port != NULL && haul_net_open(&worker->nets[HAUL_VIA_DPDK], &port, error) < 0)
+    if (conf->port != NULL && worker->number == 0 &&
+        haul_net_open(&worker->nets[HAUL_VIA_DPDK], &port, error) < 0)
         return -1;
     return 0;
 }
 
-static int backends_open(struct haul_dataplane *plane, const struct haul_dataplane_conf *conf,
-                         const struct haul_net_conf *net, struct haul_error *error)
+static int store_open(struct haul_dataplane *plane, struct haul_worker *worker,
+                      const struct haul_dataplane_conf *conf, struct haul_error *error)
 {
-    struct haul_worker *worker = &plane->worker;
+    struct haul_worker *first = &plane->of[0].worker;
     struct haul_store_conf store = {
         .kind = conf->store_kind,
         .directory = conf->store_directory,
+        .io = worker->io,
         .io_tag_bit = HAUL_IO_TAG_BIT,
     };
 
-    if (nets_open(worker, conf, net, error) < 0 ||
-        haul_io_open(&worker->io, conf->io_kind, IO_DEPTH, error) < 0)
-        return -1;
-    store.io = worker->io;
+    if (worker != first) {
+        if (haul_post_open(&worker->post, worker->number, first->handoff->orders_fd,
+                           worker->handoff->orders_fd, first->store, error) < 0)
+            return -1;
+        first->posts[worker->number] = worker->post;
+        store = (struct haul_store_conf){ .kind = HAUL_STORE_POST, .post = worker->post };
+    }
     if (haul_store_open(&worker->store, &store, error) < 0)
         return -1;
-    haul_store_facts(worker->store, &plane->store_names);
-    worker->store_facts = plane->store_names;
+    haul_store_facts(worker->store, &worker->store_facts);
+    if (worker == first)
+        plane->store_names = worker->store_facts;
     return 0;
+}
+
+static int worker_open(struct haul_dataplane *plane, uint32_t number,
+                       const struct haul_dataplane_conf *conf, struct haul_error *error)
+{
+    struct haul_worker *worker = &plane->of[number].worker;
+
+    return flows_open(worker, error) < 0 || nets_open(plane, worker, conf, error) < 0 ||
+                   haul_io_open(&worker->io, conf->io_kind, IO_DEPTH, error) < 0 ||
+                   store_open(plane, worker, conf, error) < 0
+               ? -1
+               : verify_open(worker, plane->count, error);
 }
 
 static void thread_place(pthread_t thread, int cpu)
@@ -156,46 +243,67 @@ static void thread_place(pthread_t thread, int cpu)
 }
 
 /* Signals are the control thread's. */
-static int thread_open(struct haul_dataplane *plane, int cpu, struct haul_error *error)
+static int thread_open(struct station *station, int cpu, struct haul_error *error)
 {
     sigset_t all, before;
     int code;
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    code = pthread_create(&plane->thread, NULL, haul_worker_run, &plane->worker);
+    code = pthread_create(&station->thread, NULL, haul_worker_run, &station->worker);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (code != 0)
         return haul_fail(error, HAUL_E_SYSTEM, "a thread for the worker: %s", strerror(code));
-    plane->running = true;
-    thread_place(plane->thread, cpu);
-    while (sem_wait(&plane->worker.started) != 0)
+    station->running = true;
+    thread_place(station->thread, cpu < 0 ? cpu : cpu + (int)station->worker.number);
+    while (sem_wait(&station->worker.started) != 0)
         haul_assert(errno == EINTR);
+    return 0;
+}
+
+static int stations_open(struct haul_dataplane *plane, const struct haul_dataplane_conf *conf,
+                         struct haul_error *error)
+{
+    const struct haul_net_conf net = net_conf(conf);
+
+    if (haul_aead_choose(conf->aead, conf->synthetic, &plane->aead, error) < 0 ||
+        memory_open(plane, conf, haul_net_bytes(&net), error) < 0)
+        return -1;
+    for (uint32_t i = 0; i < plane->count; i++) {
+        if (worker_open(plane, i, conf, error) < 0)
+            return -1;
+    }
+    for (uint32_t i = 0; i < plane->count; i++) {
+        if (thread_open(&plane->of[i], conf->cpu, error) < 0)
+            return -1;
+    }
     return 0;
 }
 
 int haul_dataplane_open(struct haul_dataplane **opened, const struct haul_dataplane_conf *conf,
                         struct haul_error *error)
 {
-    struct haul_dataplane *plane = calloc(1, sizeof *plane);
-    struct haul_net_conf net = {
-        .kind = conf->net_kind,
-        .bind = conf->bind,
-        .receive_trains = RECEIVE_TRAINS,
-        .send_trains = SEND_TRAINS,
-        .receive_buffer_bytes = count_or(conf->receive_buffer_bytes, RECEIVE_BUFFER, INT32_MAX),
-    };
+    /* A port of DPDK has one queue pair, which is the first worker's. */
+    uint32_t count = conf->workers == 0 || conf->bind.family == 0 ? 1 : conf->workers;
+    struct haul_dataplane *plane;
 
+    if (conf->workers > HAUL_WORKERS_MAX)
+        return haul_fail(error, HAUL_E_CONFIG_KEY, "%u workers: there may be %u", conf->workers,
+                         HAUL_WORKERS_MAX);
+    plane = calloc(1, sizeof *plane + count * sizeof plane->of[0]);
     if (plane == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the data plane");
-    haul_assert(sem_init(&plane->worker.started, 0, 0) == 0);
-    plane->worker.aead = &plane->aead;
-    plane->worker.spin = conf->spin;
-    plane->worker.synthetic = conf->synthetic;
-    if (haul_aead_choose(conf->aead, conf->synthetic, &plane->aead, error) < 0 ||
-        memory_open(plane, conf, &net, error) < 0 || flows_open(&plane->worker, error) < 0 ||
-        backends_open(plane, conf, &net, error) < 0 || verify_open(&plane->worker, error) < 0 ||
-        thread_open(plane, conf->cpu, error) < 0) {
+    plane->count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct haul_worker *worker = &plane->of[i].worker;
+
+        haul_assert(sem_init(&worker->started, 0, 0) == 0);
+        worker->number = i;
+        worker->aead = &plane->aead;
+        worker->spin = conf->spin;
+        worker->synthetic = conf->synthetic;
+    }
+    if (stations_open(plane, conf, error) < 0) {
         haul_dataplane_close(plane);
         return -1;
     }
@@ -203,25 +311,22 @@ int haul_dataplane_open(struct haul_dataplane **opened, const struct haul_datapl
     return 0;
 }
 
-static void thread_close(struct haul_dataplane *plane)
+static void thread_close(struct station *station)
 {
     uint64_t one = 1;
 
-    haul_counter_set(&plane->worker.stop, 1);
-    haul_assert(write(plane->handoff.orders_fd, &one, sizeof one) == (ssize_t)sizeof one);
-    pthread_join(plane->thread, NULL);
-    plane->running = false;
+    if (!station->running)
+        return;
+    haul_counter_set(&station->worker.stop, 1);
+    haul_assert(write(station->handoff.orders_fd, &one, sizeof one) == (ssize_t)sizeof one);
+    pthread_join(station->thread, NULL);
+    station->running = false;
 }
 
-void haul_dataplane_close(struct haul_dataplane *plane)
+static void station_close(struct station *station)
 {
-    struct haul_worker *worker;
+    struct haul_worker *worker = &station->worker;
 
-    if (plane == NULL)
-        return;
-    worker = &plane->worker;
-    if (plane->running)
-        thread_close(plane);
     haul_verify_close(worker->verify);
     haul_store_close(worker->store);
     haul_io_close(worker->io);
@@ -233,16 +338,39 @@ void haul_dataplane_close(struct haul_dataplane *plane)
     free(worker->jobs);
     free(worker->generated);
     free(worker->hashers);
-    if (plane->handoff_open)
-        haul_handoff_close(&plane->handoff);
-    haul_arena_close(&plane->arena);
+    if (station->handoff_open)
+        haul_handoff_close(&station->handoff);
     sem_destroy(&worker->started);
+}
+
+/* The first worker ends last: until then the others may wait for its store, and the store, which is
+ * closed before their posts, for their memory. */
+void haul_dataplane_close(struct haul_dataplane *plane)
+{
+    struct haul_post *posts[HAUL_WORKERS_MAX] = { 0 };
+
+    if (plane == NULL)
+        return;
+    for (uint32_t i = plane->count; i-- > 0;)
+        thread_close(&plane->of[i]);
+    for (uint32_t i = 0; i < plane->count; i++) {
+        posts[i] = plane->of[i].worker.post;
+        station_close(&plane->of[i]);
+    }
+    for (uint32_t i = 0; i < plane->count; i++)
+        haul_post_close(posts[i]);
+    haul_arena_close(&plane->arena);
     free(plane);
 }
 
 struct haul_handoff *haul_dataplane_handoff(struct haul_dataplane *plane)
 {
-    return &plane->handoff;
+    return &plane->of[0].handoff;
+}
+
+uint32_t haul_dataplane_workers(const struct haul_dataplane *plane)
+{
+    return plane->count;
 }
 
 size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphers, size_t capacity)
@@ -256,23 +384,66 @@ size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphe
     return count;
 }
 
-static uint64_t thread_cpu(const struct haul_dataplane *plane)
+static uint64_t thread_cpu(const struct station *station)
 {
     struct timespec used = { 0 };
     clockid_t clock;
 
-    if (!plane->running || pthread_getcpuclockid(plane->thread, &clock) != 0 ||
+    if (!station->running || pthread_getcpuclockid(station->thread, &clock) != 0 ||
         clock_gettime(clock, &used) != 0)
         return 0;
     return (uint64_t)used.tv_sec * HAUL_SECOND + (uint64_t)used.tv_nsec;
 }
 
+static void net_counters(const struct haul_net *net, struct haul_net_counters *read)
+{
+    const struct haul_net_counters *counters;
+
+    if (net == NULL)
+        return;
+    counters = haul_net_counters(net);
+#define X(name, help) read->name = haul_counter_read(&counters->name);
+    HAUL_NET_COUNTERS(X)
+#undef X
+}
+
+void haul_dataplane_worker_facts(struct haul_dataplane *plane, uint32_t number,
+                                 struct haul_worker_facts *facts)
+{
+    const struct haul_worker *worker = &plane->of[number].worker;
+
+    haul_assert(number < plane->count);
+    *facts = (struct haul_worker_facts){ .cpu_ns = thread_cpu(&plane->of[number]) };
+    if (worker->nets[HAUL_VIA_KERNEL] != NULL)
+        facts->local = haul_net_facts(worker->nets[HAUL_VIA_KERNEL])->local;
+    net_counters(worker->nets[HAUL_VIA_KERNEL], &facts->net);
+    net_counters(worker->nets[HAUL_VIA_DPDK], &facts->port);
+#define X(name, help) facts->counters.name = haul_counter_read(&worker->counters.name);
+    HAUL_WORKER_COUNTERS(X)
+#undef X
+}
+
+static void worker_add(struct haul_dataplane_facts *sum, const struct haul_worker_facts *one)
+{
+    const struct haul_net_counters *net = sum->kernel ? &one->net : &one->port;
+
+    sum->worker_cpu_ns += one->cpu_ns;
+#define X(name, help) sum->net_counters.name += net->name;
+    HAUL_NET_COUNTERS(X)
+#undef X
+#define X(name, help) sum->port_counters.name += one->port.name;
+    HAUL_NET_COUNTERS(X)
+#undef X
+#define X(name, help) sum->worker.name += one->counters.name;
+    HAUL_WORKER_COUNTERS(X)
+#undef X
+}
+
 void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_facts *facts)
 {
-    const struct haul_worker *worker = &plane->worker;
-    const struct haul_net *kernel = worker->nets[HAUL_VIA_KERNEL];
-    const struct haul_net *port = worker->nets[HAUL_VIA_DPDK];
-    const struct haul_net_counters *net = haul_net_counters(kernel != NULL ? kernel : port);
+    const struct haul_worker *first = &plane->of[0].worker;
+    const struct haul_net *kernel = first->nets[HAUL_VIA_KERNEL];
+    const struct haul_net *port = first->nets[HAUL_VIA_DPDK];
     struct haul_dataplane_facts now = {
         .net = *haul_net_facts(kernel != NULL ? kernel : port),
         .kernel = kernel != NULL,
@@ -282,34 +453,28 @@ void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_fa
         .aead_ns_per_datagram = { plane->aead.ns_ipsec_mb, plane->aead.ns_openssl },
         .arena_bytes = plane->arena.bytes,
         .arena_huge = plane->arena.huge,
-        .rx_unknown = haul_counter_read(&worker->counters.rx_unknown),
-        .worker_cpu_ns = thread_cpu(plane),
-        .filling_free = (uint32_t)haul_counter_read(&worker->counters.filling_free),
-        .serving_free = (uint32_t)haul_counter_read(&worker->counters.serving_free),
     };
 
-#define X(name, help) now.net_counters.name = haul_counter_read(&net->name);
-    HAUL_NET_COUNTERS(X)
-#undef X
-    if (port != NULL) {
+    if (port != NULL)
         now.port = *haul_net_facts(port);
-        net = haul_net_counters(port);
-#define X(name, help) now.port_counters.name = haul_counter_read(&net->name);
-        HAUL_NET_COUNTERS(X)
-#undef X
+    for (uint32_t i = 0; i < plane->count; i++) {
+        struct haul_worker_facts one;
+
+        haul_dataplane_worker_facts(plane, i, &one);
+        worker_add(&now, &one);
     }
-#define X(name, help) now.worker.name = haul_counter_read(&worker->counters.name);
-    HAUL_WORKER_COUNTERS(X)
-#undef X
-    now.store.blocks = haul_counter_read(&worker->store_facts.blocks);
-    now.store.bytes = haul_counter_read(&worker->store_facts.bytes);
-    now.store.failed_packs = haul_counter_read(&worker->store_facts.failed_packs);
-    now.store.damaged_packs = haul_counter_read(&worker->store_facts.damaged_packs);
+    now.rx_unknown = now.worker.rx_unknown;
+    now.filling_free = (uint32_t)now.worker.filling_free;
+    now.serving_free = (uint32_t)now.worker.serving_free;
+    now.store.blocks = haul_counter_read(&first->store_facts.blocks);
+    now.store.bytes = haul_counter_read(&first->store_facts.bytes);
+    now.store.failed_packs = haul_counter_read(&first->store_facts.failed_packs);
+    now.store.damaged_packs = haul_counter_read(&first->store_facts.damaged_packs);
     *facts = now;
 }
 
 void haul_dataplane_port_each(struct haul_dataplane *plane, haul_net_take_fn *take, void *context)
 {
-    if (plane->worker.nets[HAUL_VIA_DPDK] != NULL)
-        haul_net_each(plane->worker.nets[HAUL_VIA_DPDK], take, context);
+    if (plane->of[0].worker.nets[HAUL_VIA_DPDK] != NULL)
+        haul_net_each(plane->of[0].worker.nets[HAUL_VIA_DPDK], take, context);
 }

@@ -1,5 +1,5 @@
-/* The data plane's only door: opens the net, the store and the slots, starts the worker, and gives
- * the control plane its end of the rings. The node keeps one for its life. */
+/* The data plane's only door: opens nets, store and slots, starts the workers, and gives the
+ * control plane its end of the rings. The node keeps one for its life. */
 #pragma once
 
 #include "common/error.h"
@@ -18,13 +18,15 @@ struct haul_dataplane_conf {
     enum haul_io_kind io_kind;
     enum haul_store_kind store_kind;
     const char *store_directory;
-    uint32_t filling_slots; /* 1 MiB each; 0 here and below: the default */
+    uint32_t workers; /* at most HAUL_WORKERS_MAX; 0 here and below: the default (one worker). The
+                         first has `bind`; the port of worker n is n more, or any that is free */
+    uint32_t filling_slots; /* 1 MiB each, of all workers together */
     uint32_t serving_slots;
     uint32_t control_slots;
     uint32_t receive_buffer_bytes;
     const char *aead; /* "auto", "ipsec-mb", "openssl" */
     bool spin;        /* poll instead of sleeping */
-    int cpu;          /* pin the worker there; -1: do not */
+    int cpu;          /* pin the worker there, further ones to the next; -1: do not */
     bool synthetic;   /* allow SYNTHETIC places and no cipher: rate tests */
 };
 
@@ -32,7 +34,10 @@ struct haul_dataplane_conf {
 HAUL_MUST_USE int haul_dataplane_open(struct haul_dataplane **plane,
                                       const struct haul_dataplane_conf *conf,
                                       struct haul_error *error);
+
+/* The first worker's; those of the others follow it by `next`. */
 struct haul_handoff *haul_dataplane_handoff(struct haul_dataplane *plane);
+uint32_t haul_dataplane_workers(const struct haul_dataplane *plane);
 
 /* Ciphers this node can use, best first by its own measurement at start; returns the count. */
 size_t haul_dataplane_ciphers(const struct haul_dataplane *plane, uint8_t *ciphers,
@@ -60,7 +65,19 @@ struct haul_worker_counters {
 #undef X
 };
 
-/* What is in use and how the worker fares, for status. Any thread. */
+/* How one worker fares. Any thread. */
+struct haul_worker_facts {
+    struct haul_addr local; /* of its kernel net; family 0: it has none */
+    uint64_t cpu_ns;
+    struct haul_net_counters net;  /* the kernel's */
+    struct haul_net_counters port; /* of DPDK */
+    struct haul_worker_counters counters;
+};
+void haul_dataplane_worker_facts(struct haul_dataplane *plane, uint32_t number,
+                                 struct haul_worker_facts *facts);
+
+/* What is in use, of the first worker, and the counters of all of them together, for status. Any
+ * thread. */
 struct haul_dataplane_facts {
     struct haul_net_facts net; /* the kernel's; without one, DPDK's */
     bool kernel;

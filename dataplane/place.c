@@ -205,11 +205,31 @@ static void on_store(struct haul_worker *worker, const struct haul_store_result 
 {
     struct haul_job *job = &worker->jobs[(result->tag & 0xffff) % HAUL_JOBS_MAX];
 
+    if ((result->tag & HAUL_POST_TAG_BIT) != 0) {
+        haul_post_result(worker->posts[haul_post_number(result)], worker->store, result);
+        return;
+    }
     if (job->state == HAUL_JOB_READING && result->error == 0)
         job->length = result->length;
     else if (result->verb != HAUL_STORE_READ)
         worker->failed_packs = result->length;
     part_ended(worker, result->tag, -result->error);
+}
+
+/* What other workers want of the store: after our own, each in turn the first. */
+static bool posts_work(struct haul_worker *worker)
+{
+    uint32_t first = (uint32_t)(worker->counters.turns % HAUL_WORKERS_MAX);
+    bool any = false;
+
+    for (uint32_t i = 0; i < HAUL_WORKERS_MAX; i++) {
+        struct haul_post *post = worker->posts[(first + i) % HAUL_WORKERS_MAX];
+
+        if (post != NULL)
+            any |= haul_post_work(post, worker->store);
+    }
+    worker->submitted |= any; /* it may be done already */
+    return any;
 }
 
 /* Takes what the disk has finished, then hands in what waited; true when anything moved. */
@@ -240,6 +260,7 @@ bool haul_place_reap(struct haul_worker *worker)
             break;
         haul_queue_remove(worker, &worker->unsent, job);
     }
+    any |= posts_work(worker);
     haul_io_kick(worker->io);
     return any;
 }

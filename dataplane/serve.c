@@ -45,11 +45,12 @@ void haul_serve_forget(struct haul_worker *worker, struct haul_job *job)
     haul_assert(want_take(worker, job->order.flow, job->handle) == job);
 }
 
-/* A want's id names its job and this use of it, so that an answer that comes too late finds
- * nothing. */
+/* A want's id names its worker, its job and this use of it, so that an answer that comes too late
+ * finds nothing, and no two workers give the same. */
 static uint64_t want_id(const struct haul_worker *worker, const struct haul_job *job)
 {
-    return (uint64_t)job->reuse << 16 | haul_job_number(worker, job);
+    return (uint64_t)worker->number << 56 | (uint64_t)job->reuse << 16 |
+           haul_job_number(worker, job);
 }
 
 static struct haul_job *want_find(struct haul_worker *worker, uint64_t id)

@@ -1,6 +1,7 @@
 /* The worker's loop, one line a step. A turn that moved nothing ends in a sleep. */
 #include "dataplane/worker.h"
 
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
@@ -209,6 +210,34 @@ static void nets_wait(struct haul_worker *worker, int *fds, size_t count, haul_t
     haul_net_wait(dpdk, fds, count, span);
 }
 
+static void posts_stir(struct haul_worker *worker)
+{
+    if (worker->post != NULL)
+        haul_post_rested(worker->post, HAUL_POST_CLIENT);
+    for (uint32_t i = 0; i < HAUL_WORKERS_MAX; i++) {
+        if (worker->posts[i] != NULL)
+            haul_post_rested(worker->posts[i], HAUL_POST_OWNER);
+    }
+}
+
+/* Tells everybody who can wake it that it sleeps; false when one of them has something already. */
+static bool worker_dozes(struct haul_worker *worker)
+{
+    bool quiet = true;
+
+    if (!haul_handoff_rest(worker->handoff))
+        return false;
+    if (worker->post != NULL)
+        quiet = haul_post_rest(worker->post, HAUL_POST_CLIENT);
+    for (uint32_t i = 0; i < HAUL_WORKERS_MAX && quiet; i++)
+        quiet = worker->posts[i] == NULL || haul_post_rest(worker->posts[i], HAUL_POST_OWNER);
+    if (quiet)
+        return true;
+    posts_stir(worker);
+    haul_handoff_rested(worker->handoff);
+    return false;
+}
+
 static void worker_rest(struct haul_worker *worker)
 {
     int fds[3] = { worker->handoff->orders_fd, haul_io_fd(worker->io) };
@@ -219,11 +248,13 @@ static void worker_rest(struct haul_worker *worker)
         span = haul_time_min(haul_time_max(span, HAUL_MILLISECOND), BLOCKED_SPAN);
     else if (worker->spin || span < POLL_SPAN)
         span = 0;
-    if (span > 0 && !haul_handoff_rest(worker->handoff))
+    if (span > 0 && !worker_dozes(worker))
         return;
     nets_wait(worker, fds, fds[1] >= 0 ? 2 : 1, span);
-    if (span > 0)
+    if (span > 0) {
         haul_handoff_rested(worker->handoff);
+        posts_stir(worker);
+    }
 }
 
 static void worker_turn(struct haul_worker *worker)
@@ -290,8 +321,11 @@ static void worker_end(struct haul_worker *worker)
 void *haul_worker_run(void *context)
 {
     struct haul_worker *worker = context;
+    char name[16] = "haul-worker";
 
-    prctl(PR_SET_NAME, "haul-worker");
+    if (worker->number > 0)
+        snprintf(name, sizeof name, "haul-worker-%u", worker->number % 10);
+    prctl(PR_SET_NAME, name);
     prctl(PR_SET_TIMERSLACK, 1000ul); /* a pacer's deadlines are microseconds away */
     for (uint8_t via = 0; via < HAUL_VIAS; via++) {
         if (worker->nets[via] != NULL)

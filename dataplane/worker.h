@@ -1,7 +1,8 @@
-/* The worker: one core's thread of the data plane. It runs to completion: takes orders, receives,
+/* A worker: one core's thread of the data plane. It runs to completion: takes orders, receives,
  * moves blocks between slots and places, sends, and sleeps when there is nothing to do. It owns its
- * net, store, io, slots and flows; the rings are the only crossing. It allocates nothing after it
- * was opened. Internal to the data plane; the door is dataplane/dataplane.h.
+ * nets, io, slots and flows; the rings are the only crossing. The store is the first worker's: the
+ * others reach it over a post (dataplane/store/post.h). It allocates nothing after it was opened.
+ * Internal to the data plane; the door is dataplane/dataplane.h.
  *
  * A job is an order that takes time, or a peer's want that becomes one. Jobs live in one table;
  * each is in one state, and at most in one queue:
@@ -16,6 +17,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/flow/flow.h"
 #include "dataplane/flow/slots.h"
+#include "dataplane/store/post.h"
 #include "dataplane/verify.h"
 
 #include <pthread.h>
@@ -89,11 +91,14 @@ struct haul_worker_flow {
 };
 
 struct haul_worker {
+    uint32_t number;
     struct haul_handoff *handoff;
     struct haul_net *nets[HAUL_VIAS]; /* one of them may be missing */
     struct haul_io *io;
     struct haul_store *store;
-    struct haul_verify *verify; /* NULL: this machine has no core for it */
+    struct haul_post *post;                    /* to the first worker's store; NULL: this is it */
+    struct haul_post *posts[HAUL_WORKERS_MAX]; /* the first: of the others, by their numbers */
+    struct haul_verify *verify;                /* NULL: this machine has no core for it */
     const struct haul_aead_choice *aead;
     uint8_t *slot_memory; /* filling and serving slots, 1 MiB each */
     bool spin;

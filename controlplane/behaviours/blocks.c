@@ -80,7 +80,7 @@ int haul_blocks_open(struct haul_blocks **out, struct haul_orders *orders,
     blocks->orders = orders;
     blocks->patience = HAUL_BLOCKS_PATIENCE;
     blocks->catalog = catalog;
-    blocks->slots_max = haul_orders_handoff(orders)->slot_count / 2;
+    blocks->slots_max = haul_orders_slot_count(orders) / 2;
     if (blocks->slots_max == 0)
         blocks->slots_max = 1;
     LIST_INIT(&blocks->streams);

@@ -53,8 +53,10 @@ struct haul_offers_conf {
 
     haul_time idle_max;   /* a stream on which nothing is said; 0: 10 s */
     struct haul_addr udp; /* the kernel net's bound address; port 0: there is none */
+    uint16_t udp_ports[HAUL_WORKERS_MAX]; /* the port of each worker's net; 0: that of `udp` */
     struct haul_addr ports[HAUL_CANDIDATES_MAX]; /* addresses of DPDK's net, if there is one */
     size_t port_count;
+    uint32_t port_workers;                           /* the first so many have it; 0: one */
     uint16_t port_payload_max;                       /* largest payload class of DPDK's net */
     struct haul_network networks[HAUL_NETWORKS_MAX]; /* fast.networks */
     size_t network_count;

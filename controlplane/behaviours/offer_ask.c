@@ -67,6 +67,7 @@ static int seat_take(struct haul_offer_ask *ask, struct haul_error *error)
         .asker = true,
         .wants_max = wish->wants_max != 0 ? wish->wants_max : ask->offers->conf.wants_max,
         .connection = haul_stream_connection(ask->stream),
+        .workers = haul_offer_workers(ask->offers, wish->via, &ask->facts),
         .up = wish->up,
         .ended = wish->ended,
         .context = wish->context,

@@ -191,6 +191,7 @@ static bool decide(struct haul_stream *stream, struct haul_offer_stream *state,
     holder.remote = making->facts.remote;
     holder.connection = haul_stream_connection(stream);
     holder.root = making->offer.root;
+    holder.workers = haul_offer_workers(offers, making->via, &making->facts);
     holder.wants_max = least_wants(offers, &making->offer);
     if (haul_grants_reserve(offers->conf.grants, &holder, &making->seat) != HAUL_SEAT_GIVEN)
         return refuse(stream, HAUL_OFFER_BUSY, HAUL_GRANTS_RETRY_MS);

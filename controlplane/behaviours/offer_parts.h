@@ -54,6 +54,10 @@ static inline struct haul_offers *haul_offers_of(const struct haul_stream *strea
 /* offer_side.c: the largest payload class of one of our nets. */
 uint16_t haul_offer_payload_of(const struct haul_offers *offers, uint8_t via);
 
+/* On how many of our workers, from the first, a flow with that peer may run; 0: on any. */
+uint32_t haul_offer_workers(const struct haul_offers *offers, uint8_t via,
+                            const struct haul_connection_facts *facts);
+
 /* What this node says about itself in an offer or a grant: key, receiver id, limits, addresses. */
 void haul_offer_side_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
                           const struct haul_connection_facts *facts,

@@ -24,27 +24,48 @@ static void candidate_push(const struct haul_candidate_rule *rule,
 }
 
 static void candidate_add(const struct haul_offers *offers, const struct haul_candidate_rule *rule,
-                          const struct haul_addr *addr, struct haul_offer_side *side)
+                          const struct haul_addr *addr, uint32_t worker,
+                          struct haul_offer_side *side)
 {
     struct haul_addr candidate = *addr;
 
-    candidate.port = offers->conf.udp.port;
+    candidate.port = offers->conf.udp_ports[worker];
+    if (candidate.port == 0)
+        candidate.port = offers->conf.udp.port;
     if (candidate.family == 6 && offers->conf.udp.family == 4)
         return;
     candidate_push(rule, &candidate, side);
+}
+
+static struct haul_candidate_rule rule_of(const struct haul_offers *offers,
+                                          const struct haul_connection_facts *facts)
+{
+    return (struct haul_candidate_rule){ .control = facts->remote,
+                                         .relayed = facts->relayed,
+                                         .networks = offers->conf.networks,
+                                         .network_count = offers->conf.network_count };
+}
+
+/* A gateway forwards to the first worker's port alone. */
+uint32_t haul_offer_workers(const struct haul_offers *offers, uint8_t via,
+                            const struct haul_connection_facts *facts)
+{
+    const struct haul_candidate_rule rule = rule_of(offers, facts);
+
+    if (via == HAUL_VIA_DPDK)
+        return offers->conf.port_workers != 0 ? offers->conf.port_workers : 1;
+    return offers->mapped.family != 0 && haul_candidate_allowed(&rule, &offers->mapped) ? 1 : 0;
 }
 
 /* Where this node may be reached: the end of the control connection first, which works, then where
  * others see it, which works behind a gateway that keeps port numbers, then what else it listens
  * on: as far as the peer, who probes in the kind of network that it sees the connection come from,
  * will use it. */
-static void candidates_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
-                            const struct haul_connection_facts *facts, struct haul_offer_side *side)
+static void candidates_fill(const struct haul_offers *offers, uint8_t via, uint32_t worker,
+                            struct haul_host *host, const struct haul_connection_facts *facts,
+                            struct haul_offer_side *side)
 {
-    const struct haul_candidate_rule rule = { .control = facts->remote,
-                                              .relayed = facts->relayed,
-                                              .networks = offers->conf.networks,
-                                              .network_count = offers->conf.network_count };
+    const struct haul_candidate_rule rule = rule_of(offers, facts);
     struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
     size_t count = haul_host_addresses(host, addresses, HAUL_COUNT_OF(addresses));
     struct haul_addr seen[2];
@@ -56,21 +77,22 @@ static void candidates_fill(const struct haul_offers *offers, uint8_t via, struc
         return;
     }
     if (!is_any(&offers->conf.udp))
-        candidate_add(offers, &rule, &offers->conf.udp, side);
+        candidate_add(offers, &rule, &offers->conf.udp, worker, side);
     else if (!facts->relayed)
-        candidate_add(offers, &rule, &facts->local, side);
-    if (offers->mapped.family != 0) /* the gateway sends it to us, whatever we are bound to */
+        candidate_add(offers, &rule, &facts->local, worker, side);
+    if (offers->mapped.family != 0 &&
+        worker == 0) /* the gateway sends it to us, whatever we are bound to */
         candidate_push(&rule, &offers->mapped, side);
     if (!is_any(&offers->conf.udp))
         return;
     seen_count = haul_dcutr_observed(host, HAUL_ADDR_PUBLIC, seen, HAUL_COUNT_OF(seen));
     for (size_t i = 0; i < seen_count; i++)
-        candidate_add(offers, &rule, &seen[i], side);
+        candidate_add(offers, &rule, &seen[i], worker, side);
     for (size_t i = 0; i < count; i++) {
         struct haul_addr addr;
 
         if (haul_multiaddr_tcp(&addresses[i], &addr))
-            candidate_add(offers, &rule, &addr, side);
+            candidate_add(offers, &rule, &addr, worker, side);
     }
 }
 
@@ -94,7 +116,7 @@ void haul_offer_side_fill(const struct haul_offers *offers, uint8_t via, struct 
                                       .wants_max = seat->wants_max,
                                       .rate_max = offers->conf.rate_max };
     haul_kex_public(secret_key, side->key);
-    candidates_fill(offers, via, host, facts, side);
+    candidates_fill(offers, via, seat->worker, host, facts, side);
 }
 
 uint16_t haul_offer_payload(uint32_t mine, uint32_t theirs)
@@ -117,10 +139,7 @@ static uint64_t rate_both(uint64_t a, uint64_t b)
 bool haul_offer_flow(struct haul_offers *offers, const struct haul_connection_facts *facts,
                      const struct haul_offer_terms *terms, struct haul_grant *grant)
 {
-    const struct haul_candidate_rule rule = { .control = facts->remote,
-                                              .relayed = facts->relayed,
-                                              .networks = offers->conf.networks,
-                                              .network_count = offers->conf.network_count };
+    const struct haul_candidate_rule rule = rule_of(offers, facts);
     size_t dropped;
 
     *grant = (struct haul_grant){

@@ -83,6 +83,33 @@ static void port_facts(struct haul_dataplane *data, const struct haul_dataplane_
     haul_dataplane_port_each(data, port_fact, &to);
 }
 
+/* Where there are several: the sums are those of the groups `net` and `worker`. */
+static void workers_facts(struct haul_dataplane *data, const struct haul_facts *facts)
+{
+    uint32_t count = haul_dataplane_workers(data);
+
+    haul_facts_number(facts, "worker", "count", count, "workers: the rest is of all together");
+    for (uint32_t i = 0; i < count && count > 1; i++) {
+        char worker[16], net[16], text[HAUL_ADDR_TEXT_BYTES];
+        struct haul_worker_facts known;
+
+        haul_dataplane_worker_facts(data, i, &known);
+        snprintf(worker, sizeof worker, "worker-%u", i);
+        snprintf(net, sizeof net, "net-%u", i);
+        haul_facts_number(facts, worker, "cpu_ns", known.cpu_ns, "");
+#define X(name, help) haul_facts_number(facts, worker, #name, known.counters.name, help);
+        HAUL_WORKER_COUNTERS(X)
+#undef X
+        if (known.local.family == 0)
+            continue;
+        haul_addr_print(&known.local, text);
+        haul_facts_text(facts, net, "address", text, "UDP");
+#define X(name, help) haul_facts_number(facts, net, #name, known.net.name, help);
+        HAUL_NET_COUNTERS(X)
+#undef X
+    }
+}
+
 static void plane_facts(void *context, const struct haul_facts *facts)
 {
     struct haul_dataplane_facts known;
@@ -107,6 +134,7 @@ static void plane_facts(void *context, const struct haul_facts *facts)
     haul_facts_number(facts, "worker", #name, haul_counter_read(&known.worker.name), help);
     HAUL_WORKER_COUNTERS(X)
 #undef X
+    workers_facts(context, facts);
 }
 
 static int conf_read(struct node *node, const struct haul_options *options,
@@ -185,6 +213,7 @@ static void plane_conf(struct node *node, bool perf, struct haul_dataplane_conf 
         .receive_buffer_bytes =
             (uint32_t)haul_conf_number(node->conf, HAUL_CONF_NET_RECEIVE_BUFFER),
         .aead = haul_conf_text(node->conf, HAUL_CONF_CIPHER_BACKEND),
+        .workers = (uint32_t)haul_conf_number(node->conf, HAUL_CONF_WORKER_COUNT),
         .spin = haul_conf_bool(node->conf, HAUL_CONF_WORKER_SPIN),
         .cpu = cpu == HAUL_CONF_NONE ? -1 : (int)cpu,
         .synthetic = perf,
@@ -245,6 +274,12 @@ static int control_open(struct node *node, bool perf, struct haul_error *error)
     conf.congestion = (uint8_t)choice_of(node, HAUL_CONF_FLOW_CONGESTION, rates, 3);
     if (facts.kernel)
         conf.udp = facts.net.local;
+    for (uint32_t i = 0; i < haul_dataplane_workers(node->data); i++) {
+        struct haul_worker_facts worker;
+
+        haul_dataplane_worker_facts(node->data, i, &worker);
+        conf.udp_ports[i] = worker.local.port;
+    }
     for (size_t i = 0; facts.dpdk && i < node->port.address_count; i++) {
         conf.ports[conf.port_count] = node->port.addresses[i].ip;
         conf.ports[conf.port_count++].port = facts.port.local.port;

@@ -150,6 +150,7 @@ static int offers_open(struct haul_controlplane *plane, struct haul_error *error
     size_t count = haul_conf_networks(conf, HAUL_CONF_FAST_NETWORKS, networks);
 
     memcpy(offers.ports, plane->conf.ports, sizeof offers.ports);
+    memcpy(offers.udp_ports, plane->conf.udp_ports, sizeof offers.udp_ports);
     offers.rate_max = rate == HAUL_CONF_NONE ? 0 : rate;
     for (size_t i = 0; i < plane->conf.cipher_count; i++)
         offers.ciphers[offers.cipher_count++] = plane->conf.ciphers[i];

@@ -13,10 +13,11 @@ struct haul_controlplane_conf {
     const struct haul_conf *conf;
     const struct haul_home *home;
     const struct haul_key *key;
-    struct haul_handoff *handoff;
+    struct haul_handoff *handoff; /* the first worker's, and by `next` those of the others */
     uint8_t ciphers[HAUL_CONTROLPLANE_CIPHERS_MAX]; /* enum haul_cipher, best first */
     size_t cipher_count;
     struct haul_addr udp; /* where the kernel's net is bound; port 0: there is none */
+    uint16_t udp_ports[HAUL_WORKERS_MAX];        /* ... and the port of each worker's */
     struct haul_addr ports[HAUL_CANDIDATES_MAX]; /* addresses of DPDK's net, if there is one */
     size_t port_count;
     uint16_t port_payload_max;

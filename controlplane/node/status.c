@@ -6,6 +6,7 @@
 #include "controlplane/node/controlplane_parts.h"
 #include "controlplane/transfer/usage.h"
 #include "controlplane/xfer/grants.h"
+#include "controlplane/xfer/placing.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -143,13 +144,17 @@ static void grant_facts(struct haul_controlplane *plane, const struct haul_facts
 static void flow_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
-        const struct haul_flow_stats *stats = &plane->conf.handoff->stats[i];
+        const struct haul_flow_stats *stats = haul_orders_stats(plane->parts.orders, i);
         char group[16];
 
         if (haul_counter_read(&stats->tx_datagrams) + haul_counter_read(&stats->rx_datagrams) == 0)
             continue;
         snprintf(group, sizeof group, "flow-%u", i);
         grant_facts(plane, facts, group, i);
+        if (haul_orders_workers(plane->parts.orders) > 1)
+            haul_facts_number(facts, group, "worker",
+                              haul_placing_worker(i, haul_orders_workers(plane->parts.orders)),
+                              "on which it runs");
 #define X(name, help) haul_facts_number(facts, group, #name, haul_counter_read(&stats->name), help);
         HAUL_FLOW_STATS(X)
 #undef X

@@ -114,10 +114,11 @@ static void io_failed(struct haul_transfer *transfer, enum haul_status status, i
                                 strerror(number));
 }
 
-/* How many packs the store had lost when this transfer first wrote to it. */
+/* How many packs the store had lost when this transfer first wrote to it. With several workers the
+ * events of an earlier write may come after those of a later one: the number only grows. */
 static void packs_note(struct haul_transfer *transfer, uint64_t lost)
 {
-    if (!transfer->packs_known)
+    if (!transfer->packs_known || lost < transfer->packs_lost)
         transfer->packs_lost = lost;
     transfer->packs_known = true;
 }

@@ -35,7 +35,7 @@ static void record_wire(struct haul_transfer *transfer)
 
     if (transfer->has_flow) {
         const struct haul_flow_stats *stats =
-            &haul_orders_handoff(transfer->parts.orders)->stats[transfer->flow];
+            haul_orders_stats(transfer->parts.orders, transfer->flow);
 
         record->wire_bytes += haul_counter_read(&stats->rx_bytes);
         record->duplicate_bytes = haul_counter_read(&stats->rx_duplicate_bytes);

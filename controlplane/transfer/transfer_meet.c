@@ -92,7 +92,7 @@ static void flow_ended(void *context, uint32_t flow, enum haul_status why)
         return;
     if (transfer->state == HAUL_TRANSFER_MEETING || transfer->state == HAUL_TRANSFER_MOVING)
         transfer->record.wire_bytes +=
-            haul_counter_read(&haul_orders_handoff(transfer->parts.orders)->stats[flow].rx_bytes);
+            haul_counter_read(&haul_orders_stats(transfer->parts.orders, flow)->rx_bytes);
     transfer->has_flow = false;
     if (transfer->replacing)
         haul_transfer_replaced(transfer);

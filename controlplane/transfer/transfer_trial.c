@@ -274,7 +274,7 @@ bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow)
         return false;
     if (transfer->state == HAUL_TRANSFER_MOVING)
         transfer->record.wire_bytes +=
-            haul_counter_read(&haul_orders_handoff(transfer->parts.orders)->stats[flow].rx_bytes);
+            haul_counter_read(&haul_orders_stats(transfer->parts.orders, flow)->rx_bytes);
     trial->state = HAUL_TRIAL_OVER;
     if (other) {
         trial->has_flow = false;

@@ -1,5 +1,7 @@
 #include "controlplane/xfer/grants.h"
 
+#include "controlplane/xfer/placing.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -39,6 +41,7 @@ struct haul_grants {
     struct haul_timer *timer;
     struct seat seats[HAUL_FLOWS_MAX];
     uint32_t wants_reserved; /* sum over the seats that are not free */
+    uint32_t turn;           /* whose turn it is among workers with as few flows */
     uint32_t held_first, held_count;
     struct held_want held[HAUL_WANTS_MAX];
 };
@@ -151,24 +154,37 @@ static uint32_t fresh_local_id(struct haul_grants *grants)
     }
 }
 
+/* The number of a new flow, which says its worker. */
+static uint32_t flow_choose(struct haul_grants *grants, const struct haul_grant_holder *holder)
+{
+    struct haul_placing placing = { .workers = haul_orders_workers(grants->conf.orders),
+                                    .turn = grants->turn };
+
+    placing.eligible = holder->workers == 0 || holder->workers > placing.workers ? placing.workers
+                                                                                 : holder->workers;
+    for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++)
+        placing.taken |= (uint64_t)(grants->seats[i].state != SEAT_FREE) << i;
+    return haul_placing_choose(&placing);
+}
+
 enum haul_seat_refusal haul_grants_reserve(struct haul_grants *grants,
                                            const struct haul_grant_holder *holder,
                                            struct haul_grant_seat *given)
 {
     enum haul_seat_refusal refusal = limit_reached(grants, holder);
     uint32_t left = HAUL_WANTS_MAX - grants->wants_reserved;
-    uint32_t flow = 0;
+    uint32_t flow;
     struct seat *seat;
 
     haul_assert(holder->wants_max > 0);
     if (refusal != HAUL_SEAT_GIVEN)
         return refusal;
-    while (flow < HAUL_FLOWS_MAX && grants->seats[flow].state != SEAT_FREE)
-        flow++;
+    flow = flow_choose(grants, holder);
     if (flow == HAUL_FLOWS_MAX) {
         haul_counter_add(&grants->counters.refused_flows, 1);
         return HAUL_SEAT_FLOWS;
     }
+    grants->turn++;
     seat = &grants->seats[flow];
     seat->state = SEAT_RESERVED;
     seat->holder = *holder;
@@ -179,6 +195,8 @@ enum haul_seat_refusal haul_grants_reserve(struct haul_grants *grants,
     seat->deadline = HAUL_TIME_NEVER;
     grants->wants_reserved += seat->wants_max;
     *given = (struct haul_grant_seat){ .flow = flow,
+                                       .worker = haul_placing_worker(
+                                           flow, haul_orders_workers(grants->conf.orders)),
                                        .local_id = seat->local_id,
                                        .wants_max = seat->wants_max };
     return HAUL_SEAT_GIVEN;
@@ -392,15 +410,15 @@ static void flow_event(void *context, const struct haul_event *event)
 
 bool haul_grants_start(struct haul_grants *grants, uint32_t flow, const struct haul_grant *grant)
 {
-    struct haul_handoff *handoff = haul_orders_handoff(grants->conf.orders);
+    struct haul_grant *handed = haul_orders_grant(grants->conf.orders, flow);
     struct haul_order order = { .kind = HAUL_ORDER_OPEN, .flow = flow };
     struct seat *seat = seat_at(grants, flow);
 
     haul_assert(seat->state == SEAT_RESERVED && grant->wants_max <= seat->wants_max);
     haul_assert(grant->local_id == seat->local_id);
-    handoff->grants[flow] = *grant;
+    *handed = *grant;
     if (haul_orders_submit(grants->conf.orders, &order, flow_ended, seat) == 0) {
-        explicit_bzero(&handoff->grants[flow], sizeof handoff->grants[flow]);
+        explicit_bzero(handed, sizeof *handed);
         haul_counter_add(&grants->counters.refused_orders, 1);
         return false;
     }

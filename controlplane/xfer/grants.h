@@ -79,6 +79,7 @@ struct haul_grant_holder {
     struct haul_cid root;
     bool asker;         /* we ask, the peer grants */
     uint16_t wants_max; /* wished */
+    uint32_t workers;   /* of the node: it may run on the first so many; 0: on any */
     void (*up)(void *context, uint32_t flow, uint32_t payload, haul_time rtt);
     void (*ended)(void *context, uint32_t flow, enum haul_status why);
     void *context;
@@ -86,6 +87,7 @@ struct haul_grant_holder {
 
 struct haul_grant_seat {
     uint32_t flow;
+    uint32_t worker;    /* on which it runs: its net is the one to be told of */
     uint32_t local_id;  /* receiver id in datagrams to us: random, not zero, unique here */
     uint16_t wants_max; /* reserved; at most what was wished */
 };

@@ -3,6 +3,8 @@
  * Both the table and the waits are touched by the control thread alone. */
 #include "controlplane/xfer/orders.h"
 
+#include "controlplane/xfer/placing.h"
+
 #include <stdlib.h>
 
 #define INDEX_BUCKETS 4096u
@@ -27,9 +29,16 @@ struct holder {
     void *context;
 };
 
-struct haul_orders {
+/* The rings of one worker. */
+struct seam {
+    struct haul_orders *orders;
     struct haul_handoff *handoff;
     struct haul_watch *watch;
+};
+
+struct haul_orders {
+    struct seam workers[HAUL_WORKERS_MAX];
+    uint32_t worker_count;
     struct haul_loop *loop;
     struct haul_timer *room;
     uint64_t last_id;
@@ -117,12 +126,12 @@ static void dispatch(struct haul_orders *orders, const struct haul_event *event)
 
 static void events_ready(void *context, unsigned ready)
 {
-    struct haul_orders *orders = context;
+    struct seam *seam = context;
     struct haul_event event;
 
     (void)ready;
-    while (haul_handoff_next_event(orders->handoff, &event))
-        dispatch(orders, &event);
+    while (haul_handoff_next_event(seam->handoff, &event))
+        dispatch(seam->orders, &event);
 }
 
 static void room_due(void *context)
@@ -140,6 +149,21 @@ static void room_due(void *context)
     }
 }
 
+static bool workers_watch(struct haul_orders *orders, struct haul_handoff *handoff)
+{
+    for (; handoff != NULL; handoff = handoff->next) {
+        struct seam *seam = &orders->workers[orders->worker_count++];
+
+        haul_assert(orders->worker_count <= HAUL_WORKERS_MAX);
+        *seam = (struct seam){ .orders = orders, .handoff = handoff };
+        seam->watch =
+            haul_loop_watch(orders->loop, handoff->events_fd, HAUL_LOOP_READ, events_ready, seam);
+        if (seam->watch == NULL)
+            return false;
+    }
+    return true;
+}
+
 int haul_orders_open(struct haul_orders **orders, struct haul_loop *loop,
                      struct haul_handoff *handoff, struct haul_error *error)
 {
@@ -147,7 +171,6 @@ int haul_orders_open(struct haul_orders **orders, struct haul_loop *loop,
 
     if (made == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the table of orders");
-    made->handoff = handoff;
     made->loop = loop;
     for (size_t i = 0; i < INDEX_BUCKETS; i++)
         made->buckets[i] = NOBODY;
@@ -157,9 +180,8 @@ int haul_orders_open(struct haul_orders **orders, struct haul_loop *loop,
     made->free_slots = calloc(handoff->slot_count + 1, sizeof *made->free_slots);
     made->generated = calloc(handoff->slot_count + 1, sizeof *made->generated);
     made->room = haul_loop_timer(loop, room_due, made);
-    made->watch = haul_loop_watch(loop, handoff->events_fd, HAUL_LOOP_READ, events_ready, made);
     if (made->free_slots == NULL || made->generated == NULL || made->room == NULL ||
-        made->watch == NULL) {
+        !workers_watch(made, handoff)) {
         haul_orders_close(made);
         return haul_fail(error, HAUL_E_SYSTEM, "cannot watch the events of the data plane");
     }
@@ -183,7 +205,8 @@ void haul_orders_close(struct haul_orders *orders)
 {
     if (orders == NULL)
         return;
-    haul_loop_unwatch(orders->watch);
+    for (uint32_t i = 0; i < orders->worker_count; i++)
+        haul_loop_unwatch(orders->workers[i].watch);
     haul_loop_timer_free(orders->room);
     waits_free(orders->waiting);
     free(orders->free_slots);
@@ -231,7 +254,8 @@ uint64_t haul_orders_submit(struct haul_orders *orders, const struct haul_order 
     };
     *bucket = at;
     slot_account(orders, &given);
-    haul_assert(haul_handoff_order(orders->handoff, &given));
+    haul_assert(haul_handoff_order(
+        orders->workers[haul_placing_order(&given, orders->worker_count)].handoff, &given));
     return given.id;
 }
 
@@ -242,32 +266,32 @@ uint32_t haul_orders_slot_take(struct haul_orders *orders)
 
 uint32_t haul_orders_slot_take_filling(struct haul_orders *orders)
 {
-    uint32_t reserve = (orders->handoff->slot_count + 3) / 4;
+    uint32_t reserve = (haul_orders_slot_count(orders) + 3) / 4;
 
-    if (orders->handoff->slot_count > 1 && orders->free_count <= reserve)
+    if (haul_orders_slot_count(orders) > 1 && orders->free_count <= reserve)
         return UINT32_MAX;
     return haul_orders_slot_take(orders);
 }
 
 void haul_orders_slot_give(struct haul_orders *orders, uint32_t slot)
 {
-    haul_assert(slot < orders->handoff->slot_count);
-    haul_assert(orders->free_count < orders->handoff->slot_count);
+    haul_assert(slot < haul_orders_slot_count(orders));
+    haul_assert(orders->free_count < haul_orders_slot_count(orders));
     orders->free_slots[orders->free_count++] = slot;
     room_made(orders);
 }
 
 uint8_t *haul_orders_slot(struct haul_orders *orders, uint32_t slot)
 {
-    haul_assert(slot < orders->handoff->slot_count);
+    haul_assert(slot < haul_orders_slot_count(orders));
     orders->generated[slot] = false;
-    return orders->handoff->slots + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
+    return orders->workers[0].handoff->slots + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
 }
 
 const uint8_t *haul_orders_slot_view(const struct haul_orders *orders, uint32_t slot)
 {
-    haul_assert(slot < orders->handoff->slot_count);
-    return orders->handoff->slots + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
+    haul_assert(slot < haul_orders_slot_count(orders));
+    return orders->workers[0].handoff->slots + (size_t)slot * HAUL_BLOCK_BYTES_MAX;
 }
 
 void haul_orders_when_room(struct haul_orders *orders, haul_room_fn *function, void *context)
@@ -312,7 +336,28 @@ void haul_orders_on_flow(struct haul_orders *orders, uint32_t flow, haul_done_fn
     orders->flows[flow] = (struct holder){ .function = function, .context = context };
 }
 
-struct haul_handoff *haul_orders_handoff(struct haul_orders *orders)
+uint32_t haul_orders_workers(const struct haul_orders *orders)
 {
-    return orders->handoff;
+    return orders->worker_count;
+}
+
+static struct haul_handoff *handoff_of(const struct haul_orders *orders, uint32_t flow)
+{
+    haul_assert(flow < HAUL_FLOWS_MAX);
+    return orders->workers[haul_placing_worker(flow, orders->worker_count)].handoff;
+}
+
+struct haul_grant *haul_orders_grant(struct haul_orders *orders, uint32_t flow)
+{
+    return &handoff_of(orders, flow)->grants[flow];
+}
+
+const struct haul_flow_stats *haul_orders_stats(const struct haul_orders *orders, uint32_t flow)
+{
+    return &handoff_of(orders, flow)->stats[flow];
+}
+
+uint32_t haul_orders_slot_count(const struct haul_orders *orders)
+{
+    return orders->workers[0].handoff->slot_count;
 }

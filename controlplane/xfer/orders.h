@@ -12,7 +12,8 @@ struct haul_orders;
 typedef void haul_done_fn(void *context, const struct haul_event *event);
 typedef void haul_room_fn(void *context);
 
-/* `handoff` is borrowed. Watches its events_fd in `loop`. */
+/* `handoff` is borrowed, and so are those that follow it: one a worker. Watches their events_fd in
+ * `loop`. */
 HAUL_MUST_USE int haul_orders_open(struct haul_orders **orders, struct haul_loop *loop,
                                    struct haul_handoff *handoff, struct haul_error *error);
 void haul_orders_close(struct haul_orders *orders); /* after the data plane has stopped */
@@ -41,4 +42,9 @@ void haul_orders_forget(struct haul_orders *orders, void *context); /* drops suc
 /* UP and WANTED events of a flow go to whoever holds it. */
 void haul_orders_on_flow(struct haul_orders *orders, uint32_t flow, haul_done_fn *function,
                          void *context);
-struct haul_handoff *haul_orders_handoff(struct haul_orders *orders);
+
+/* What is shared with the worker on which a flow runs, and how many workers there are. */
+uint32_t haul_orders_workers(const struct haul_orders *orders);
+struct haul_grant *haul_orders_grant(struct haul_orders *orders, uint32_t flow);
+const struct haul_flow_stats *haul_orders_stats(const struct haul_orders *orders, uint32_t flow);
+uint32_t haul_orders_slot_count(const struct haul_orders *orders);

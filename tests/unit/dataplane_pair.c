@@ -1,6 +1,7 @@
 /* The pair of data planes that the tests drive; see dataplane_pair.h. */
 #include "tests/unit/dataplane_pair.h"
 
+#include "controlplane/xfer/placing.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -32,8 +33,9 @@ void side_open(struct side *side)
         .net_kind = setting.net,
         .io_kind = setting.io,
         .store_kind = HAUL_STORE_FILE,
-        .filling_slots = setting.slots,
-        .serving_slots = setting.slots,
+        .workers = setting.workers,
+        .filling_slots = setting.slots * (setting.workers > 0 ? setting.workers : 1),
+        .serving_slots = setting.slots * (setting.workers > 0 ? setting.workers : 1),
         .control_slots = 4,
         .receive_buffer_bytes = 8u << 20,
         .aead = "auto",
@@ -53,6 +55,31 @@ void side_open(struct side *side)
     side->handoff = haul_dataplane_handoff(side->plane);
     haul_dataplane_facts(side->plane, &facts);
     side->addr = facts.net.local;
+    side->workers = haul_dataplane_workers(side->plane);
+    for (uint32_t i = 0; i < side->workers; i++) {
+        struct haul_worker_facts worker;
+
+        haul_dataplane_worker_facts(side->plane, i, &worker);
+        side->addrs[i] = worker.local;
+    }
+}
+
+struct haul_handoff *side_handoff(const struct side *side, uint32_t flow)
+{
+    struct haul_handoff *handoff = side->handoff;
+
+    for (uint32_t i = haul_placing_worker(flow, side->workers); i > 0; i--)
+        handoff = handoff->next;
+    return handoff;
+}
+
+void side_grant(struct side *side, uint32_t flow, const struct haul_grant *grant,
+                const struct side *peer)
+{
+    struct haul_grant *handed = &side_handoff(side, flow)->grants[flow];
+
+    *handed = *grant;
+    handed->candidates[0] = peer->addrs[haul_placing_worker(flow, peer->workers)];
 }
 
 void directory_remove(const char *directory)
@@ -73,7 +100,8 @@ uint64_t side_order(struct side *side, struct haul_order order)
 {
     if (order.kind != HAUL_ORDER_SERVE && order.kind != HAUL_ORDER_REFUSE)
         order.id = ++side->last_id;
-    CU_ASSERT_TRUE_FATAL(haul_handoff_order(side->handoff, &order));
+    CU_ASSERT_TRUE_FATAL(
+        haul_handoff_order(side_handoff(side, haul_placing_order(&order, side->workers)), &order));
     return order.id;
 }
 
@@ -109,15 +137,17 @@ bool side_drain(struct side *side)
     struct haul_event event;
     bool any = false;
 
-    while (haul_handoff_next_event(side->handoff, &event)) {
-        any = true;
-        if (event.kind == HAUL_EVENT_WANTED)
-            side_answer(side, &event);
-        else if (event.kind == HAUL_EVENT_UP)
-            side->up_count++;
-        else if (event.order != HAUL_ORDER_SERVE && event.order != HAUL_ORDER_REFUSE &&
-                 side->done_count < EVENTS_MAX)
-            side->done[side->done_count++] = event;
+    for (uint32_t i = 0; i < side->workers; i++) {
+        while (haul_handoff_next_event(side_handoff(side, i), &event)) {
+            any = true;
+            if (event.kind == HAUL_EVENT_WANTED)
+                side_answer(side, &event);
+            else if (event.kind == HAUL_EVENT_UP)
+                side->up_count++;
+            else if (event.order != HAUL_ORDER_SERVE && event.order != HAUL_ORDER_REFUSE &&
+                     side->done_count < EVENTS_MAX)
+                side->done[side->done_count++] = event;
+        }
     }
     return any;
 }
@@ -134,13 +164,18 @@ const struct haul_event *side_done(const struct side *side, uint64_t id)
 /* One turn of both control planes. */
 void planes_turn(struct planes *pair)
 {
-    struct pollfd fds[2] = { { .fd = pair->a.handoff->events_fd, .events = POLLIN },
-                             { .fd = pair->b.handoff->events_fd, .events = POLLIN } };
+    const struct side *sides[2] = { &pair->a, &pair->b };
+    struct pollfd fds[2 * HAUL_WORKERS_MAX];
+    nfds_t count = 0;
     bool any = side_drain(&pair->a);
 
     any |= side_drain(&pair->b);
+    for (uint32_t i = 0; i < 2; i++) {
+        for (const struct haul_handoff *at = sides[i]->handoff; at != NULL; at = at->next)
+            fds[count++] = (struct pollfd){ .fd = at->events_fd, .events = POLLIN };
+    }
     if (!any)
-        poll(fds, 2, 20);
+        poll(fds, count, 20);
 }
 
 /* Runs both control planes until `count` orders of `side` are done. */
@@ -184,10 +219,8 @@ void grants_make(struct planes *pair, uint32_t flow, uint32_t wants, uint8_t cip
     struct haul_grant grants[2];
 
     grants_make_for(grants, wants, cipher);
-    grants[0].candidates[0] = pair->b.addr;
-    grants[1].candidates[0] = pair->a.addr;
-    pair->a.handoff->grants[flow] = grants[0];
-    pair->b.handoff->grants[flow] = grants[1];
+    side_grant(&pair->a, flow, &grants[0], &pair->b);
+    side_grant(&pair->b, flow, &grants[1], &pair->a);
 }
 
 void flow_open(struct planes *pair, uint32_t flow, uint32_t wants)

@@ -1,5 +1,5 @@
 /* Two data planes in one process, joined over loopback UDP by grants made by hand: what the tests
- * of the data plane share. Each side has a worker of its own; the test plays both control planes.
+ * of the data plane share. Each side has workers of its own; the test plays both control planes.
  */
 #pragma once
 
@@ -19,9 +19,11 @@ struct offered {
 
 struct side {
     struct haul_dataplane *plane;
-    struct haul_handoff *handoff;
+    struct haul_handoff *handoff; /* the first worker's */
     char directory[64];
-    struct haul_addr addr;
+    struct haul_addr addr; /* the first worker's */
+    struct haul_addr addrs[HAUL_WORKERS_MAX];
+    uint32_t workers;
     struct offered offered[BLOCKS_MAX];
     uint32_t offered_count;
     struct haul_event done[EVENTS_MAX];
@@ -42,7 +44,8 @@ struct planes {
 struct setting {
     enum haul_net_kind net;
     enum haul_io_kind io;
-    uint32_t slots;
+    uint32_t slots;   /* a worker has on each side */
+    uint32_t workers; /* 0: one */
     bool synthetic;
 };
 
@@ -54,6 +57,9 @@ haul_time clock_now(void);
 void side_open(struct side *side);
 void directory_remove(const char *directory);
 void side_close(struct side *side);
+struct haul_handoff *side_handoff(const struct side *side, uint32_t flow); /* of its worker */
+void side_grant(struct side *side, uint32_t flow, const struct haul_grant *grant,
+                const struct side *peer); /* whose addresses become the candidates */
 uint64_t side_order(struct side *side, struct haul_order order);
 void side_answer(struct side *side, const struct haul_event *wanted);
 bool side_drain(struct side *side);

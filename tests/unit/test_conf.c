@@ -165,6 +165,8 @@ static void a_refusal_names_the_line_and_the_nearest_key(void)
         { "net:\n  backend: dpdk\n",
           "c.yaml:2: net.backend cannot be \"dpdk\": auto, uring or mmsg" },
         { "worker: { cpu: -1 }\n", "c.yaml:1: worker.cpu cannot be \"-1\": none or 0 to 4095" },
+        { "worker: { count: 0 }\n", "c.yaml:1: worker.count cannot be \"0\": 1 to 8" },
+        { "worker: { count: 9 }\n", "c.yaml:1: worker.count cannot be \"9\": 1 to 8" },
         { "worker: { spin: maybe }\n", "c.yaml:1: worker.spin cannot be \"maybe\": true or false" },
         { "flow:\n  wants: 1\n  wants: 2\n", "c.yaml:3: this key was set above already" },
         { "flow:\n  wants: [ 1 ]\n", "c.yaml:2: a single value belongs here" },

@@ -69,7 +69,7 @@ static void blocks_pass_both_ways_at_once_to_every_place(void)
     check_stored(pair, &pair->a, forth[4], 4, 777777);
     check_stored(pair, &pair->a, forth[7], 7, BLOCK);
     check_stored(pair, &pair->b, back[6], 1006, 4321);
-    CU_ASSERT_EQUAL(pair->a.handoff->stats[3].rx_forged, 0);
+    CU_ASSERT_EQUAL(side_handoff(&pair->a, 3)->stats[3].rx_forged, 0);
     fclose(file);
     free(block);
     free(seen);
@@ -187,14 +187,14 @@ static void closing_in_the_middle_ends_every_order_once(void)
 /* Every slot comes back. */
 static void check_free(struct side *side, haul_time limit)
 {
+    uint32_t all = setting.slots * side->workers;
     struct haul_dataplane_facts facts;
 
     do {
         haul_dataplane_facts(side->plane, &facts);
-    } while ((facts.serving_free != setting.slots || facts.filling_free != setting.slots) &&
-             clock_now() < limit);
-    CU_ASSERT_EQUAL(facts.serving_free, setting.slots);
-    CU_ASSERT_EQUAL(facts.filling_free, setting.slots);
+    } while ((facts.serving_free != all || facts.filling_free != all) && clock_now() < limit);
+    CU_ASSERT_EQUAL(facts.serving_free, all);
+    CU_ASSERT_EQUAL(facts.filling_free, all);
 }
 
 static void more_orders_than_slots_wait_their_turn(void)
@@ -279,8 +279,8 @@ static void slots_come_back_from_a_peer_that_fell_silent(void)
     CU_ASSERT_EQUAL(read(channel[0], &grants[1].candidates[0], sizeof(struct haul_addr)),
                     sizeof(struct haul_addr));
     CU_ASSERT_EQUAL(read(channel[0], directory, sizeof directory), sizeof directory);
-    pair->b.handoff->grants[5] = grants[1];
-    side_order(&pair->b, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = 5 });
+    side_handoff(&pair->b, 6)->grants[6] = grants[1];
+    side_order(&pair->b, (struct haul_order){ .kind = HAUL_ORDER_OPEN, .flow = 6 });
     while (pair->b.kept_count < setting.slots && clock_now() < limit)
         planes_turn(pair);
     CU_ASSERT_EQUAL(pair->b.kept_count, setting.slots);
@@ -445,7 +445,7 @@ static void a_grant_that_cannot_be_honoured_is_refused(void)
     CU_ASSERT_TRUE(planes_run(pair, &pair->a, 4));
     for (uint32_t i = 0; i < 4; i++)
         check_status(&pair->a, ids[i], HAUL_STATUS_LIMIT);
-    CU_ASSERT_EQUAL(pair->a.handoff->grants[3].local_id, 0); /* wiped all the same */
+    CU_ASSERT_EQUAL(side_handoff(&pair->a, 3)->grants[3].local_id, 0); /* wiped all the same */
     haul_hash_of(HAUL_HASH_BLAKE3, "z", 1, &hash);
     ids[4] = fetch(&pair->a, 3, hash, 1, discard);
     CU_ASSERT_TRUE(planes_run(pair, &pair->a, 5));
@@ -518,7 +518,10 @@ static void run_promises(void)
         promises[i].run();
         if (CU_get_number_of_failures() != before)
             fprintf(stderr, "\nbroken on %s: %s\n",
-                    setting.net == HAUL_NET_URING ? "io_uring" : "plain calls", promises[i].name);
+                    setting.workers > 1             ? "two workers"
+                    : setting.net == HAUL_NET_URING ? "io_uring"
+                                                    : "plain calls",
+                    promises[i].name);
     }
 }
 
@@ -538,9 +541,19 @@ static void they_hold_on_plain_system_calls(void)
     run_promises();
 }
 
+/* Flows of odd numbers then run on a worker whose store is the other's. */
+static void they_hold_with_two_workers(void)
+{
+    setting = (struct setting){
+        .net = HAUL_NET_URING, .io = HAUL_IO_URING, .slots = 8, .workers = 2, .synthetic = true
+    };
+    run_promises();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        { "they hold with two workers", they_hold_with_two_workers },
         { "they hold on io_uring", they_hold_on_io_uring },
         { "they hold on plain system calls", they_hold_on_plain_system_calls },
     };

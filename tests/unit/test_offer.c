@@ -106,6 +106,8 @@ static struct haul_offers_conf offers_conf(struct node *node)
     };
 }
 
+static uint32_t workers = 1; /* of every node */
+
 static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul_offers_conf *conf))
 {
     struct haul_offers_conf conf;
@@ -115,8 +117,11 @@ static void node_open(struct node *node, uint8_t seed, void (*adapt)(struct haul
     memset(secret, seed, sizeof secret);
     haul_key_from_seed(&node->key, secret);
     haul_assert(mkdtemp(node->directory) != NULL);
-    node->handoff = calloc(1, sizeof *node->handoff);
-    haul_assert(haul_handoff_open(node->handoff, NULL, 0) == 0);
+    node->handoff = calloc(workers, sizeof *node->handoff);
+    for (uint32_t i = 0; i < workers; i++) {
+        haul_assert(haul_handoff_open(&node->handoff[i], NULL, 0) == 0);
+        node->handoff[i].next = i + 1 < workers ? &node->handoff[i + 1] : NULL;
+    }
     haul_assert(haul_orders_open(&node->orders, pair.loop, node->handoff, NULL) == 0);
     haul_assert(haul_catalog_open(&node->catalog, node->directory, NULL) == 0);
     haul_assert(haul_grants_open(&node->grants,
@@ -152,7 +157,8 @@ static void node_close(struct node *node)
     haul_orders_close(node->orders);
     haul_grants_close(node->grants);
     haul_catalog_close(node->catalog);
-    haul_handoff_close(node->handoff);
+    for (uint32_t i = 0; i < workers; i++)
+        haul_handoff_close(&node->handoff[i]);
     free(node->handoff);
     snprintf(command, sizeof command, "rm -r %s", node->directory);
     haul_assert(system(command) == 0);
@@ -282,6 +288,54 @@ static void what_is_agreed_fits_together(void)
     CU_ASSERT_TRUE(haul_peer_id_equal(&facts.peer, &a.key.id));
     CU_ASSERT_TRUE(haul_cid_equal(&facts.root, &root));
     finish();
+}
+
+static void two_ports(struct haul_offers_conf *conf)
+{
+    conf->udp_ports[0] = 4999;
+    conf->udp_ports[1] = 5001;
+}
+
+static void any_address(struct haul_offers_conf *conf)
+{
+    two_ports(conf);
+    conf->udp.ip[0] = conf->udp.ip[3] = 0;
+}
+
+static void each_worker_is_reached_at_its_own_port(void)
+{
+    const struct haul_addr mapped = { .family = 4, .ip = { 127, 0, 0, 9 }, .port = 7777 };
+
+    workers = 2;
+    start(two_ports, two_ports);
+    for (uint32_t flow = 0; flow < 2; flow++) {
+        ask_and_wait(&root);
+        CU_ASSERT_EQUAL_FATAL(a.result.code, HAUL_OK);
+        CU_ASSERT_EQUAL(a.result.flow, flow);
+        for (unsigned k = 0; k < 2; k++) {
+            const struct haul_grant *grant = &(k == 0 ? &a : &b)->handoff[flow].grants[flow];
+
+            CU_ASSERT_EQUAL(grant->candidate_count, 1);
+            CU_ASSERT_EQUAL(grant->candidates[0].port, flow == 0 ? 4999 : 5001);
+        }
+    }
+    finish();
+    /* What a gateway forwards comes to the first worker. */
+    start(two_ports, any_address);
+    haul_offers_mapped(b.offers, &mapped);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct haul_grant *grant;
+
+        ask_and_wait(&root);
+        CU_ASSERT_EQUAL_FATAL(a.result.code, HAUL_OK);
+        grant = &a.handoff[i].grants[a.result.flow];
+        CU_ASSERT_EQUAL(grant->candidate_count, 2);
+        CU_ASSERT_EQUAL(grant->candidates[0].port, 4999);
+        CU_ASSERT_EQUAL(grant->candidates[1].port, 7777);
+        CU_ASSERT_NOT_EQUAL(b.handoff[0].grants[2 * i].local_id, 0);
+    }
+    finish();
+    workers = 1;
 }
 
 static void two_grants_share_no_secret(void)
@@ -685,6 +739,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         { "what is agreed fits together", what_is_agreed_fits_together },
+        { "each worker is reached at its own port", each_worker_is_reached_at_its_own_port },
         { "two grants share no secret", two_grants_share_no_secret },
         { "what is not there and what is not shared are refused alike",
           what_is_not_there_and_what_is_not_shared_are_refused_alike },

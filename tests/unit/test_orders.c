@@ -243,10 +243,61 @@ static void a_generated_block_is_stamped_only_where_nothing_was_written_since_th
     bench_close(&bench);
 }
 
+/* Three workers, of which the test plays each. */
+static void each_order_goes_to_the_worker_of_its_flow(void)
+{
+    static const uint8_t kinds[] = { HAUL_ORDER_OPEN, HAUL_ORDER_FETCH, HAUL_ORDER_SYNC };
+    struct haul_handoff *handoffs = calloc(3, sizeof *handoffs);
+    struct bench bench = { 0 };
+    struct haul_error error;
+    struct haul_order order;
+
+    CU_ASSERT_EQUAL_FATAL(haul_loop_open(&bench.loop, &error), 0);
+    for (uint32_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL_FATAL(haul_handoff_open(&handoffs[i], NULL, 0), 0);
+        if (i > 0)
+            handoffs[i - 1].next = &handoffs[i];
+    }
+    CU_ASSERT_EQUAL_FATAL(haul_orders_open(&bench.orders, bench.loop, handoffs, &error), 0);
+    CU_ASSERT_EQUAL(haul_orders_workers(bench.orders), 3);
+    for (uint32_t flow = 0; flow < 6; flow++) {
+        CU_ASSERT_PTR_EQUAL(haul_orders_grant(bench.orders, flow),
+                            &handoffs[flow % 3].grants[flow]);
+        CU_ASSERT_PTR_EQUAL(haul_orders_stats(bench.orders, flow), &handoffs[flow % 3].stats[flow]);
+        for (size_t k = 0; k < HAUL_COUNT_OF(kinds); k++) {
+            struct haul_order given = { .kind = kinds[k], .flow = flow };
+
+            CU_ASSERT_NOT_EQUAL(haul_orders_submit(bench.orders, &given, on_done, &bench), 0);
+        }
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        uint32_t count = 0;
+
+        bench.handoff = &handoffs[i];
+        for (; haul_handoff_next_order(&handoffs[i], &order); count++) {
+            struct haul_event event = {
+                .kind = HAUL_EVENT_DONE, .order = order.kind, .flow = order.flow, .id = order.id
+            };
+
+            CU_ASSERT_TRUE(order.kind == HAUL_ORDER_SYNC ? i == 0 : order.flow % 3 == i);
+            CU_ASSERT_TRUE(haul_handoff_event(&handoffs[i], &event));
+        }
+        CU_ASSERT_EQUAL(count, i == 0 ? 10 : 4);
+    }
+    turns(&bench);
+    CU_ASSERT_EQUAL(bench.done, 18); /* from all three rings */
+    haul_orders_close(bench.orders);
+    haul_loop_close(bench.loop);
+    for (uint32_t i = 0; i < 3; i++)
+        haul_handoff_close(&handoffs[i]);
+    free(handoffs);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         { "each order gets its own answer", each_order_gets_its_own_answer },
+        { "each order goes to the worker of its flow", each_order_goes_to_the_worker_of_its_flow },
         { "a serve with the id of an order of ours is not mistaken for it",
           a_serve_with_the_id_of_an_order_of_ours_is_not_mistaken_for_it },
         { "the table is full at its limit and room is announced once",
