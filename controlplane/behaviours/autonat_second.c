@@ -207,8 +207,7 @@ static void back_opened(struct haul_stream *stream, void *argument)
     if (job == NULL)
         return;
     haul_autonat_back_write(&out, job->nonce);
-    if (autonat_send(stream, data, &out))
-        haul_stream_close(stream);
+    (void)autonat_send(stream, data, &out); /* our half stays open until there is an answer */
 }
 
 static size_t back_input(struct haul_stream *stream, const uint8_t *data, size_t bytes)
@@ -224,6 +223,7 @@ static size_t back_input(struct haul_stream *stream, const uint8_t *data, size_t
 
     if (job != NULL) {
         job->back_arrived = true; /* whatever it says: it has the number */
+        haul_stream_close(stream);
         return bytes;
     }
     result = haul_inbox_take(&back->inbox, &in);

@@ -1,9 +1,9 @@
-"""AutoNAT with go-libp2p, in an internet of namespaces, as peers judge public addresses alone.
+"""AutoNAT with another implementation, in an internet of namespaces, as peers judge public addresses alone.
 
-    autonat.py HAUL GO-PEER         prints one JSON line a result: {"row", "case", "why"}
+    autonat.py HAUL KIND            prints one JSON line a result: {"row", "case", "why"}, or {"skip"}
 
-Both versions and both directions: go asks haul and haul asks go, of an address that can be reached
-and of one behind a firewall. Three servers in networks of their own answer haul."""
+Both versions and both directions: the peer asks haul and haul asks the peer, of an address that can
+be reached and of one behind a firewall. Three servers in networks of their own answer haul."""
 import json
 import os
 import queue
@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 
-HAUL, GO = sys.argv[1:3]
+HAUL, KIND = sys.argv[1:3]
 sys.argv[1:] = [HAUL]
+sys.dont_write_bytecode = True
+import peers  # noqa: E402
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
 from internet import Internet  # noqa: E402
 from nodes import Bench, Skip, wait_for  # noqa: E402
@@ -28,18 +30,24 @@ table ip filter {
 }"""
 
 
+kind = peers.KINDS[KIND]
+
+
 def note(row, case, why=None):
     print(json.dumps({"row": row, "case": case, "why": why}), flush=True)
 
 
-class GoPeer:
+class Peer:
     def __init__(self, bench, host, version):
-        self.process = bench.popen([*host.inside, GO, "--security", "noise", "--autonat", version,
-                                    "--listen", f"/ip4/{host.address}/tcp/4501"],
+        self.process = bench.popen([*host.inside, *kind.command, "--security", "noise",
+                                    "--autonat", version, "--listen", f"/ip4/{host.address}/tcp/4501"],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.lines = queue.Queue()
         threading.Thread(target=self.read, daemon=True).start()
-        self.address = self.line()["address"]
+        said = self.line()
+        if "address" not in said:
+            raise RuntimeError(f"{kind.name} did not start: {said}")
+        self.address = said["address"]
 
     def read(self):
         for line in self.process.stdout:
@@ -62,22 +70,22 @@ def place(internet, name, address, closed=False):
     return host
 
 
-def go_asks(bench, version):
+def peer_asks(bench, version):
     internet = Internet(bench)
     server = bench.node("server", launcher=place(internet, "s", "8.10.0.1").inside,
                         settings={**NODE, "nat.serve": "on"})
     for wanted, address in (("public", "8.50.0.1"), ("private", "8.60.0.1")):
-        peer = GoPeer(bench, place(internet, wanted, address, wanted == "private"), version)
+        peer = Peer(bench, place(internet, wanted, address, wanted == "private"), version)
         line = peer.ask("dial", f"/ip4/8.10.0.1/tcp/4501/p2p/{server.peer}")
         if line["ok"]:
             line = peer.ask("reach", server.peer, version, f"/ip4/{address}/tcp/4501")
-        note("go asks", f"v{version} {wanted}",
+        note(f"{kind.name} asks", f"v{version} {wanted}",
              None if line.get("reachability") == wanted else json.dumps(line))
 
 
 def haul_asks(bench, version):
     internet = Internet(bench)
-    servers = [GoPeer(bench, place(internet, f"s{i}", f"8.{10 + i}.0.1"), version) for i in range(3)]
+    servers = [Peer(bench, place(internet, f"s{i}", f"8.{10 + i}.0.1"), version) for i in range(3)]
     met = ",".join(server.address for server in servers)
     for wanted, address in (("reachable", "8.50.0.1"), ("unreachable", "8.60.0.1")):
         host = place(internet, wanted, address, wanted == "unreachable")
@@ -87,20 +95,24 @@ def haul_asks(bench, version):
         try:
             wait_for(lambda: seen()["node"] == wanted, wanted)
             proofs = seen()["autonat_proofs"]
-            note("go answers", f"v{version} {wanted}",
+            note(f"{kind.name} answers", f"v{version} {wanted}",
                  None if (proofs > 0) == (version == "2" and wanted == "reachable") else f"{proofs} proofs")
         except AssertionError:
-            note("go answers", f"v{version} {wanted}", json.dumps(seen()))
+            note(f"{kind.name} answers", f"v{version} {wanted}", json.dumps(seen()))
 
 
-for number, case in enumerate((go_asks, haul_asks)):
+for number, (case, role) in enumerate(((peer_asks, "asks"), (haul_asks, "answers"))):
     for version in ("2", "1"):
+        lack = kind.lacks.get(f"autonat {version} {role}")
+        if lack:
+            print(json.dumps({"skip": f"v{version}, {kind.name} {role}: {lack}"}), flush=True)
+            continue
         bench = Bench(number)
         try:
             case(bench, version)
         except Skip as why:
             print(json.dumps({"skip": str(why)}), flush=True)
         except Exception as error:
-            note(case.__name__.replace("_", " "), f"v{version}", f"{type(error).__name__}: {error}")
+            note(f"{kind.name} {role}", f"v{version}", f"{type(error).__name__}: {error}")
         finally:
             bench.close()

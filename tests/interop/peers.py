@@ -95,10 +95,10 @@ class Peer:
 class Kind:
     """A kind of peer: `build` makes it, or raises Missing."""
 
-    def __init__(self, name, command, where, securities, build, relays=True):
+    def __init__(self, name, command, where, securities, build, lacks=None):
         self.name, self.command, self.where = name, command, where
         self.securities, self.build = securities, build
-        self.relays = relays  # knows --relay, --place and --dcutr
+        self.lacks = lacks or {}  # what the released library cannot do, and why
 
 
 def version(*command):
@@ -172,5 +172,8 @@ KINDS = {kind.name: kind for kind in (
     Kind("rust", [inside("rust", "target", "release", "haul-interop-rust")], ROOT,
          ["noise", "tls"], make_rust),
     Kind("js", ["node", "--import", inside("js", "polyfill.mjs"), inside("js", "peer.mjs")], ROOT,
-         ["noise", "tls"], make_js, relays=False),
+         ["noise", "tls"], make_js, lacks={
+             "autonat 1 answers": "@libp2p/autonat 3.0 takes the asker's own connection for one it dialled, "
+                                  "and closes it before it answers",
+             "dcutr": "@libp2p/dcutr 3.0 cannot dial TCP from the port that it listens on"}),
 )}

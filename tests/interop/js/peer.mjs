@@ -3,6 +3,9 @@
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { autoNAT } from '@libp2p/autonat'
+import { autoNATv2 } from '@libp2p/autonat-v2'
+import { circuitRelayServer, circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { identify, identifyPush } from '@libp2p/identify'
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { noise } from '@libp2p/noise'
@@ -26,15 +29,18 @@ const { values: option } = parseArgs({
     security: { type: 'string', default: 'noise,tls' },
     listen: { type: 'string', default: '/ip4/127.0.0.1/tcp/0' },
     file: { type: 'string' },
-    kad: { type: 'string' }
+    kad: { type: 'string' },
+    relay: { type: 'string' },
+    place: { type: 'string' },
+    autonat: { type: 'string' }
   }
 })
 const print = (line) => process.stdout.write(JSON.stringify(line) + '\n')
 const seconds = (since) => (performance.now() - since) / 1000
 
 const node = await createLibp2p({
-  addresses: { listen: [option.listen] },
-  transports: [tcp()],
+  addresses: { listen: [option.listen, ...(option.place === undefined ? [] : [`${option.place}/p2p-circuit`])] },
+  transports: [tcp(), circuitRelayTransport()],
   connectionEncrypters: option.security.split(',').map((name) => name === 'noise' ? noise() : tls()),
   streamMuxers: [yamux()],
   connectionGater: { denyDialMultiaddr: () => false },
@@ -42,6 +48,8 @@ const node = await createLibp2p({
     identify: identify(),
     push: identifyPush(),
     ping: ping(),
+    ...(option.relay === undefined ? {} : { relay: circuitRelayServer() }),
+    ...(option.autonat === undefined ? {} : { nat: option.autonat === '1' ? autoNAT() : autoNATv2() }),
     // A server that believes what loopback peers say.
     ...(option.kad === undefined
       ? {}
@@ -124,6 +132,18 @@ const commands = {
     for await (const { id } of node.contentRouting.findProviders(contentOf(hash))) found.add(id.toString())
     return { providers: [...found] }
   },
+  // What one peer that serves has found about an address of ours: asked as soon as it is met. A
+  // verdict takes several peers here, so their answers are looked at.
+  async reach (id, version, address) {
+    const asking = version === '1' ? node.services.nat : node.services.nat.client
+    while (true) {
+      const known = node.components.addressManager.getAddressesWithMetadata()
+        .find(({ multiaddr }) => multiaddr.toString() === address)
+      if (known?.verified === true) return { reachability: 'public' }
+      if (asking.dialResults.get(address)?.failure > 0) return { reachability: 'private' }
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  },
   async first (address) {
     const since = performance.now()
     const connection = await node.dial(multiaddr(address))
@@ -155,7 +175,14 @@ if (option.file !== undefined) {
   await node.handle(BLOCKS, blockServer(bytes), MANY)
   print({ event: 'serving', root: rawCid(bytes).toString('hex'), bytes: bytes.length })
 }
-print({ event: 'listening', address: String(node.getMultiaddrs()[0]) })
+// A public address is told to nobody before it has been verified; the sockets' own are known.
+const direct = () => node.components.transportManager.getAddrs()
+  .filter((address) => !String(address).includes('/p2p-circuit'))
+const placed = () => node.getMultiaddrs().some((address) => String(address).includes('/p2p-circuit'))
+while (direct().length === 0 || (option.place !== undefined && !placed())) {
+  await new Promise((resolve) => setTimeout(resolve, 20))
+}
+print({ event: 'listening', address: `${direct()[0]}/p2p/${node.peerId}` })
 for await (const line of createInterface({ input: process.stdin })) {
   if (line.trim() !== '') await obey(line.trim().split(/\s+/))
 }

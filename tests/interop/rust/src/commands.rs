@@ -47,6 +47,7 @@ async fn command(node: &Node, words: &[&str]) -> Result<Value, Failure> {
             node.direct(id.parse()?).await?;
             Ok(json!({}))
         }
+        ["reach", ..] => Ok(json!({"reachability": node.reach().await?})),
         ["push", id] => {
             let incoming = node.control.clone().accept(PUSHED)?;
             std::mem::forget(incoming); // spoken until the end; nothing answers

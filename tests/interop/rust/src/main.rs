@@ -21,6 +21,7 @@ pub struct Options {
     pub relay: bool,
     pub dcutr: bool,
     pub place: Option<String>,
+    pub autonat: Option<String>,
 }
 
 pub fn print(line: Value) {
@@ -37,6 +38,7 @@ fn options() -> Result<Options, Failure> {
         relay: false,
         dcutr: false,
         place: None,
+        autonat: None,
     };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -49,6 +51,7 @@ fn options() -> Result<Options, Failure> {
             "--relay" => options.relay = value == "on",
             "--dcutr" => options.dcutr = value == "on",
             "--place" => options.place = Some(value),
+            "--autonat" => options.autonat = Some(value),
             "--file" => options.file = Some(value),
             _ => return Err(format!("no option {word}").into()),
         }

@@ -7,7 +7,7 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::behaviour::toggle::Toggle;
 use libp2p::swarm::{NetworkBehaviour, Swarm, SwarmEvent, dial_opts::DialOpts};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder};
-use libp2p::{dcutr, identify, identity::Keypair, noise, ping, relay, tcp, tls, yamux};
+use libp2p::{autonat, dcutr, identify, identity::Keypair, noise, ping, relay, tcp, tls, yamux};
 use libp2p_stream as stream;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -24,6 +24,9 @@ pub struct Behaviour {
     relay: Toggle<relay::Behaviour>,
     through: relay::client::Behaviour,
     dcutr: Toggle<dcutr::Behaviour>,
+    nat: Toggle<autonat::v1::Behaviour>,
+    nat_asks: Toggle<autonat::v2::client::Behaviour>,
+    nat_answers: Toggle<autonat::v2::server::Behaviour>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -42,6 +45,8 @@ enum Order {
     Place(Multiaddr, Answer<()>),
     /// Waits for a connection that no relay carries.
     Direct(PeerId, Answer<()>),
+    /// Waits until a server of AutoNAT has judged.
+    Reach(Answer<&'static str>),
 }
 
 pub struct Node {
@@ -73,6 +78,9 @@ impl Node {
     pub async fn direct(&self, peer: PeerId) -> Result<(), Failure> {
         self.ask(|answer| Order::Direct(peer, answer)).await
     }
+    pub async fn reach(&self) -> Result<&'static str, Failure> {
+        self.ask(Order::Reach).await
+    }
     pub async fn push(&self, peer: PeerId) -> Result<(), Failure> {
         self.ask(|answer| Order::Push(peer, answer)).await
     }
@@ -96,6 +104,20 @@ fn kad_server(id: PeerId, prefix: &str) -> kad::Behaviour<MemoryStore> {
     server
 }
 
+/// Version 1, both sides, in a hurry: it asks connected peers by itself.
+fn nat_first(id: PeerId) -> autonat::v1::Behaviour {
+    let soon = Duration::from_millis(200);
+    autonat::v1::Behaviour::new(
+        id,
+        autonat::v1::Config {
+            boot_delay: soon,
+            retry_interval: soon,
+            throttle_server_period: soon,
+            ..Default::default()
+        },
+    )
+}
+
 fn behaviour(
     key: &Keypair,
     through: relay::client::Behaviour,
@@ -114,6 +136,9 @@ fn behaviour(
         relay: options.relay.then(|| relay::Behaviour::new(id, relay::Config::default())).into(),
         through,
         dcutr: options.dcutr.then(|| dcutr::Behaviour::new(id)).into(),
+        nat: (options.autonat.as_deref() == Some("1")).then(|| nat_first(id)).into(),
+        nat_asks: (options.autonat.as_deref() == Some("2")).then(Default::default).into(),
+        nat_answers: (options.autonat.as_deref() == Some("2")).then(Default::default).into(),
     }
 }
 
@@ -147,14 +172,14 @@ pub fn start(options: &Options, block: Option<Vec<u8>>) -> Result<Node, Failure>
     swarm.listen_on(options.listen.parse()?)?;
     let control = swarm.behaviour().stream.new_control();
     let (orders, taken) = mpsc::channel(64);
-    tokio::spawn(Task::new(swarm, !options.dcutr).run(taken));
+    tokio::spawn(Task::new(swarm, !options.dcutr && options.autonat.is_none()).run(taken));
     Ok(Node { orders, control })
 }
 
 /// The swarm and who waits for what.
 struct Task {
     swarm: Swarm<Behaviour>,
-    sure: bool, // of its address; a punch tells those alone of which it is not
+    sure: bool, // of its address; a punch tells those alone of which it is not, AutoNAT asks about them
     address: Option<Multiaddr>,
     told: HashMap<PeerId, identify::Info>,
     listening: Vec<Answer<Multiaddr>>,
@@ -166,6 +191,8 @@ struct Task {
     providing: HashMap<kad::QueryId, Answer<()>>,
     asking: HashMap<kad::QueryId, (HashSet<PeerId>, Answer<HashSet<PeerId>>)>,
     telling: Vec<(PeerId, Option<String>, Answer<identify::Info>)>,
+    judged: Option<&'static str>, // by AutoNAT
+    judging: Vec<Answer<&'static str>>,
 }
 
 impl Task {
@@ -184,6 +211,8 @@ impl Task {
             providing: HashMap::new(),
             asking: HashMap::new(),
             telling: vec![],
+            judged: None,
+            judging: vec![],
         }
     }
 
@@ -224,6 +253,7 @@ impl Task {
                 Ok(_) => self.placing.push(answer),
                 Err(error) => drop(answer.send(Err(error.into()))),
             },
+            Order::Reach(answer) => self.judging.push(answer),
             Order::Direct(peer, answer) => self.meeting.push((peer, answer)),
             Order::Provide(key, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
                 Some(kad) => match kad.start_providing(key.into()) {
@@ -293,6 +323,16 @@ impl Task {
                     let _ = answer.send(Ok(()));
                 }
             }
+            SwarmEvent::Behaviour(BehaviourEvent::Nat(autonat::v1::Event::StatusChanged { new, .. })) => {
+                self.judged = match new {
+                    autonat::v1::NatStatus::Public(_) => Some("public"),
+                    autonat::v1::NatStatus::Private => Some("private"),
+                    autonat::v1::NatStatus::Unknown => None,
+                };
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::NatAsks(event)) => {
+                self.judged = Some(if event.result.is_ok() { "public" } else { "private" });
+            }
             SwarmEvent::Behaviour(BehaviourEvent::Dcutr(event)) => eprintln!("punching: {event:?}"),
             SwarmEvent::ConnectionClosed { peer_id, cause: Some(cause), .. } => {
                 eprintln!("the connection to {peer_id} ended: {cause}");
@@ -324,6 +364,11 @@ impl Task {
         if let Some(address) = &self.address {
             for answer in self.listening.drain(..) {
                 let _ = answer.send(Ok(address.clone()));
+            }
+        }
+        if let Some(judged) = self.judged {
+            for answer in self.judging.drain(..) {
+                let _ = answer.send(Ok(judged));
             }
         }
         for (peer, answer) in std::mem::take(&mut self.meeting) {
