@@ -375,22 +375,33 @@ static void blocks_move_between_control_slots_store_and_files(void)
 
 enum { WRITES = 300, READS = 300 };
 
-static void disk_orders(struct side *side, const struct haul_hash *hash, int fd)
+/* Nobody wakes the worker for it, so that it finds many at a time: woken by each of them it would,
+ * on a busy machine, take the processor from the test and do one after the other. */
+static void order_quietly(struct side *side, struct haul_order order)
 {
-    for (uint32_t i = 0; i < WRITES; i++)
-        side_order(side, (struct haul_order){ .kind = HAUL_ORDER_WRITE,
-                                              .slot = 1,
-                                              .length = 4096,
-                                              .hash = *hash,
-                                              .place = { .kind = HAUL_PLACE_FILE,
-                                                         .index = (uint32_t)fd,
-                                                         .at = i * 4096u } });
-    for (uint32_t i = 0; i < READS; i++)
-        side_order(side, (struct haul_order){
-                             .kind = HAUL_ORDER_READ, .slot = 2, .hash = *hash, .place = store });
+    order.id = ++side->last_id;
+    CU_ASSERT_TRUE_FATAL(haul_ring_push(side->handoff->orders, &order));
 }
 
-/* More orders at a time than the queue of the disk holds; again, should the worker have kept up. */
+static void disk_orders(struct side *side, const struct haul_hash *hash, int fd)
+{
+    struct haul_order read = { .kind = HAUL_ORDER_READ, .slot = 2, .hash = *hash, .place = store };
+
+    for (uint32_t i = 0; i < WRITES; i++)
+        order_quietly(side, (struct haul_order){ .kind = HAUL_ORDER_WRITE,
+                                                 .slot = 1,
+                                                 .length = 4096,
+                                                 .hash = *hash,
+                                                 .place = { .kind = HAUL_PLACE_FILE,
+                                                            .index = (uint32_t)fd,
+                                                            .at = i * 4096u } });
+    for (uint32_t i = 1; i < READS; i++)
+        order_quietly(side, read);
+    side_order(side, read);
+}
+
+/* More orders at a time than the queue of the disk holds; again, should the worker have been awake
+ * and kept up. */
 static void more_than_the_disk_takes_waits_its_turn(void)
 {
     struct planes *pair = planes_open();
