@@ -112,13 +112,13 @@ static void *ping_run(void *argument)
     pin(ping->cpu);
     (void)batch_run(&ping->line->turn); /* both threads are awake after this one */
     end = haul_clock_read() + ping->span_ns;
-    while (count < BATCHES_MAX && haul_clock_read() < end) {
+    do { /* one at least, though other threads may have had the core until now */
         double batch = batch_run(&ping->line->turn);
 
         if (batch < 0)
             break;
         batches[count++] = batch;
-    }
+    } while (count < BATCHES_MAX && haul_clock_read() < end);
     __atomic_store_n(&ping->line->turn, UINT64_MAX, __ATOMIC_RELEASE);
     qsort(batches, count, sizeof batches[0], by_value);
     ping->median_ns = count > 0 ? batches[count / 2] : 0;
@@ -198,8 +198,9 @@ void haul_placement_measure(struct haul_placement *placement, unsigned milliseco
     if (!two_cores(cpus))
         return;
     placement->round_trip_ns = round_trip(cpus, span_ns);
-    placement->class =
-        placement->round_trip_ns < NEAR_NS_MAX ? HAUL_PLACEMENT_NEAR : HAUL_PLACEMENT_FAR;
+    placement->class = placement->round_trip_ns > 0 && placement->round_trip_ns < NEAR_NS_MAX
+                           ? HAUL_PLACEMENT_NEAR
+                           : HAUL_PLACEMENT_FAR;
     if (compute) {
         double one = rounds_of(cpus, false, span_ns / 2);
 

@@ -14,7 +14,7 @@ enum haul_placement_class {
 
 struct haul_placement {
     enum haul_placement_class class;
-    double round_trip_ns;   /* median over short batches; 0 when alone */
+    double round_trip_ns;   /* median over short batches; 0 when alone, or nobody answered */
     double both_over_one;   /* work of two cores at once over that of one: 2 is two real cores,
                                about 1 is two hyperthreads of one; 0 when not measured */
     double load_one_minute; /* the machine's load average at that moment */
