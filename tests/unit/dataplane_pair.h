@@ -31,7 +31,8 @@ struct side {
     uint32_t wanted_count;
     uint32_t up_count;
     uint64_t last_id;
-    bool mute; /* wants are not answered, but kept */
+    struct haul_order fetches[EVENTS_MAX]; /* as ordered, by id */
+    bool mute;                             /* wants are not answered, but kept */
     struct haul_event kept[64];
     uint32_t kept_count;
     enum haul_refusal says; /* wants are refused with it, unless zero */
