@@ -141,6 +141,6 @@ bool host_pair_connect(void)
 {
     haul_host_dial(pair.a.host, &pair.b.key.id, &pair.b.address, 1, HAUL_TIME_NEVER,
                    host_pair_dialled, &pair.a);
-    return host_pair_run(both_connected, 5 * HAUL_SECOND) &&
+    return host_pair_run(both_connected, HOST_PAIR_SOON) &&
            pair.a.connection != HAUL_HOST_NO_CONNECTION;
 }

@@ -7,6 +7,10 @@
 #define HOST_PAIR_CONNECTIONS_MAX 24u
 #define HOST_PAIR_HALF_OPEN_MAX   20u
 
+/* A limit for what must come: it ends the wait, so that only a failure takes so long, and a machine
+ * with other work on it does not make one. */
+#define HOST_PAIR_SOON (20 * HAUL_SECOND)
+
 struct host_node {
     struct haul_host *host;
     struct haul_key key;

@@ -140,7 +140,7 @@ static void start_with(bool old, const struct haul_ration_limits *limits, haul_t
         haul_host_hide(pair.b.host, &haul_autonat2_behaviour, true);
     CU_ASSERT_TRUE_FATAL(host_pair_connect());
     seen.asking = pair.a.connection;
-    CU_ASSERT_TRUE_FATAL(host_pair_run(identified, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE_FATAL(host_pair_run(identified, HOST_PAIR_SOON));
 }
 
 static void start(bool old, const struct haul_ration_limits *limits)
@@ -236,7 +236,7 @@ static void the_connection_that_proved_it_is_closed(void)
 {
     start(false, NULL);
     ask(&pair.a.address);
-    CU_ASSERT_TRUE(host_pair_run(one_connection, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(one_connection, HOST_PAIR_SOON));
     CU_ASSERT_EQUAL(haul_host_find(pair.a.host, &pair.b.key.id), seen.asking);
     finish();
 }
@@ -307,7 +307,7 @@ static void a_node_that_does_not_serve_hides_it_and_resets(void)
     haul_autonat2_write_dial(&out, &pair.b.address, 1, 7);
     seen.out_bytes = (size_t)(out.at - seen.out);
     CU_ASSERT_PTR_NOT_NULL(haul_host_stream(pair.b.host, pair.b.connection, &raw2, &out));
-    CU_ASSERT_TRUE(host_pair_run(raw_over, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(raw_over, HOST_PAIR_SOON));
     CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
     CU_ASSERT_EQUAL(of(0)->autonat_requests, 0);
     finish();
@@ -324,7 +324,7 @@ static void send_raw(const struct haul_behaviour *behaviour, const struct haul_o
     seen.raw_bytes = 0;
     CU_ASSERT_PTR_NOT_NULL(
         haul_host_stream(pair.a.host, seen.asking, behaviour, (void *)(uintptr_t)out));
-    (void)host_pair_run(raw_came, 5 * HAUL_SECOND);
+    (void)host_pair_run(raw_came, HOST_PAIR_SOON);
 }
 
 static void a_stray_number_proves_nothing(void)
@@ -335,7 +335,7 @@ static void a_stray_number_proves_nothing(void)
     out = haul_out_to(seen.out, sizeof seen.out);
     haul_autonat_back_write(&out, 12345);
     send_raw(&raw_back, &out);
-    CU_ASSERT_TRUE(host_pair_run(raw_over, 5 * HAUL_SECOND));
+    CU_ASSERT_TRUE(host_pair_run(raw_over, HOST_PAIR_SOON));
     CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
     CU_ASSERT_EQUAL(of(1)->autonat_strays, 1);
     CU_ASSERT_EQUAL(of(1)->autonat_proofs, 0);
@@ -378,7 +378,7 @@ static void who_does_not_pay_is_not_dialled_for(void)
             haul_out_uvarint(&out, HAUL_AUTONAT_MESSAGE_MAX + 1);
         }
         send_raw(&raw2, &out);
-        CU_ASSERT_TRUE(host_pair_run(raw_over, 5 * HAUL_SECOND));
+        CU_ASSERT_TRUE(host_pair_run(raw_over, HOST_PAIR_SOON));
         CU_ASSERT_EQUAL(seen.end, HAUL_STREAM_RESET);
         CU_ASSERT_EQUAL(of(1)->autonat_dials, 0);
         CU_ASSERT_EQUAL(of(1)->autonat_faulty, 1);
@@ -403,7 +403,7 @@ static void garbage_is_reset_and_dials_nothing(void)
         haul_out_uvarint(&out, 5);
         haul_out_bytes(&out, "\xff\xff\xff\xff\xff", 5);
         send_raw(versions[i], &out);
-        CU_ASSERT_TRUE(host_pair_run(raw_came, 5 * HAUL_SECOND));
+        CU_ASSERT_TRUE(host_pair_run(raw_came, HOST_PAIR_SOON));
     }
     CU_ASSERT_EQUAL(of(1)->autonat_dials, 0);
     CU_ASSERT_EQUAL(of(1)->autonat_faulty, 2);
