@@ -21,12 +21,6 @@ static haul_time now_of(const struct haul_connection *connection)
     return haul_loop_now(connection->host->conf.loop);
 }
 
-bool haul_connection_half_open(const struct haul_connection *connection)
-{
-    return connection->state == HAUL_CONNECTION_CONNECTING ||
-           connection->state == HAUL_CONNECTION_PROVING;
-}
-
 static bool runs(const struct haul_connection *connection)
 {
     return connection->state == HAUL_CONNECTION_PROVING || connection->state == HAUL_CONNECTION_UP;
@@ -91,7 +85,7 @@ static void tell_end(struct haul_connection *connection)
     if (connection->was_up && conf->disconnected != NULL)
         conf->disconnected(conf->context, connection->id, &connection->conn.peer, connection->why);
     if (connection->dial != NULL)
-        haul_dial_failed(connection, connection->why, why_text(connection));
+        connection->attempt->failed(connection, connection->why, why_text(connection));
 }
 
 void haul_connection_free(struct haul_connection *connection)
@@ -173,7 +167,7 @@ static void on_opened(struct haul_connection *connection)
             protocol->behaviour->connected(host, protocol->service, connection->id);
     }
     if (connection->dial != NULL)
-        haul_dial_connected(connection);
+        connection->attempt->proven(connection);
 }
 
 static size_t connection_send(struct haul_connection *connection);
@@ -339,17 +333,6 @@ static void arm(struct haul_connection *connection)
     haul_loop_timer_set(connection->timer, when);
 }
 
-static void connection_queue(struct haul_connection *connection)
-{
-    struct haul_host *host = connection->host;
-
-    if (connection->working)
-        return;
-    connection->working = true;
-    TAILQ_INSERT_TAIL(&host->work, connection, work);
-    haul_loop_timer_set(host->work_timer, haul_loop_now(host->conf.loop));
-}
-
 static void serve_rounds(struct haul_connection *connection)
 {
     for (int i = 0; i < ROUNDS_A_TURN && runs(connection); i++) {
@@ -364,7 +347,7 @@ static void serve_rounds(struct haul_connection *connection)
         if (sent == 0 && !connection->stream_work)
             break;
         if (i == ROUNDS_A_TURN - 1)
-            connection_queue(connection); /* others' turn; then ours again */
+            haul_connection_queue(connection); /* others' turn; then ours again */
     }
     /* A peer that said goodbye is left as soon as nothing is left to do with it. */
     if (connection->state == HAUL_CONNECTION_UP && connection->conn.yamux.goaway_received &&
@@ -389,12 +372,6 @@ void haul_connection_serve(struct haul_connection *connection)
         haul_connection_free(connection);
     else
         arm(connection);
-}
-
-void haul_connection_touch(struct haul_connection *connection)
-{
-    if (!connection->serving)
-        connection_queue(connection);
 }
 
 static void on_ready(void *context, unsigned ready)

@@ -92,10 +92,50 @@ static void dial_done(struct haul_dial *dial, uint64_t connection)
     done(context, connection, connection == HAUL_HOST_NO_CONNECTION ? &error : NULL);
 }
 
+static void proven(struct haul_connection *connection)
+{
+    struct haul_dial *dial = connection->dial;
+
+    take_off(connection);
+    dial_done(dial, connection->id);
+}
+
+/* True when the peer is there but refused the security that was offered, or hung up on it. Some
+ * hang up at once, since our handshake came before their answer. */
+static bool wants_another_security(const struct haul_connection *connection)
+{
+    const struct haul_conn *conn = &connection->conn;
+
+    if (!connection->machine || connection->thorough || connection->answers ||
+        connection->security + 1 >= connection->host->conf.security_count)
+        return false;
+    return conn->fault == HAUL_CONN_NO_SECURITY ||
+           (conn->fault == HAUL_CONN_SOUND && conn->phase == HAUL_CONN_SELECTING &&
+            conn->select.met);
+}
+
+static void failed(struct haul_connection *connection, enum haul_error_code why, const char *text)
+{
+    struct haul_dial *dial = connection->dial;
+
+    take_off(connection);
+    dial->under_way--;
+    note_failure(dial, why, &connection->remote, text);
+    if (wants_another_security(connection)) {
+        dial->next--; /* that place has been used up */
+        dial->addresses[dial->next] = connection->remote;
+        dial->securities[dial->next] = (uint8_t)(connection->security + 1);
+    }
+    haul_loop_timer_set(dial->timer, haul_loop_now(dial->host->conf.loop));
+}
+
+static const struct haul_attempt_ops attempt_ops = { .proven = proven, .failed = failed };
+
 static void take_on(struct haul_dial *dial, struct haul_connection *connection)
 {
     haul_counter_add(&dial->host->counters.dialled, 1);
     connection->dial = dial;
+    connection->attempt = &attempt_ops;
     LIST_INSERT_HEAD(&dial->attempts, connection, dial_link);
     if (dial->named)
         connection->expected = dial->peer;
@@ -121,6 +161,25 @@ static bool attempt_circuit(struct haul_dial *dial)
     return false;
 }
 
+/* From where to dial this address, so that peers see the port that we listen on; NULL: anywhere.
+ * Between nodes of one machine there is no gateway to open, and two that dial each other at the
+ * same moment, each from the port that the other dials, would meet in the middle with nobody to
+ * answer. */
+static const struct haul_addr *source(const struct haul_host *host, const struct haul_addr *address,
+                                      bool punch)
+{
+    const struct haul_listener *listener;
+
+    if (!punch && haul_addr_scope(address) == HAUL_ADDR_LOOPBACK)
+        return NULL;
+    LIST_FOREACH(listener, &host->listeners, link)
+    {
+        if (listener->bound.family == address->family)
+            return &listener->bound;
+    }
+    return NULL;
+}
+
 /* Begins the next attempt that can begin; false when there is none left. */
 static bool attempt(struct haul_dial *dial)
 {
@@ -137,8 +196,7 @@ static bool attempt(struct haul_dial *dial)
             note_failure(dial, HAUL_E_LIMIT, address, "this node has too many connections");
             continue;
         }
-        fd = haul_socket_connect(address,
-                                 dial->anew ? NULL : haul_host_source(host, address, dial->punch),
+        fd = haul_socket_connect(address, dial->anew ? NULL : source(host, address, dial->punch),
                                  dial->punch, &at_once);
         if (fd < 0) {
             note_failure(dial, HAUL_E_PEER_UNREACHABLE, address, strerror(-fd));
@@ -277,44 +335,6 @@ void haul_host_punch(struct haul_host *host, const struct haul_peer_id *peer, bo
     const struct manner manner = { .punch = true, .listener = listener };
 
     dial_begin(host, peer, &manner, addresses, count, deadline, done, context);
-}
-
-void haul_dial_connected(struct haul_connection *connection)
-{
-    struct haul_dial *dial = connection->dial;
-
-    take_off(connection);
-    dial_done(dial, connection->id);
-}
-
-/* True when the peer is there but refused the security that was offered, or hung up on it. Some
- * hang up at once, since our handshake came before their answer. */
-static bool wants_another_security(const struct haul_connection *connection)
-{
-    const struct haul_conn *conn = &connection->conn;
-
-    if (!connection->machine || connection->thorough || connection->answers ||
-        connection->security + 1 >= connection->host->conf.security_count)
-        return false;
-    return conn->fault == HAUL_CONN_NO_SECURITY ||
-           (conn->fault == HAUL_CONN_SOUND && conn->phase == HAUL_CONN_SELECTING &&
-            conn->select.met);
-}
-
-void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
-                      const char *text)
-{
-    struct haul_dial *dial = connection->dial;
-
-    take_off(connection);
-    dial->under_way--;
-    note_failure(dial, why, &connection->remote, text);
-    if (wants_another_security(connection)) {
-        dial->next--; /* that place has been used up */
-        dial->addresses[dial->next] = connection->remote;
-        dial->securities[dial->next] = (uint8_t)(connection->security + 1);
-    }
-    haul_loop_timer_set(dial->timer, haul_loop_now(dial->host->conf.loop));
 }
 
 void haul_dial_expects(struct haul_connection *connection)

@@ -3,55 +3,6 @@
  * its own table), a stream (its window). Nothing is allocated before its scope has room. */
 #include "controlplane/host/host_parts.h"
 
-#include <string.h>
-
-#define ADDRESS_BYTES_4 4u
-#define ADDRESS_BYTES_6 8u /* a whole /64 belongs to one */
-
-static bool same_place(const struct haul_addr *a, const struct haul_addr *b)
-{
-    return a->family == b->family &&
-           memcmp(a->ip, b->ip, a->family == 4 ? ADDRESS_BYTES_4 : ADDRESS_BYTES_6) == 0;
-}
-
-static bool beyond(uint32_t count, uint32_t limit)
-{
-    return limit != 0 && count >= limit;
-}
-
-bool haul_host_admits_address(struct haul_host *host, const struct haul_addr *remote)
-{
-    const struct haul_host_limits *limits = &host->conf.limits;
-    struct haul_connection *at, *oldest = NULL;
-    uint32_t there = 0, half_open = 0;
-
-    if (beyond(host->inbound_count, limits->inbound_max)) {
-        haul_counter_add(&host->counters.over_inbound, 1);
-        return false;
-    }
-    if (limits->per_address_max == 0 && limits->half_open_per_address_max == 0)
-        return true;
-    TAILQ_FOREACH(at, &host->connections, link)
-    {
-        if (!at->inbound || !same_place(&at->remote, remote))
-            continue;
-        there++;
-        if (!haul_connection_half_open(at))
-            continue;
-        half_open++;
-        if (oldest == NULL)
-            oldest = at;
-    }
-    if (beyond(half_open, limits->half_open_per_address_max)) {
-        haul_host_drop(oldest);
-        there--;
-    }
-    if (!beyond(there, limits->per_address_max))
-        return true;
-    haul_counter_add(&host->counters.over_address, 1);
-    return false;
-}
-
 bool haul_host_allows(const struct haul_host *host, const struct haul_peer_id *peer)
 {
     return host->conf.allowed == NULL || host->conf.allowed(host->conf.context, peer);
@@ -69,7 +20,7 @@ enum haul_error_code haul_host_admits_peer(struct haul_connection *connection)
     }
     LIST_FOREACH(at, haul_host_peers(host, &connection->conn.peer), peer_link)
     count += haul_peer_id_equal(&at->conn.peer, &connection->conn.peer);
-    if (!beyond(count, host->conf.limits.per_peer_max))
+    if (!haul_host_beyond(count, host->conf.limits.per_peer_max))
         return HAUL_OK;
     haul_counter_add(&host->counters.over_peer, 1);
     return HAUL_E_LIMIT;
@@ -77,7 +28,7 @@ enum haul_error_code haul_host_admits_peer(struct haul_connection *connection)
 
 bool haul_host_admits_stream(struct haul_host *host)
 {
-    if (!beyond(host->inbound_streams, host->conf.limits.streams_max))
+    if (!haul_host_beyond(host->inbound_streams, host->conf.limits.streams_max))
         return true;
     haul_counter_add(&host->counters.streams_over_total, 1);
     return false;

@@ -9,37 +9,6 @@
 #define ACCEPTS_A_TURN 64
 #define PAUSE          (100 * HAUL_MILLISECOND)
 
-void haul_host_drop(struct haul_connection *connection)
-{
-    haul_counter_add(&connection->host->counters.half_open_dropped, 1);
-    haul_connection_end(connection, HAUL_E_LIMIT, false);
-    if (!connection->serving)
-        haul_connection_serve(connection);
-}
-
-bool haul_host_make_room(struct haul_host *host)
-{
-    struct haul_connection *connection;
-    struct haul_connection *oldest = NULL;
-
-    if (host->half_open >= host->conf.half_open_max) {
-        TAILQ_FOREACH(connection, &host->connections, link)
-        {
-            if (connection->inbound && haul_connection_half_open(connection)) {
-                oldest = connection;
-                break;
-            }
-        }
-        if (oldest == NULL)
-            return false;
-        haul_host_drop(oldest);
-    }
-    if (host->connection_count < host->conf.connections_max)
-        return true;
-    haul_counter_add(&host->counters.over_limit, 1);
-    return false;
-}
-
 static void on_pause_over(void *context)
 {
     struct haul_listener *listener = context;
@@ -139,24 +108,6 @@ bool haul_host_listens(const struct haul_host *host, uint16_t port)
             return true;
     }
     return false;
-}
-
-/* Between nodes of one machine there is no gateway to open, and two that dial each other at the
- * same moment, each from the port that the other dials, would meet in the middle with nobody to
- * answer. */
-const struct haul_addr *haul_host_source(const struct haul_host *host,
-                                         const struct haul_addr *address, bool punch)
-{
-    const struct haul_listener *listener;
-
-    if (!punch && haul_addr_scope(address) == HAUL_ADDR_LOOPBACK)
-        return NULL;
-    LIST_FOREACH(listener, &host->listeners, link)
-    {
-        if (listener->bound.family == address->family)
-            return &listener->bound;
-    }
-    return NULL;
 }
 
 size_t haul_host_addresses(const struct haul_host *host, struct haul_multiaddr *addresses,

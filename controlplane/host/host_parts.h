@@ -1,7 +1,8 @@
-/* What the files of the host share: host.c holds the table of connections, host_limits.c says who
- * may join it, host_listen.c accepts, host_dial.c connects, host_connection.c feeds one machine and
- * its socket, host_stream.c offers streams to behaviours, host_socket.c calls the kernel. For these
- * files only.
+/* What the files of the host share, from the top: host.c opens and closes it, host_listen.c
+ * accepts, host_dial.c connects, host_circuit.c does both through relays, host_room.c makes room
+ * for them, host_connection.c feeds one machine and its socket, host_stream.c offers streams to
+ * behaviours, host_limits.c says who may join, host_table.c is the table of connections,
+ * host_socket.c calls the kernel. For these files only.
  *
  * Nothing is freed while one of its callbacks runs: connections and streams are marked and swept by
  * connection_serve, which runs after their own events and, through the host's work timer, when
@@ -51,6 +52,12 @@ enum haul_connection_state {
 
 struct haul_dial;
 
+/* What an attempt tells whoever dials, once: the peer is proven, or it came to nothing. */
+struct haul_attempt_ops {
+    void (*proven)(struct haul_connection *connection);
+    void (*failed)(struct haul_connection *connection, enum haul_error_code why, const char *text);
+};
+
 struct haul_connection {
     struct haul_host *host;
     uint64_t id;
@@ -69,7 +76,8 @@ struct haul_connection {
     struct haul_watch *watch;
     struct haul_timer *timer;
     struct haul_addr remote, local;
-    struct haul_dial *dial; /* whose attempt this is, until it is proven or fails */
+    struct haul_dial *dial;                 /* whose attempt this is, until it is proven or fails */
+    const struct haul_attempt_ops *attempt; /* of that dial */
     haul_time since, ends_at, idle_next;
     enum haul_error_code why;
     struct haul_peer_id expected;
@@ -136,7 +144,7 @@ struct haul_host {
     struct haul_host_counters counters;
 };
 
-/* --- host.c --- */
+/* --- host_table.c --- */
 
 struct haul_connection *haul_host_connection(const struct haul_host *host, uint64_t id);
 
@@ -148,9 +156,17 @@ const struct haul_protocol *haul_host_find_protocol(const struct haul_host *host
 struct haul_connection_list *haul_host_peers(const struct haul_host *host,
                                              const struct haul_peer_id *peer);
 
+bool haul_connection_half_open(const struct haul_connection *connection);
+/* Has it served soon: something was written or marked from outside. */
+void haul_connection_touch(struct haul_connection *connection);
+void haul_connection_queue(struct haul_connection *connection); /* the same while it is served */
+
 /* --- host_limits.c: each counts what it refuses --- */
 
-bool haul_host_admits_address(struct haul_host *host, const struct haul_addr *remote);
+static inline bool haul_host_beyond(uint32_t count, uint32_t limit)
+{
+    return limit != 0 && count >= limit;
+}
 bool haul_host_allows(const struct haul_host *host, const struct haul_peer_id *peer);
 enum haul_error_code haul_host_admits_peer(struct haul_connection *connection);
 bool haul_host_admits_stream(struct haul_host *host);
@@ -170,17 +186,17 @@ void haul_connection_start(struct haul_connection *connection);
 /* Ends it: streams are lost, the host and the dialler are told. Swept later. */
 void haul_connection_end(struct haul_connection *connection, enum haul_error_code why,
                          bool politely);
-/* Has it served soon: something was written or marked from outside. */
-void haul_connection_touch(struct haul_connection *connection);
 void haul_connection_serve(struct haul_connection *connection);
 void haul_connection_free(struct haul_connection *connection);
-bool haul_connection_half_open(const struct haul_connection *connection);
+
+/* --- host_room.c --- */
+
+bool haul_host_admits_address(struct haul_host *host, const struct haul_addr *remote);
+/* Room for one more unauthenticated connection; closes the oldest one when there are too many. */
+bool haul_host_make_room(struct haul_host *host);
 
 /* --- host_dial.c --- */
 
-void haul_dial_connected(struct haul_connection *connection); /* the peer is proven */
-void haul_dial_failed(struct haul_connection *connection, enum haul_error_code why,
-                      const char *text);
 void haul_dials_close(struct haul_host *host);
 /* A connection that a peer has opened, from where we punch: it is that punch's, and its roles are.
  */
@@ -189,14 +205,6 @@ void haul_dial_expects(struct haul_connection *connection);
 /* --- host_listen.c --- */
 
 void haul_listeners_close(struct haul_host *host);
-
-/* From where to dial this address, so that peers see the port that we listen on; NULL: anywhere. */
-const struct haul_addr *haul_host_source(const struct haul_host *host,
-                                         const struct haul_addr *address, bool punch);
-
-/* Room for one more unauthenticated connection; closes the oldest one when there are too many. */
-bool haul_host_make_room(struct haul_host *host);
-void haul_host_drop(struct haul_connection *connection); /* half-open, for a newer one */
 
 /* --- host_circuit.c --- */
 
