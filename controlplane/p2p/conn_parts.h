@@ -1,12 +1,31 @@
-/* What the files of the connection machine share: conn.c lives and shakes hands, conn_out.c writes,
- * conn_stream.c turns the muxer's events into the connection's. For these files only. */
+/* What the files of the connection machine share, from the top: conn.c is its life, conn_stream.c
+ * turns the muxer's events into the connection's, conn_in.c shakes hands and opens messages,
+ * conn_out.c writes them, conn_fault.c ends it. For these files only. */
 #pragma once
 
 #include "controlplane/p2p/conn.h"
 
-/* --- conn.c --- */
+/* --- conn_fault.c --- */
 
 bool haul_conn_fail(struct haul_conn *conn, enum haul_conn_fault fault); /* returns false */
+
+/* What a stream is still to be told, by an event. */
+enum { TELL_WRITABLE = 1, TELL_EXPIRED = 2 };
+
+static inline void haul_conn_tell(struct haul_conn *conn, struct haul_conn_stream *stream,
+                                  unsigned what)
+{
+    if (stream->tell == 0)
+        conn->telling++;
+    if ((what & ~(unsigned)stream->tell & TELL_EXPIRED) != 0)
+        conn->expiring++;
+    stream->tell = (uint8_t)(stream->tell | what);
+}
+
+/* --- conn_in.c --- */
+
+#define HAUL_CONN_MUXERS 1u
+extern const char *const haul_conn_muxers[HAUL_CONN_MUXERS];
 
 /* Opens the next Noise message and feeds it to the muxer; false when there is none. */
 bool haul_conn_next_message(struct haul_conn *conn);
@@ -36,7 +55,4 @@ bool haul_conn_pressed(struct haul_conn *conn);
 
 /* --- conn_stream.c --- */
 
-enum { TELL_WRITABLE = 1, TELL_EXPIRED = 2 };
-
-void haul_conn_tell(struct haul_conn *conn, struct haul_conn_stream *stream, unsigned what);
 void haul_conn_streams_expire(struct haul_conn *conn);

@@ -9,15 +9,6 @@ static bool tell(struct haul_conn_event *event, enum haul_conn_event_kind kind,
     return true;
 }
 
-void haul_conn_tell(struct haul_conn *conn, struct haul_conn_stream *stream, unsigned what)
-{
-    if (stream->tell == 0)
-        conn->telling++;
-    if ((what & ~(unsigned)stream->tell & TELL_EXPIRED) != 0)
-        conn->expiring++;
-    stream->tell = (uint8_t)(stream->tell | what);
-}
-
 static void tell_nothing(struct haul_conn *conn, struct haul_conn_stream *stream)
 {
     if (stream->tell != 0)
