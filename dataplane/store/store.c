@@ -1,21 +1,7 @@
-/* Chooses a backend of store.h, passes calls on to it, and keeps its queue of results. */
+/* Passes the calls of store.h on to the backend. */
 #include "dataplane/store/store.h"
 
 #include "dataplane/store/store_backend.h"
-
-int haul_store_open(struct haul_store **store, const struct haul_store_conf *conf,
-                    struct haul_error *error)
-{
-    switch (conf->kind) {
-    case HAUL_STORE_FILE:
-        return haul_store_file_open(store, conf, error);
-    case HAUL_STORE_MEMORY:
-        return haul_store_memory_open(store, conf, error);
-    case HAUL_STORE_POST:
-        return haul_store_post_open(store, conf, error);
-    }
-    return haul_fail(error, HAUL_E_INTERNAL, "no store of kind %d", (int)conf->kind);
-}
 
 static bool is_aligned(const uint8_t *slot)
 {
@@ -70,24 +56,4 @@ void haul_store_close(struct haul_store *store)
 {
     if (store != NULL)
         store->backend->close(store);
-}
-
-void haul_store_finish(struct haul_store *store, const struct haul_store_result *result)
-{
-    haul_assert(store->count < HAUL_STORE_QUEUE);
-    store->results[(store->head + store->count++) % HAUL_STORE_QUEUE] = *result;
-}
-
-size_t haul_store_take_results(struct haul_store *store, struct haul_store_result *results,
-                               size_t capacity)
-{
-    size_t taken = 0;
-
-    while (taken < capacity && store->count > 0) {
-        results[taken++] = store->results[store->head];
-        store->head = (store->head + 1) % HAUL_STORE_QUEUE;
-        store->count--;
-        store->outstanding--;
-    }
-    return taken;
 }

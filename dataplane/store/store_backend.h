@@ -26,6 +26,7 @@ struct haul_store {
     struct haul_store_result results[HAUL_STORE_QUEUE];
 };
 
+/* store_result.c: one more result; and those that are there. */
 void haul_store_finish(struct haul_store *store, const struct haul_store_result *result);
 size_t haul_store_take_results(struct haul_store *store, struct haul_store_result *results,
                                size_t capacity);

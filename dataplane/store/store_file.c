@@ -8,22 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-bool file_io_submit(struct file_store *store, enum file_io_kind kind, uint32_t index,
-                    enum haul_io_verb verb, int fd, uint8_t *data, uint32_t bytes, uint64_t at)
-{
-    struct haul_io_request request = { .verb = verb,
-                                       .fd = fd,
-                                       .data = data,
-                                       .bytes = bytes,
-                                       .at = at,
-                                       .tag = store->tag_bit | (uint64_t)kind << 16 | index };
-
-    if (!haul_io_submit(store->io, &request))
-        return false;
-    store->flying++;
-    return true;
-}
-
 /* --- operations that wait --- */
 
 static struct file_op *op_take(struct file_store *store, enum haul_store_verb verb, uint64_t tag)
@@ -61,22 +45,6 @@ static void op_finish(struct file_store *store, struct file_op *op, int error)
 }
 
 /* --- sync --- */
-
-void file_store_pack_lost(struct file_store *store, uint64_t id, int error)
-{
-    bool told = false;
-
-    for (uint32_t i = 0; i < HAUL_STORE_QUEUE; i++) {
-        struct file_op *op = &store->ops[i];
-
-        if (op->live && op->verb == HAUL_STORE_SYNC && op->target >= id) {
-            op->error = error;
-            told = true;
-        }
-    }
-    if (!told)
-        store->unreported = error;
-}
 
 static void finish_syncs(struct file_store *store)
 {

@@ -137,7 +137,4 @@ void pack_on_io(struct file_store *store, enum file_io_kind kind, uint32_t index
 void pack_settle(struct file_store *store, struct pack_writer *writer);
 void pack_pump(struct file_store *store); /* submits whatever can go on */
 
-/* Told by the above: this pack is lost. Marks the syncs that cover it. */
-void file_store_pack_lost(struct file_store *store, uint64_t id, int error);
-
 extern const struct haul_store_backend haul_store_file_backend;

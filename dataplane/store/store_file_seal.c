@@ -14,6 +14,22 @@ static uint32_t number_of(const struct file_store *store, const struct pack_writ
     return (uint32_t)(writer - store->writers);
 }
 
+bool file_io_submit(struct file_store *store, enum file_io_kind kind, uint32_t index,
+                    enum haul_io_verb verb, int fd, uint8_t *data, uint32_t bytes, uint64_t at)
+{
+    struct haul_io_request request = { .verb = verb,
+                                       .fd = fd,
+                                       .data = data,
+                                       .bytes = bytes,
+                                       .at = at,
+                                       .tag = store->tag_bit | (uint64_t)kind << 16 | index };
+
+    if (!haul_io_submit(store->io, &request))
+        return false;
+    store->flying++;
+    return true;
+}
+
 /* --- room for blocks --- */
 
 static int open_writer(struct file_store *store)
@@ -180,6 +196,23 @@ void pack_settle(struct file_store *store, struct pack_writer *writer)
         retire(writer);
 }
 
+/* Marks the syncs that cover this pack. */
+static void pack_lost(struct file_store *store, uint64_t id, int error)
+{
+    bool told = false;
+
+    for (uint32_t i = 0; i < HAUL_STORE_QUEUE; i++) {
+        struct file_op *op = &store->ops[i];
+
+        if (op->live && op->verb == HAUL_STORE_SYNC && op->target >= id) {
+            op->error = error;
+            told = true;
+        }
+    }
+    if (!told)
+        store->unreported = error;
+}
+
 static void forget_blocks(struct file_store *store, const struct pack_writer *writer)
 {
     for (uint32_t i = 0; i < writer->count; i++) {
@@ -214,7 +247,7 @@ static void fail(struct file_store *store, struct pack_writer *writer, int error
     writer->state = WRITER_FAILED;
     writer->error = error;
     store->failed_packs++;
-    file_store_pack_lost(store, writer->id, error);
+    pack_lost(store, writer->id, error);
     pack_settle(store, writer);
 }
 
