@@ -1,5 +1,4 @@
-/* The table of keys, the values in force, and the two sources that need no parser: the environment
- * and --set. */
+/* The values in force, and the two sources that need no parser: the environment and --set. */
 #include "common/conf.h"
 
 #include "common/conf_value.h"
@@ -8,13 +7,6 @@
 #include <string.h>
 
 #define NAME_BYTES 64u /* of a key, with its end mark */
-
-const struct haul_conf_info haul_conf_table[HAUL_CONF_COUNT] = {
-#define X(constant, name, kind, value, range, meaning)                                             \
-    { name, HAUL_CONF_KIND_##kind, value, range, meaning },
-    HAUL_CONF_KEYS(X)
-#undef X
-};
 
 struct value {
     enum haul_conf_origin origin;
