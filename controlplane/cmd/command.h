@@ -22,10 +22,17 @@ struct haul_command {
     int (*run)(const struct haul_options *options);
 };
 
-extern const struct haul_command haul_command_table[];
-extern const size_t haul_command_count;
+/* All of them; main.c has the table. */
+struct haul_commands {
+    const struct haul_command *rows;
+    size_t count;
+};
 
-const struct haul_command *haul_command_find(const char *name);
+const struct haul_command *haul_command_find(const struct haul_commands *commands,
+                                             const char *name);
+
+/* The command `help`. */
+int haul_help(const struct haul_commands *commands, const struct haul_options *options);
 
 int haul_cmd_init(const struct haul_options *options);
 int haul_cmd_id(const struct haul_options *options);
@@ -40,5 +47,4 @@ int haul_cmd_perf(const struct haul_options *options);
 int haul_cmd_hw(const struct haul_options *options);
 int haul_cmd_config(const struct haul_options *options);
 int haul_cmd_explain(const struct haul_options *options);
-int haul_cmd_help(const struct haul_options *options);
 int haul_cmd_version(const struct haul_options *options);

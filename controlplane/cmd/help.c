@@ -1,25 +1,25 @@
 /* Help, version, completion and the manual page: loops over the tables of commands, options and
- * errors. */
+ * errors, of which the first is handed in by whoever has it (main.c). */
 #include "controlplane/cmd/command.h"
 #include "controlplane/cmd/print.h"
 
 #include <string.h>
 
-const struct haul_command *haul_command_find(const char *name)
+const struct haul_command *haul_command_find(const struct haul_commands *commands, const char *name)
 {
-    for (size_t i = 0; i < haul_command_count; i++) {
-        if (strcmp(haul_command_table[i].name, name) == 0)
-            return &haul_command_table[i];
+    for (size_t i = 0; i < commands->count; i++) {
+        if (strcmp(commands->rows[i].name, name) == 0)
+            return &commands->rows[i];
     }
     return NULL;
 }
 
-static void print_summary(void)
+static void print_summary(const struct haul_commands *commands)
 {
     puts("haul moves content-addressed datasets between machines.\n\n"
          "usage: haul COMMAND [OPTIONS] [ARGUMENTS]\n");
-    for (size_t i = 0; i < haul_command_count; i++)
-        printf("  %-9s %s\n", haul_command_table[i].name, haul_command_table[i].summary);
+    for (size_t i = 0; i < commands->count; i++)
+        printf("  %-9s %s\n", commands->rows[i].name, commands->rows[i].summary);
     puts(
         "\n`haul help COMMAND` says more; `haul help completion` and `haul help man` print a bash\n"
         "completion and the manual page.");
@@ -50,7 +50,7 @@ static void print_command(const struct haul_command *command)
     print_options(command->options | HAUL_OPTIONS_COMMON, "  ");
 }
 
-static void print_completion(void)
+static void print_completion(const struct haul_commands *commands)
 {
     puts("# bash completion of haul; source it, or install it as\n"
          "# /usr/share/bash-completion/completions/haul\n"
@@ -71,13 +71,13 @@ static void print_completion(void)
          "    esac\n"
          "    if [ \"$COMP_CWORD\" = 1 ]; then");
     fputs("        COMPREPLY=($(compgen -W '", stdout);
-    for (size_t i = 0; i < haul_command_count; i++)
-        printf("%s%s", i > 0 ? " " : "", haul_command_table[i].name);
+    for (size_t i = 0; i < commands->count; i++)
+        printf("%s%s", i > 0 ? " " : "", commands->rows[i].name);
     puts("' -- \"$word\"))\n        return\n    fi\n    case ${COMP_WORDS[1]} in");
-    for (size_t i = 0; i < haul_command_count; i++) {
-        uint64_t options = haul_command_table[i].options | HAUL_OPTIONS_COMMON;
+    for (size_t i = 0; i < commands->count; i++) {
+        uint64_t options = commands->rows[i].options | HAUL_OPTIONS_COMMON;
 
-        printf("    %s) words='", haul_command_table[i].name);
+        printf("    %s) words='", commands->rows[i].name);
         for (unsigned j = 0; j < HAUL_OPTION_COUNT; j++) {
             if (options >> j & 1)
                 printf("--%s ", haul_option_table[j].name);
@@ -132,13 +132,13 @@ static void print_man_command(const struct haul_command *command)
     }
 }
 
-static void print_man(void)
+static void print_man(const struct haul_commands *commands)
 {
     puts(".TH HAUL 1 \"\" \"haul " HAUL_VERSION "\" \"User Commands\"\n.SH NAME\n"
          "haul \\- move content\\-addressed datasets between machines\n.SH SYNOPSIS\n"
          ".B haul\n.I COMMAND\n[OPTIONS] [ARGUMENTS]\n.SH COMMANDS");
-    for (size_t i = 0; i < haul_command_count; i++)
-        print_man_command(&haul_command_table[i]);
+    for (size_t i = 0; i < commands->count; i++)
+        print_man_command(&commands->rows[i]);
     puts(".SH EXIT STATUS\n0 done, 1 failed, 2 usage, 77 not possible on this machine.\n"
          ".SH ERRORS");
     for (int code = 1; code < HAUL_E_COUNT; code++) {
@@ -152,20 +152,20 @@ static void print_man(void)
     }
 }
 
-int haul_cmd_help(const struct haul_options *options)
+int haul_help(const struct haul_commands *commands, const struct haul_options *options)
 {
     const char *topic = options->argument_count > 0 ? options->arguments[0] : NULL;
-    const struct haul_command *command = topic == NULL ? NULL : haul_command_find(topic);
+    const struct haul_command *command = topic == NULL ? NULL : haul_command_find(commands, topic);
     struct haul_error error;
 
     if (topic == NULL) {
-        print_summary();
+        print_summary(commands);
     } else if (command != NULL) {
         print_command(command);
     } else if (strcmp(topic, "completion") == 0) {
-        print_completion();
+        print_completion(commands);
     } else if (strcmp(topic, "man") == 0) {
-        print_man();
+        print_man(commands);
     } else {
         haul_fail(&error, HAUL_E_USAGE, "there is no command '%.40s'", topic);
         return haul_print_error(options, &error);

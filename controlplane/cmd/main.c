@@ -7,7 +7,9 @@
 
 #define BIT(option) HAUL_OPTION_BIT(option)
 
-const struct haul_command haul_command_table[] = {
+static int help_run(const struct haul_options *options);
+
+static const struct haul_command table[] = {
     { "init", "", "make a home directory with a fresh identity",
       "Makes the home directory when it is absent and an Ed25519 identity in it. Running it again\n"
       "changes nothing. Every other command does the same on first use.",
@@ -81,11 +83,16 @@ const struct haul_command haul_command_table[] = {
       haul_cmd_explain },
     { "help", "[COMMAND]", "say what a command does",
       "Also: `haul help completion` prints a bash completion, `haul help man` the manual page.", 0,
-      0, 1, haul_cmd_help },
+      0, 1, help_run },
     { "version", "", "print the version", "Prints the version of this program.", 0, 0, 0,
       haul_cmd_version },
 };
-const size_t haul_command_count = HAUL_COUNT_OF(haul_command_table);
+static const struct haul_commands commands = { table, HAUL_COUNT_OF(table) };
+
+static int help_run(const struct haul_options *options)
+{
+    return haul_help(&commands, options);
+}
 
 /* Mistakes in the options are told in the form that was asked for, so it is looked for first. */
 static struct haul_options form_of(int argc, char *const *argv)
@@ -101,13 +108,13 @@ static struct haul_options form_of(int argc, char *const *argv)
 
 static int unknown_command(const char *name, const struct haul_options *form)
 {
-    const char *names[HAUL_COUNT_OF(haul_command_table)];
+    const char *names[HAUL_COUNT_OF(table)];
     struct haul_error error;
     const char *nearest;
 
-    for (size_t i = 0; i < haul_command_count; i++)
-        names[i] = haul_command_table[i].name;
-    nearest = haul_nearest(name, names, haul_command_count);
+    for (size_t i = 0; i < commands.count; i++)
+        names[i] = table[i].name;
+    nearest = haul_nearest(name, names, commands.count);
     haul_fail(&error, HAUL_E_USAGE, "there is no command '%.40s'%s%s%s", name,
               nearest != NULL ? "; did you mean '" : "", nearest != NULL ? nearest : "",
               nearest != NULL ? "'?" : "");
@@ -124,7 +131,7 @@ static int command_run(const struct haul_command *command, int argc, char *const
         0)
         return haul_print_error(&options, &error);
     if (haul_options_has(&options, HAUL_OPTION_HELP))
-        return haul_cmd_help(&help);
+        return help_run(&help);
     if (options.argument_count < command->arguments_min ||
         options.argument_count > command->arguments_max) {
         haul_fail(&error, HAUL_E_USAGE, "too %s arguments; usage: haul %s [OPTIONS]%s%s",
@@ -143,10 +150,10 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "help";
 
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-        return haul_cmd_help(&none);
+        return help_run(&none);
     if (strcmp(name, "--version") == 0)
         return haul_cmd_version(&none);
-    command = haul_command_find(name);
+    command = haul_command_find(&commands, name);
     if (command == NULL)
         return unknown_command(name, &form);
     return command_run(command, argc > 2 ? argc - 2 : 0, argv + 2);
