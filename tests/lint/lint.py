@@ -26,11 +26,20 @@ LAYERS = {
     "dataplane/store": ["common", "hw"],
     "dataplane": ["common", "hw", "dataplane"],
     "controlplane/p2p": ["common"],
-    "controlplane/host": ["common", "hw", "controlplane/p2p"],
     "controlplane/content": ["common"],
+    "controlplane/host": ["common", "hw", "controlplane/p2p"],
+    "controlplane/xfer": ["common", "hw", "controlplane/p2p", "controlplane/content", "controlplane/host"],
+    "controlplane/behaviours": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/xfer"],
+    "controlplane/nat": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/behaviours"],
+    "controlplane/dht": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/behaviours"],
+    "controlplane/transfer": ["common", "hw", "controlplane/p2p", "controlplane/content", "controlplane/host",
+                              "controlplane/ticket.h", "controlplane/xfer", "controlplane/behaviours",
+                              "controlplane/dht"],
+    "controlplane/ctl": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/home.h"],
+    "controlplane/node": ["common", "hw", "controlplane"],
     "controlplane/cmd": ["common", "hw", "dataplane/dataplane.h", "controlplane", "dataplane/net/net.h",
                          "dataplane/store/store.h", "perf"],
-    "controlplane": ["common", "hw", "controlplane"],
+    "controlplane": ["common", "hw", "controlplane/p2p", "controlplane/host"],
     "perf": ["common", "hw", "dataplane"],
     "conf": [],
     "tests": ["common", "hw", "dataplane", "controlplane", "tests", "perf"],
@@ -68,6 +77,10 @@ PURE = {
                                  r"|(sodium|crypto_stream_xsalsa20)_\w+",
 }
 COMPILER = r"__stack_chk_fail|_GLOBAL_OFFSET_TABLE_|__(popcount|clz|ctz|udiv|umod)\w+"
+
+# Files that may call each other in a loop: the worker is one machine, whose steps lead on from each
+# other. Everything else is layered within its room too.
+ONE_MACHINE = re.compile(r"dataplane/\w+\.c")
 
 LINES_MAX_C = 800
 LINES_MAX_H = 250
@@ -175,6 +188,48 @@ def purity():
                 yield f"{library}: needs {symbol}: not pure"
 
 
+def calls():
+    """Which file of the program calls which, by the symbols of the objects in the build."""
+    defined, needed = {}, {}
+    for path in BUILD.rglob("*.c.o"):
+        target = path.parent.relative_to(BUILD).parent
+        if target.parts[:1] == ("tests",):
+            continue
+        sources = [p for p in (ROOT / target).rglob("*.c")
+                   if str(p.relative_to(ROOT / target)).replace("/", "_") == path.name[:-2]]
+        if not sources:
+            continue # left over from a file that is no more
+        name = str(sources[0].relative_to(ROOT))
+        listing = subprocess.run(["nm", str(path)], text=True, capture_output=True, check=False).stdout
+        needed[name] = set(re.findall(r"^\s+U (\S+)", listing, re.M))
+        for symbol in re.findall(r"^\S+ [TDRBVW] (\S+)", listing, re.M):
+            defined[symbol] = name
+    return {name: {defined[s] for s in symbols if s in defined} - {name} for name, symbols in needed.items()}
+
+
+def circles():
+    """Layers point down inside a room as well: no files call each other in a loop."""
+    graph = calls()
+    if not graph:
+        yield f"no objects in {BUILD.name}"
+    reach = {}
+    for name in graph:
+        seen, todo = set(), [name]
+        while todo:
+            for other in graph.get(todo.pop(), ()):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        reach[name] = seen
+    told = set()
+    for name in sorted(graph):
+        loop = sorted(other for other in reach[name] if name in reach.get(other, ()))
+        if not loop or name in told or all(ONE_MACHINE.fullmatch(other) for other in loop):
+            continue
+        told.update(loop)
+        yield f"{' '.join(loop)}: call each other in a circle"
+
+
 def integers():
     for name in tracked(".c", ".h"):
         if name.startswith(("dataplane/flow/", "dataplane/ethernet/")):
@@ -262,7 +317,7 @@ def advisories():
             yield f"{page}: {row[1].strip()}: names no test"
 
 
-CHECKS = [layers, third_party, words, sizes, headers, purity, integers, format_, tests_exist, places,
+CHECKS = [layers, third_party, words, sizes, headers, purity, circles, integers, format_, tests_exist, places,
           named_things, advisories]
 
 
