@@ -56,8 +56,10 @@ class Internet:
         host.run("ip", "route", "add", "default", "dev", "out", "src", address)
         return host
 
-    def router(self, name, address, inside="10.0.0.1/24"):
-        """Translates what comes from inside, and lets nothing in that was not asked for."""
+    def router(self, name, address, inside="10.0.0.1/24", symmetric=False, silent=False):
+        """Translates what comes from inside, and lets nothing in that was not asked for. A cone keeps
+        port numbers, so that everybody meets a machine at the same place; a symmetric one takes another
+        port for every destination. A silent one does not even refuse what comes to itself."""
         router = self.host(name, address)
         router.lan = self.bridge(name + "-lan")
         router.gateway = inside.split("/", maxsplit=1)[0]
@@ -67,7 +69,10 @@ class Internet:
         router.rules("""
             table ip nat {
                 chain forwards { type nat hook prerouting priority -100; }
-                chain out { type nat hook postrouting priority 100; oifname "out" masquerade; }
+                chain out {
+                    type nat hook postrouting priority 100
+                    oifname "out" masquerade %s
+                }
             }
             table ip filter {
                 chain forward {
@@ -76,7 +81,16 @@ class Internet:
                     ct status dnat accept
                     iifname "in" accept
                 }
-            }""")
+            }""" % ("fully-random" if symmetric else ""))
+        if silent:
+            router.rules("""
+                table ip silent {
+                    chain input {
+                        type filter hook input priority 0; policy drop;
+                        ct state established,related accept
+                        iifname "lo" accept
+                    }
+                }""")
         return router
 
     def behind(self, router, name, address):

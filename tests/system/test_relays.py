@@ -1,23 +1,31 @@
 #!/usr/bin/env python3
 """Behind gateways: places at relays, direct ways through cone gateways, and what is left without."""
-from gateways import Internet
+from internet import Internet
 from nodes import case, contains, equal, main, same, wait_for
 
 MIB = 1 << 20
+RELAY = "45.1.0.1"
 LISTEN = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "slots.filling": "8",
           "slots.serving": "8", "slots.control": "8"}
 
 
-def relay(bench, internet, name, port, **settings):
+def relay(bench, host, port, **settings):
     """The relay's node and its address."""
-    at = f"{internet.address}:{port}"
-    node = bench.node(name, internet.wan, settings={**LISTEN, "listen.tcp": at, "listen.udp": at,
-                                                    "relay.serve": "true", **settings})
-    return node, f"/ip4/{internet.address}/tcp/{port}/p2p/{node.peer}"
+    at = f"{RELAY}:{port}"
+    node = bench.node(f"relay-{port}", host.inside, settings={**LISTEN, "listen.tcp": at, "listen.udp": at,
+                                                              "relay.serve": "true", **settings})
+    return node, f"/ip4/{RELAY}/tcp/{port}/p2p/{node.peer}"
 
 
-def at_home(bench, place, name, address, **settings):
-    node = bench.node(name, place, settings={**LISTEN, "relay.use": address, **settings})
+def behind(internet, number, kind):
+    """A machine behind a gateway of its own."""
+    router = internet.router(f"g{number}", f"45.1.1.{number}", symmetric=kind == "symmetric", silent=True)
+    return internet.behind(router, f"h{number}", "10.0.0.2")
+
+
+def joined(bench, host, name, address, **settings):
+    """A node there, which has its place at the relay."""
+    node = bench.node(name, host.inside, settings={**LISTEN, "relay.use": address, **settings})
     wait_for(lambda: node.status()["relay"]["places"] == 1, f"a place of {name}")
     return node
 
@@ -32,18 +40,14 @@ def direct(node, peer):
 @case("two nodes behind cone gateways meet directly, behind symmetric ones through the relay")
 def matrix(bench):
     internet = Internet(bench)
+    host = internet.host("r", RELAY)
     # One carries data, the other only introduces.
-    _, carrying = relay(bench, internet, "carrying", 4001, **{"relay.circuit-bytes": "none",
-                                                              "relay.circuit-time": "none"})
-    _, strict = relay(bench, internet, "strict", 4002)
-    nodes = {
-        "open": at_home(bench, internet.open(), "open", carrying),
-        "cone 1": at_home(bench, internet.home("cone"), "cone1", carrying),
-        "cone 2": at_home(bench, internet.home("cone"), "cone2", carrying),
-        "symmetric 1": at_home(bench, internet.home("symmetric"), "sym1", carrying),
-        "symmetric 2": at_home(bench, internet.home("symmetric"), "sym2", carrying),
-        "symmetric 3": at_home(bench, internet.home("symmetric"), "sym3", strict),
-    }
+    _, carrying = relay(bench, host, 4001, **{"relay.circuit-bytes": "none", "relay.circuit-time": "none"})
+    _, strict = relay(bench, host, 4002)
+    nodes = {"open": joined(bench, internet.host("o", "45.1.0.2"), "open", carrying)}
+    for number, name in enumerate(("cone 1", "cone 2", "symmetric 1", "symmetric 2", "symmetric 3"), 1):
+        nodes[name] = joined(bench, behind(internet, number, name.split(maxsplit=1)[0]), name.replace(" ", ""),
+                             strict if name == "symmetric 3" else carrying)
     sources = {name: bench.file(f"of {name}", 3 * MIB) for name in nodes}
     tickets = {name: node.share(sources[name]) for name, node in nodes.items()}
     expected = [  # who asks, who has it, how it ends
@@ -85,9 +89,10 @@ def matrix(bench):
 @case("a CID alone fetches from behind one cone gateway what is shared behind another")
 def by_cid(bench):
     internet = Internet(bench)
-    server, address = relay(bench, internet, "server", 4001, **{"dht.mode": "server"})
-    joined = {"dht.mode": "client", "dht.bootstrap": address}
-    nodes = [at_home(bench, internet.home("cone"), name, address, **joined) for name in ("seeder", "getter")]
+    server, address = relay(bench, internet.host("r", RELAY), 4001, **{"dht.mode": "server"})
+    client = {"dht.mode": "client", "dht.bootstrap": address}
+    nodes = [joined(bench, behind(internet, number, "cone"), name, address, **client)
+             for number, name in enumerate(("seeder", "getter"), 1)]
     source = bench.file("file", 3 * MIB)
     cid = nodes[0].json("share", source, "--announce").ok().object["cid"]
     wait_for(lambda: nodes[1].json("dht", "providers", cid).status == 0, "the announcement")
