@@ -16,18 +16,11 @@ sys.argv[1:] = [HAUL]
 sys.dont_write_bytecode = True
 import peers  # noqa: E402
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "system"))
-from internet import Internet  # noqa: E402
+from internet import CLOSED, Internet  # noqa: E402
 from nodes import Bench, Skip, wait_for  # noqa: E402
 
 NODE = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "slots.filling": "8",
         "slots.serving": "8", "slots.control": "8"}
-CLOSED = """
-table ip filter {
-    chain input {
-        type filter hook input priority 0; policy accept;
-        iifname "out" ct state new tcp dport 4501 reject with tcp reset
-    }
-}"""
 
 
 kind = peers.KINDS[KIND]

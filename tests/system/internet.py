@@ -5,6 +5,15 @@ import subprocess
 from nodes import Skip
 from network import namespace
 
+# Rules of a host whose port of libp2p cannot be dialled.
+CLOSED = """
+table ip filter {
+    chain input {
+        type filter hook input priority 0; policy accept;
+        iifname "out" ct state new tcp dport 4501 reject with tcp reset
+    }
+}"""
+
 
 class Host:
     """A namespace: `inside` are the words that run a program in it."""

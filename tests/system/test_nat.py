@@ -1,18 +1,11 @@
 #!/usr/bin/env python3
 """How nodes are seen from outside, in an internet of namespaces."""
-from internet import Internet
+from internet import CLOSED, Internet
 from nodes import case, contains, equal, main, wait_for
 
 SERVER = {"listen.tcp": "0.0.0.0:4501", "listen.udp": "0.0.0.0:4501", "nat.serve": "on",
           "dht.mode": "server", "slots.filling": "8", "slots.serving": "8", "slots.control": "8"}
 AUTO = {"dht.mode": "auto", "relay.serve": "auto"}
-CLOSED = """
-table ip filter {
-    chain input {
-        type filter hook input priority 0; policy accept;
-        iifname "out" ct state new tcp dport 4501 reject with tcp reset
-    }
-}"""
 
 
 def servers(bench, internet, count=3):
