@@ -8,7 +8,7 @@ static void fetch_done(void *context, const struct haul_event *event)
                     event->when);
 }
 
-static bool udp_fetch(struct haul_fetch *fetch)
+static bool fast_fetch(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
     struct haul_order order = { .kind = HAUL_ORDER_FETCH,
@@ -34,13 +34,13 @@ static void cancel(struct haul_fetch *fetch, uint8_t reason)
         (void)haul_orders_submit(fetch->transfer->parts.orders, &order, NULL, NULL);
 }
 
-static void udp_cancel(struct haul_fetch *fetch)
+static void fast_cancel(struct haul_fetch *fetch)
 {
     cancel(fetch, 0);
 }
 
 /* What the peer was asked for still comes this way; what waits goes the other. */
-static void udp_leave(struct haul_transfer *transfer)
+static void fast_leave(struct haul_transfer *transfer)
 {
     for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
         struct haul_fetch *fetch = &transfer->fetches[i];
@@ -51,7 +51,7 @@ static void udp_leave(struct haul_transfer *transfer)
     }
 }
 
-static void udp_close(struct haul_transfer *transfer)
+static void fast_close(struct haul_transfer *transfer)
 {
     (void)transfer;
 }
@@ -59,17 +59,17 @@ static void udp_close(struct haul_transfer *transfer)
 const struct haul_carrier_ops haul_carrier_udp = {
     .carrier = HAUL_CARRIER_UDP,
     .places = true,
-    .fetch = udp_fetch,
-    .cancel = udp_cancel,
-    .leave = udp_leave,
-    .close = udp_close,
+    .fetch = fast_fetch,
+    .cancel = fast_cancel,
+    .leave = fast_leave,
+    .close = fast_close,
 };
 
 const struct haul_carrier_ops haul_carrier_dpdk = {
     .carrier = HAUL_CARRIER_DPDK,
     .places = true,
-    .fetch = udp_fetch,
-    .cancel = udp_cancel,
-    .leave = udp_leave,
-    .close = udp_close,
+    .fetch = fast_fetch,
+    .cancel = fast_cancel,
+    .leave = fast_leave,
+    .close = fast_close,
 };
