@@ -3,6 +3,8 @@
  * place. */
 #include "dataplane/worker.h"
 
+#include "common/clock.h"
+
 #define HASH_GROUP 65536u /* bytes that one call of the hash takes at least, while more come */
 
 /* No flow holds more filling slots than this, however many wait: one stalled disk or peer must
@@ -168,7 +170,7 @@ static void fetch_judge(struct haul_worker *worker, struct haul_job *job,
     bool holds = haul_hash_equal(hash, &job->order.hash) ||
                  (job->order.place.flags & HAUL_PLACE_UNVERIFIED) != 0;
 
-    job->when = haul_worker_clock();
+    job->when = haul_clock_read();
     if (flow != NULL)
         haul_flow_verdict(flow, job->handle, holds, worker->now);
     if (!holds) {
@@ -253,39 +255,4 @@ void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
     } else {
         haul_job_done(worker, job, job->ended ? HAUL_STATUS_WITHDRAWN : HAUL_STATUS_FLOW_ENDED);
     }
-}
-
-void haul_fetch_put(struct haul_worker *worker, struct haul_job *job)
-{
-    haul_job_done(worker, job, job->fault != 0 ? haul_place_fault(job) : HAUL_STATUS_DONE);
-}
-
-/* A fetch that is being written is past cancelling: its own DONE says how it ended. */
-void haul_fetch_cancel(struct haul_worker *worker, const struct haul_order *order)
-{
-    struct haul_job *job = NULL;
-
-    for (uint32_t i = 0; i < HAUL_JOBS_MAX && job == NULL; i++) {
-        struct haul_job *at = &worker->jobs[i];
-
-        if ((at->state == HAUL_JOB_QUEUED ||
-             (at->state == HAUL_JOB_ASKING && order->reason != HAUL_CANCEL_WAITING)) &&
-            at->order.kind == HAUL_ORDER_FETCH && at->order.id == order->target)
-            job = at;
-    }
-    if (job != NULL) {
-        struct haul_worker_flow *flow = &worker->flows[job->order.flow];
-
-        if (job->state == HAUL_JOB_QUEUED) {
-            haul_queue_remove(
-                worker, job->order.place.kind == HAUL_PLACE_SLOT ? &flow->own : &flow->fetches,
-                job);
-            haul_job_done(worker, job, HAUL_STATUS_WITHDRAWN);
-        } else {
-            job->ended = true;
-            haul_flow_withdraw(flow->flow, job->handle, worker->now);
-            haul_flows_events(worker, flow);
-        }
-    }
-    haul_order_done(worker, order, HAUL_STATUS_DONE, 0);
 }

@@ -1,5 +1,5 @@
-/* The flows of a worker: opening them from grants, finding them by receiver id, what they report,
- * and their end. */
+/* The flows of a worker: opening them from grants, finding them by receiver id, what they report.
+ */
 #include "dataplane/worker.h"
 
 #include "dataplane/flow/wire.h"
@@ -9,11 +9,6 @@
 #include <sys/random.h>
 
 #define PAYLOAD_FIRST 1152u /* fits every IPv6 path; larger classes are probed */
-
-uint32_t haul_flows_number(const struct haul_worker *worker, const struct haul_worker_flow *flow)
-{
-    return (uint32_t)(flow - worker->flows);
-}
 
 /* A handful of flows at a time: a walk over the open ones is cheaper than a table. */
 struct haul_worker_flow *haul_flows_find(struct haul_worker *worker, uint32_t receiver_id)
@@ -109,31 +104,6 @@ void haul_flows_close(struct haul_worker *worker, const struct haul_order *order
     if (flow->flow != NULL) {
         haul_flow_close(flow->flow, worker->now);
         haul_flows_events(worker, flow);
-    }
-}
-
-/* OPEN and CLOSE are done when the flow is down and everything that was its own has ended. */
-void haul_flows_ended(struct haul_worker *worker, struct haul_worker_flow *flow)
-{
-    struct haul_order order = { .kind = HAUL_ORDER_OPEN,
-                                .flow = haul_flows_number(worker, flow),
-                                .id = flow->open_id };
-
-    if (!flow->taken || flow->flow != NULL || flow->jobs > 0)
-        return;
-    flow->taken = false;
-    worker->wants_granted -= flow->wants_max;
-    for (uint32_t i = 0; i < worker->open_count; i++) {
-        if (worker->open[i] != order.flow)
-            continue;
-        worker->open[i] = worker->open[--worker->open_count];
-        break;
-    }
-    haul_order_done(worker, &order, (enum haul_status)flow->status, 0);
-    if (flow->closing) {
-        order.kind = HAUL_ORDER_CLOSE;
-        order.id = flow->close_id;
-        haul_order_done(worker, &order, HAUL_STATUS_DONE, 0);
     }
 }
 

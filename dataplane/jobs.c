@@ -1,5 +1,4 @@
-/* The table of jobs: taken from a free list, queued through their own links, ended with one event.
- */
+/* The table of jobs: taken from a free list, queued through their own links, each with a slot. */
 #include "dataplane/worker.h"
 
 #include <string.h>
@@ -58,7 +57,7 @@ bool haul_job_slot_take(struct haul_worker *worker, struct haul_job *job, enum h
     return true;
 }
 
-static void job_slot_give(struct haul_worker *worker, struct haul_job *job)
+void haul_job_slot_give(struct haul_worker *worker, struct haul_job *job)
 {
     enum haul_slot_side side;
 
@@ -69,49 +68,6 @@ static void job_slot_give(struct haul_worker *worker, struct haul_job *job)
     worker->flows[job->order.flow].held[side]--;
     haul_slots_give(&worker->slots, job->slot);
     job->slot = HAUL_NO_SLOT;
-}
-
-static bool job_has_flow(const struct haul_job *job)
-{
-    return job->order.kind == HAUL_ORDER_FETCH || job->order.kind == HAUL_ORDER_SERVE;
-}
-
-void haul_job_free(struct haul_worker *worker, struct haul_job *job)
-{
-    struct haul_worker_flow *flow = job_has_flow(job) ? &worker->flows[job->order.flow] : NULL;
-
-    haul_assert(job->state != HAUL_JOB_FREE && job->unsent == 0 && job->running == 0);
-    job_slot_give(worker, job);
-    if (job->order.kind == HAUL_ORDER_SERVE)
-        haul_serve_forget(worker, job);
-    job->state = HAUL_JOB_FREE;
-    job->next = worker->free_job;
-    worker->free_job = haul_job_number(worker, job);
-    if (flow != NULL) {
-        haul_assert(flow->jobs > 0);
-        flow->jobs--;
-        haul_flows_ended(worker, flow);
-    }
-}
-
-void haul_job_done(struct haul_worker *worker, struct haul_job *job, enum haul_status status)
-{
-    bool writes = job->order.kind == HAUL_ORDER_WRITE || job->order.kind == HAUL_ORDER_SYNC;
-    struct haul_event event = {
-        .kind = HAUL_EVENT_DONE,
-        .order = job->order.kind,
-        .status = (uint16_t)status,
-        .flow = job->order.flow,
-        .id = job->order.id,
-        .at = job->fault != 0 ? (uint64_t)job->fault : worker->failed_packs,
-        .when = job->when != 0 ? job->when : worker->now,
-        .length = writes ? worker->failed_packs : job->length,
-        .slot = job->order.slot,
-        .hash = job->order.hash,
-    };
-
-    haul_worker_event(worker, &event);
-    haul_job_free(worker, job);
 }
 
 void haul_queue_init(struct haul_queue *queue)

@@ -1,26 +1,6 @@
 /* What the control plane orders, one function a kind. */
 #include "dataplane/worker.h"
 
-/* The final event of an order that never became a job. */
-void haul_order_done(struct haul_worker *worker, const struct haul_order *order,
-                     enum haul_status status, uint64_t at)
-{
-    struct haul_event event = {
-        .kind = HAUL_EVENT_DONE,
-        .order = order->kind,
-        .status = (uint16_t)status,
-        .flow = order->flow,
-        .id = order->id,
-        .at = at,
-        .when = worker->now,
-        .length = order->length,
-        .slot = order->slot,
-        .hash = order->hash,
-    };
-
-    haul_worker_event(worker, &event);
-}
-
 static uint8_t *control_slot(const struct haul_worker *worker, uint32_t number)
 {
     if (number >= worker->handoff->slot_count)
@@ -62,6 +42,36 @@ static void order_sync(struct haul_worker *worker, const struct haul_order *orde
     haul_place_sync(worker, job);
 }
 
+/* A fetch that is being written is past cancelling: its own DONE says how it ended. */
+static void order_cancel(struct haul_worker *worker, const struct haul_order *order)
+{
+    struct haul_job *job = NULL;
+
+    for (uint32_t i = 0; i < HAUL_JOBS_MAX && job == NULL; i++) {
+        struct haul_job *at = &worker->jobs[i];
+
+        if ((at->state == HAUL_JOB_QUEUED ||
+             (at->state == HAUL_JOB_ASKING && order->reason != HAUL_CANCEL_WAITING)) &&
+            at->order.kind == HAUL_ORDER_FETCH && at->order.id == order->target)
+            job = at;
+    }
+    if (job != NULL) {
+        struct haul_worker_flow *flow = &worker->flows[job->order.flow];
+
+        if (job->state == HAUL_JOB_QUEUED) {
+            haul_queue_remove(
+                worker, job->order.place.kind == HAUL_PLACE_SLOT ? &flow->own : &flow->fetches,
+                job);
+            haul_job_done(worker, job, HAUL_STATUS_WITHDRAWN);
+        } else {
+            job->ended = true;
+            haul_flow_withdraw(flow->flow, job->handle, worker->now);
+            haul_flows_events(worker, flow);
+        }
+    }
+    haul_order_done(worker, order, HAUL_STATUS_DONE, 0);
+}
+
 static void order_do(struct haul_worker *worker, const struct haul_order *order)
 {
     switch ((enum haul_order_kind)order->kind) {
@@ -75,7 +85,7 @@ static void order_do(struct haul_worker *worker, const struct haul_order *order)
         haul_fetch_order(worker, order);
         return;
     case HAUL_ORDER_CANCEL:
-        haul_fetch_cancel(worker, order);
+        order_cancel(worker, order);
         return;
     case HAUL_ORDER_SERVE:
         haul_serve_order(worker, order);

@@ -10,28 +10,46 @@
 #define TAG_PART_SHIFT 16
 #define REAP_BATCH     32u
 
-enum haul_status haul_place_fault(const struct haul_job *job)
+static enum haul_status place_fault(const struct haul_job *job)
 {
     return job->fault_also ? HAUL_STATUS_IO_STORE : HAUL_STATUS_IO;
 }
 
+/* A peer's want: refused, or lent to the flow. */
+static void serve_read(struct haul_worker *worker, struct haul_job *job)
+{
+    struct haul_flow *flow = worker->flows[job->order.flow].flow;
+    bool missing = job->fault == ENOENT ||
+                   (job->fault == 0 && job->order.length != 0 && job->length != job->order.length);
+
+    if (job->ended) {
+        haul_job_done(worker, job, (enum haul_status)job->status);
+    } else if (job->fault != 0 || missing) {
+        haul_flow_refuse(flow, job->handle, HAUL_REFUSAL_FAILED, 0, worker->now);
+        haul_job_done(worker, job, missing ? HAUL_STATUS_MISSING : HAUL_STATUS_IO);
+    } else {
+        job->state = HAUL_JOB_SENDING;
+        haul_counter_add(&worker->counters.serves, 1);
+        haul_flow_serve(flow, job->handle, job->memory, job->length, worker->now);
+    }
+}
+
+/* Nothing of the job is under way any more. */
 static void place_done(struct haul_worker *worker, struct haul_job *job)
 {
     enum haul_status status = HAUL_STATUS_DONE;
 
-    if (job->order.kind == HAUL_ORDER_FETCH) {
-        haul_fetch_put(worker, job);
-        return;
-    }
     if (job->order.kind == HAUL_ORDER_SERVE) {
-        haul_serve_read(worker, job);
+        serve_read(worker, job);
         return;
     }
-    if (job->fault == ENOENT || (job->fault == 0 && job->order.kind == HAUL_ORDER_READ &&
-                                 job->order.length != 0 && job->order.length != job->length))
+    if (job->fault == 0 && job->order.kind == HAUL_ORDER_READ && job->order.length != 0 &&
+        job->order.length != job->length)
+        status = HAUL_STATUS_MISSING;
+    else if (job->fault == ENOENT && job->order.kind != HAUL_ORDER_FETCH)
         status = HAUL_STATUS_MISSING;
     else if (job->fault != 0)
-        status = haul_place_fault(job);
+        status = place_fault(job);
     haul_job_done(worker, job, status);
 }
 

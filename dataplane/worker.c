@@ -1,9 +1,10 @@
 /* The worker's loop, one line a step. A turn that moved nothing ends in a sleep. */
 #include "dataplane/worker.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RECEIVE_BATCH 8u  /* trains between two looks at everything else */
@@ -13,21 +14,6 @@
 #define BLOCKED_SPAN  (10 * HAUL_MILLISECOND)
 #define GAUGES_TURNS  64u               /* turns between two looks at the gauges, while busy */
 #define END_SPAN      (5 * HAUL_SECOND) /* for what the disk still does at the end */
-
-haul_time haul_worker_clock(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (haul_time)now.tv_sec * HAUL_SECOND + (haul_time)now.tv_nsec;
-}
-
-/* The ring holds at least as many cells as final events and wants can be outstanding. */
-void haul_worker_event(struct haul_worker *worker, const struct haul_event *event)
-{
-    haul_assert(haul_handoff_post_event(worker->handoff, event));
-    worker->posted = true;
-}
 
 /* Hands a train to the flows that its datagrams name: nearly always one flow, one call. */
 static void train_input(struct haul_worker *worker, const struct haul_train *train, uint8_t via)
@@ -58,7 +44,7 @@ static bool net_receive(struct haul_worker *worker, uint8_t via)
     size_t count = haul_net_receive(worker->nets[via], trains, RECEIVE_BATCH);
 
     for (size_t i = 0; i < count; i++) {
-        worker->now = haul_worker_clock();
+        worker->now = haul_clock_read();
         train_input(worker, &trains[i], via);
     }
     haul_net_release(worker->nets[via], trains, count);
@@ -112,7 +98,7 @@ static size_t net_send(struct haul_worker *worker, uint8_t via)
             worker->blocked = true;
             break;
         }
-        worker->now = haul_worker_clock();
+        worker->now = haul_clock_read();
         used = trains_fill(worker, via, trains, count);
         haul_net_send(worker->nets[via], trains, count);
         sent += used;
@@ -181,7 +167,7 @@ static haul_time worker_span(const struct haul_worker *worker)
         due = haul_time_min(due, worker->reclaim_at);
     if (due == HAUL_TIME_NEVER)
         return HAUL_TIME_NEVER;
-    return haul_time_since(haul_worker_clock(), due);
+    return haul_time_since(haul_clock_read(), due);
 }
 
 /* Once a turn: on a shared core each wake-up puts the control thread in our place. */
@@ -261,7 +247,7 @@ static void worker_turn(struct haul_worker *worker)
 {
     bool busy;
 
-    worker->now = haul_worker_clock();
+    worker->now = haul_clock_read();
     worker->submitted = false;
     haul_counter_add(&worker->counters.turns, 1);
     busy = haul_orders_take(worker);
@@ -291,9 +277,9 @@ static bool worker_has_io(const struct haul_worker *worker)
 /* Says good-bye to the peers, then waits for the disk: it must not write to slots that are gone. */
 static void worker_end(struct haul_worker *worker)
 {
-    haul_time limit = haul_time_add(haul_worker_clock(), END_SPAN);
+    haul_time limit = haul_time_add(haul_clock_read(), END_SPAN);
 
-    worker->now = haul_worker_clock();
+    worker->now = haul_clock_read();
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
         struct haul_worker_flow *flow = &worker->flows[i];
 
@@ -304,7 +290,7 @@ static void worker_end(struct haul_worker *worker)
     }
     worker_send(worker);
     worker_tell(worker);
-    while (worker_has_io(worker) && haul_worker_clock() < limit) {
+    while (worker_has_io(worker) && haul_clock_read() < limit) {
         int fds[2] = { haul_io_fd(worker->io) };
 
         if (!haul_place_reap(worker))

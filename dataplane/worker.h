@@ -133,59 +133,73 @@ struct haul_worker {
     struct haul_store_facts store_facts; /* the numbers in it: by common/counters.h */
 };
 
-/* worker.c */
-void *haul_worker_run(void *worker); /* the thread */
-haul_time haul_worker_clock(void);
-void haul_worker_event(struct haul_worker *worker, const struct haul_event *event);
+static inline uint32_t haul_flows_number(const struct haul_worker *worker,
+                                         const struct haul_worker_flow *flow)
+{
+    return (uint32_t)(flow - worker->flows);
+}
 
-/* jobs.c: the table of jobs, their queues and their end. */
-void haul_jobs_init(struct haul_worker *worker);
-struct haul_job *haul_job_new(struct haul_worker *worker, const struct haul_order *order);
-uint16_t haul_job_number(const struct haul_worker *worker, const struct haul_job *job);
-void haul_job_done(struct haul_worker *worker, struct haul_job *job, enum haul_status status);
-void haul_job_free(struct haul_worker *worker, struct haul_job *job); /* without an event */
-bool haul_job_slot_take(struct haul_worker *worker, struct haul_job *job, enum haul_slot_side side);
-void haul_queue_init(struct haul_queue *queue);
-void haul_queue_push(struct haul_worker *worker, struct haul_queue *queue, struct haul_job *job);
-struct haul_job *haul_queue_first(struct haul_worker *worker, struct haul_queue *queue);
-void haul_queue_remove(struct haul_worker *worker, struct haul_queue *queue, struct haul_job *job);
+/* The files of the worker from the top; each calls only those below it. */
 
-/* orders.c */
+/* worker.c: the thread. */
+void *haul_worker_run(void *worker);
+
+/* orders.c: takes what the control plane orders. */
 bool haul_orders_take(struct haul_worker *worker);
-void haul_order_done(struct haul_worker *worker, const struct haul_order *order,
-                     enum haul_status status, uint64_t at);
+
+/* serve_slots.c: gives serving slots to wants that wait. */
+void haul_serve_pump(struct haul_worker *worker);
 
 /* flows.c: opening and closing, whose datagram it is, what flows report. */
 void haul_flows_open(struct haul_worker *worker, const struct haul_order *order);
 void haul_flows_close(struct haul_worker *worker, const struct haul_order *order);
 struct haul_worker_flow *haul_flows_find(struct haul_worker *worker, uint32_t receiver_id);
 void haul_flows_events(struct haul_worker *worker, struct haul_worker_flow *flow);
-void haul_flows_ended(struct haul_worker *worker, struct haul_worker_flow *flow);
-uint32_t haul_flows_number(const struct haul_worker *worker, const struct haul_worker_flow *flow);
 
-/* fetch.c */
+/* fetch.c: blocks that arrive. */
 void haul_fetch_order(struct haul_worker *worker, const struct haul_order *order);
-void haul_fetch_cancel(struct haul_worker *worker, const struct haul_order *order);
 void haul_fetch_pump(struct haul_worker *worker); /* gives slots to fetches that wait */
 void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
                       const struct haul_flow_event *event);
-void haul_fetch_put(struct haul_worker *worker, struct haul_job *job); /* its writes are done */
 bool haul_fetch_checked(struct haul_worker *worker); /* takes what the hashing thread has done */
 
-/* serve.c */
+/* serve.c: blocks that leave. */
 void haul_serve_wanted(struct haul_worker *worker, struct haul_worker_flow *flow,
                        const struct haul_flow_event *event);
 void haul_serve_order(struct haul_worker *worker, const struct haul_order *order);
 void haul_serve_refuse(struct haul_worker *worker, const struct haul_order *order);
-void haul_serve_pump(struct haul_worker *worker);
-void haul_serve_read(struct haul_worker *worker, struct haul_job *job);   /* its read is done */
-void haul_serve_forget(struct haul_worker *worker, struct haul_job *job); /* it ends */
 void haul_serve_ended(struct haul_worker *worker, struct haul_worker_flow *flow, uint32_t handle,
                       enum haul_status status);
 
-/* place.c: reads, writes and flushes of places; calls haul_place_done when nothing is under way. */
+/* place.c: reads, writes and flushes of places, and what follows when nothing is under way. */
 void haul_place_read(struct haul_worker *worker, struct haul_job *job);
 void haul_place_write(struct haul_worker *worker, struct haul_job *job);
-enum haul_status haul_place_fault(const struct haul_job *job); /* of one whose I/O failed */
 void haul_place_sync(struct haul_worker *worker, struct haul_job *job);
 bool haul_place_reap(struct haul_worker *worker);
+
+/* end.c: events; a final one for an order that never became a job, for a job, and for a flow when
+ * it is down and nothing of its own is left. */
+void haul_worker_event(struct haul_worker *worker, const struct haul_event *event);
+void haul_order_done(struct haul_worker *worker, const struct haul_order *order,
+                     enum haul_status status, uint64_t at);
+void haul_job_done(struct haul_worker *worker, struct haul_job *job, enum haul_status status);
+void haul_job_free(struct haul_worker *worker, struct haul_job *job); /* without an event */
+void haul_flows_ended(struct haul_worker *worker, struct haul_worker_flow *flow);
+
+/* wants.c: SERVE jobs by what the peer asked for. */
+void haul_want_enter(struct haul_worker *worker, struct haul_job *job);
+struct haul_job *haul_want_take(struct haul_worker *worker, uint32_t flow, uint32_t handle);
+void haul_want_forget(struct haul_worker *worker, struct haul_job *job); /* it is there */
+uint64_t haul_want_id(const struct haul_worker *worker, const struct haul_job *job);
+struct haul_job *haul_want_find(struct haul_worker *worker, uint64_t id); /* NULL: not asked */
+
+/* jobs.c: the table of jobs, their queues and slots. */
+void haul_jobs_init(struct haul_worker *worker);
+struct haul_job *haul_job_new(struct haul_worker *worker, const struct haul_order *order);
+uint16_t haul_job_number(const struct haul_worker *worker, const struct haul_job *job);
+bool haul_job_slot_take(struct haul_worker *worker, struct haul_job *job, enum haul_slot_side side);
+void haul_job_slot_give(struct haul_worker *worker, struct haul_job *job);
+void haul_queue_init(struct haul_queue *queue);
+void haul_queue_push(struct haul_worker *worker, struct haul_queue *queue, struct haul_job *job);
+struct haul_job *haul_queue_first(struct haul_worker *worker, struct haul_queue *queue);
+void haul_queue_remove(struct haul_worker *worker, struct haul_queue *queue, struct haul_job *job);
