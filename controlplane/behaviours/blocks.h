@@ -7,9 +7,9 @@
 #pragma once
 
 #include "controlplane/behaviours/blocks_wire.h"
+#include "controlplane/datasets/catalog.h"
 #include "controlplane/host/host.h"
-#include "controlplane/xfer/catalog.h"
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/orders.h"
 
 #define HAUL_BLOCKS_PROTOCOL         "/haul/blocks/1"
 #define HAUL_BLOCKS_WINDOW_BYTES     (16u << 20)

@@ -7,10 +7,10 @@
  * close it after the host. */
 #pragma once
 
+#include "controlplane/grants/candidates.h"
+#include "controlplane/grants/grants.h"
+#include "controlplane/grants/offer_message.h"
 #include "controlplane/host/host.h"
-#include "controlplane/xfer/candidates.h"
-#include "controlplane/xfer/grants.h"
-#include "controlplane/xfer/offer_message.h"
 
 #define HAUL_OFFER_PROTOCOL         "/haul/offer/1"
 #define HAUL_OFFER_STREAMS_PER_PEER 4u

@@ -3,8 +3,8 @@
 #pragma once
 
 #include "controlplane/behaviours/offer.h"
+#include "controlplane/grants/offer_keys.h"
 #include "controlplane/p2p/inbox.h"
-#include "controlplane/xfer/offer_keys.h"
 
 struct haul_offers {
     const struct haul_behaviour *behaviour; /* whose streams an ask opens */

@@ -3,9 +3,9 @@
 #include "common/conf_value.h"
 #include "common/log.h"
 #include "controlplane/behaviours/relay.h"
+#include "controlplane/grants/grants.h"
 #include "controlplane/node/controlplane_parts.h"
 #include "controlplane/transfer/transfer.h"
-#include "controlplane/xfer/grants.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* put: entries and descriptors from the command go to the ingest, which stores them. */
+#include "controlplane/datasets/ingest.h"
 #include "controlplane/node/controlplane_parts.h"
-#include "controlplane/xfer/ingest.h"
 
 #include <string.h>
 #include <unistd.h>

@@ -3,10 +3,10 @@
 #include "controlplane/behaviours/blocks.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/behaviours/perf.h"
+#include "controlplane/grants/grants.h"
 #include "controlplane/node/controlplane_parts.h"
+#include "controlplane/seam/placing.h"
 #include "controlplane/transfer/usage.h"
-#include "controlplane/xfer/grants.h"
-#include "controlplane/xfer/placing.h"
 
 #include <stdio.h>
 #include <unistd.h>

@@ -1,10 +1,10 @@
 /* The machines of a node that transfers and puts are made of; all borrowed. */
 #pragma once
 
+#include "controlplane/datasets/catalog.h"
 #include "controlplane/host/host.h"
-#include "controlplane/xfer/catalog.h"
-#include "controlplane/xfer/helpers.h"
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/helpers.h"
+#include "controlplane/seam/orders.h"
 
 struct haul_grants;
 struct haul_offers;

@@ -2,8 +2,8 @@
  * order in which they were found, and when none was good they are looked for again. */
 #include "common/log.h"
 #include "controlplane/dht/dht.h"
+#include "controlplane/grants/grants.h"
 #include "controlplane/transfer/transfer_parts.h"
-#include "controlplane/xfer/grants.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The messages of an offer: any bytes are safe to read as any of them; what is read writes to bytes
  * that read the same. */
-#include "controlplane/xfer/offer_message.h"
+#include "controlplane/grants/offer_message.h"
 
 static void as_offer(const uint8_t *data, size_t size)
 {

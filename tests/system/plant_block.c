@@ -6,7 +6,7 @@
  * complete and shared with all. */
 #include "common/cid.h"
 #include "common/multibase.h"
-#include "controlplane/xfer/catalog.h"
+#include "controlplane/datasets/catalog.h"
 #include "dataplane/store/store.h"
 
 #include <poll.h>

@@ -1,7 +1,7 @@
 /* The pair of data planes that the tests drive; see dataplane_pair.h. */
 #include "tests/unit/dataplane_pair.h"
 
-#include "controlplane/xfer/placing.h"
+#include "controlplane/seam/placing.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Candidate addresses: the whole table of scopes against each other, named networks, special
  * ranges, and the limit. */
-#include "controlplane/xfer/candidates.h"
+#include "controlplane/grants/candidates.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

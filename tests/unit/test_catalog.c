@@ -1,8 +1,8 @@
 /* The catalog: building, sharing, what a stranger may learn, and what survives. */
-#include "controlplane/xfer/catalog.h"
+#include "controlplane/datasets/catalog.h"
 
+#include "controlplane/datasets/catalog_record.h"
 #include "controlplane/p2p/key.h"
-#include "controlplane/xfer/catalog_record.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

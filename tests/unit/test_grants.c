@@ -1,6 +1,6 @@
 /* Live grants, with this test as the data plane at the other end of the rings: every limit, every
  * way a grant ends, and what a peer's wants are answered with. */
-#include "controlplane/xfer/grants.h"
+#include "controlplane/grants/grants.h"
 #include "tests/unit/unit.h"
 
 #include <stdio.h>

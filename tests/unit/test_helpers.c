@@ -1,5 +1,5 @@
 /* Helper threads: order within a lane, the limit, and the end. */
-#include "controlplane/xfer/helpers.h"
+#include "controlplane/seam/helpers.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* Ingest: what was fed is what a reader finds, whatever its size and shape, and every fault ends
  * the work with its reason and without a dataset. */
-#include "controlplane/xfer/ingest.h"
+#include "controlplane/datasets/ingest.h"
 
 #include "controlplane/content/build.h"
 #include "controlplane/content/read.h"

@@ -1,6 +1,6 @@
 /* The keys of a flow: a fixed vector that WIRE.md prints, both sides alike, and nothing that
  * differs in a single byte. */
-#include "controlplane/xfer/offer_keys.h"
+#include "controlplane/grants/offer_keys.h"
 #include "tests/unit/hex.h"
 #include "tests/unit/unit.h"
 

@@ -1,6 +1,6 @@
 /* The messages of an offer: round trips, every prefix, what is left out and what is refused. */
+#include "controlplane/grants/offer_message.h"
 #include "controlplane/p2p/fields.h"
-#include "controlplane/xfer/offer_message.h"
 #include "tests/unit/hex.h"
 #include "tests/unit/unit.h"
 

@@ -1,5 +1,5 @@
 /* The control plane's end of the seam, with this test as the worker at the other end. */
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/orders.h"
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* Which worker a flow runs on. */
-#include "controlplane/xfer/placing.h"
+#include "controlplane/seam/placing.h"
 #include "tests/unit/unit.h"
 
 static void one_worker_gets_the_lowest_free_number(void)

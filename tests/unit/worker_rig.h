@@ -3,7 +3,7 @@
 #pragma once
 
 #include "controlplane/host/loop.h"
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/orders.h"
 #include "dataplane/store/store.h"
 #include "tests/unit/unit.h"
 

@@ -1,4 +1,4 @@
-#include "controlplane/xfer/placing.h"
+#include "controlplane/seam/placing.h"
 
 _Static_assert(HAUL_FLOWS_MAX <= 64, "a flow is a bit");
 

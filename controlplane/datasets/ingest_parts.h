@@ -4,7 +4,7 @@
 #pragma once
 
 #include "controlplane/content/build.h"
-#include "controlplane/xfer/ingest.h"
+#include "controlplane/datasets/ingest.h"
 
 #include <sys/queue.h>
 #include <time.h>

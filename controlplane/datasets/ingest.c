@@ -1,8 +1,8 @@
 /* Ingest: what the walker calls, and how the work begins and ends. */
-#include "controlplane/xfer/ingest.h"
+#include "controlplane/datasets/ingest.h"
 
 #include "controlplane/content/name.h"
-#include "controlplane/xfer/ingest_parts.h"
+#include "controlplane/datasets/ingest_parts.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Entries going forward: leaves read ahead and added in order, blocks of builders sent to the
  * store, finished entries delivered to their directories. */
-#include "controlplane/xfer/ingest_parts.h"
+#include "controlplane/datasets/ingest_parts.h"
 
 #include <errno.h>
 #include <stdlib.h>

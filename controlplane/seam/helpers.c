@@ -1,7 +1,7 @@
 /* One pair of rings a thread. The control thread never lets more jobs be under way on a thread than
  * its rings have cells, so neither direction can be full; the last cell is kept for the job that
  * ends the thread. */
-#include "controlplane/xfer/helpers.h"
+#include "controlplane/seam/helpers.h"
 
 #include "common/ring.h"
 

@@ -1,4 +1,4 @@
-#include "controlplane/xfer/candidates.h"
+#include "controlplane/grants/candidates.h"
 
 #include <stdio.h>
 #include <stdlib.h>

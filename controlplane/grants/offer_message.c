@@ -1,6 +1,6 @@
 /* The edge where protobuf ends: everything behind it is plain structs. A message is at most 4096
  * bytes, which bounds what the parser allocates. */
-#include "controlplane/xfer/offer_message.h"
+#include "controlplane/grants/offer_message.h"
 
 #include "offer.pb-c.h"
 

@@ -1,4 +1,4 @@
-#include "controlplane/xfer/offer_keys.h"
+#include "controlplane/grants/offer_keys.h"
 
 #include "common/bytes.h"
 #include "common/hash.h"

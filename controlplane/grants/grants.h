@@ -10,9 +10,9 @@
 #pragma once
 
 #include "common/counters.h"
+#include "controlplane/datasets/catalog.h"
 #include "controlplane/host/loop.h"
-#include "controlplane/xfer/catalog.h"
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/orders.h"
 
 #define HAUL_GRANTS_LEASE    (15 * HAUL_SECOND)
 #define HAUL_GRANTS_CONFIRM  (5 * HAUL_SECOND)

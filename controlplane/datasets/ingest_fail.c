@@ -1,6 +1,6 @@
 /* How an ingest fails: once, with the path of what did. Blocks that nobody works on are given back
  * at once; the rest is cleaned up by the timer when helpers and worker have given back theirs. */
-#include "controlplane/xfer/ingest_parts.h"
+#include "controlplane/datasets/ingest_parts.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 /* Blocks on their way: a control slot is filled by a helper that reads and hashes, or with a node
  * from a builder, and goes to the store by a WRITE order. */
-#include "controlplane/xfer/ingest_parts.h"
+#include "controlplane/datasets/ingest_parts.h"
 
 #include <errno.h>
 #include <poll.h>

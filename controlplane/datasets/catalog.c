@@ -8,9 +8,9 @@
  * transaction. Members whose id is not in `order` belong to a build that was never committed. Write
  * transactions flush, so they hold up the control thread for a flush: once in 16,384 members, and
  * once a commit or change of sharing. */
-#include "controlplane/xfer/catalog.h"
+#include "controlplane/datasets/catalog.h"
 
-#include "controlplane/xfer/catalog_record.h"
+#include "controlplane/datasets/catalog_record.h"
 
 #include <errno.h>
 #include <lmdb.h>

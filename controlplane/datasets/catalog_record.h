@@ -5,7 +5,7 @@
 #pragma once
 
 #include "common/bytes.h"
-#include "controlplane/xfer/catalog.h"
+#include "controlplane/datasets/catalog.h"
 
 #define HAUL_CATALOG_RECORD_BYTES_MAX                                                              \
     (40u + HAUL_CATALOG_PEERS_MAX * (HAUL_PEER_ID_BYTES_MAX + 1u) + 256u)

@@ -1,6 +1,6 @@
-#include "controlplane/xfer/grants.h"
+#include "controlplane/grants/grants.h"
 
-#include "controlplane/xfer/placing.h"
+#include "controlplane/seam/placing.h"
 
 #include <stdlib.h>
 #include <string.h>

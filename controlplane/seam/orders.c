@@ -1,9 +1,9 @@
 /* Outstanding orders live in a fixed table with a chained index by (id, class): the ids of SERVE
  * and REFUSE are the worker's, all others are ours, and the two must not be taken for each other.
  * Both the table and the waits are touched by the control thread alone. */
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/orders.h"
 
-#include "controlplane/xfer/placing.h"
+#include "controlplane/seam/placing.h"
 
 #include <stdlib.h>
 

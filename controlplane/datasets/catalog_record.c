@@ -1,4 +1,4 @@
-#include "controlplane/xfer/catalog_record.h"
+#include "controlplane/datasets/catalog_record.h"
 
 #include <string.h>
 

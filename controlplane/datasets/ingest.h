@@ -21,10 +21,10 @@
 #pragma once
 
 #include "controlplane/content/unixfs.h"
+#include "controlplane/datasets/catalog.h"
 #include "controlplane/host/loop.h"
-#include "controlplane/xfer/catalog.h"
-#include "controlplane/xfer/helpers.h"
-#include "controlplane/xfer/orders.h"
+#include "controlplane/seam/helpers.h"
+#include "controlplane/seam/orders.h"
 
 #define HAUL_INGEST_JOBS    16u  /* blocks on their way, each with a control slot */
 #define HAUL_INGEST_ENTRIES 64u  /* entries fed and not finished, from which on it is not ready */
