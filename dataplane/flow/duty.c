@@ -52,6 +52,7 @@ void haul_duties_init(struct haul_duties *duties, struct haul_link *links, uint1
 void haul_duty_owe(struct haul_duties *duties, uint16_t duty)
 {
     haul_assert(duty < due_head(duties));
+    duties->owed = (uint16_t)(duties->owed + alone(duties, duty));
     leave(duties, duty);
     join(duties, duty, due_head(duties));
 }
@@ -59,6 +60,7 @@ void haul_duty_owe(struct haul_duties *duties, uint16_t duty)
 void haul_duty_drop(struct haul_duties *duties, uint16_t duty)
 {
     haul_assert(duty < due_head(duties));
+    duties->owed = (uint16_t)(duties->owed - !alone(duties, duty));
     leave(duties, duty);
 }
 
@@ -82,7 +84,7 @@ uint16_t haul_duty_met(struct haul_duties *duties, uint16_t burst)
 
     if (duty == head)
         return HAUL_NO_DUTY;
-    leave(duties, duty);
+    haul_duty_drop(duties, duty);
     return duty;
 }
 
@@ -111,6 +113,7 @@ void haul_duties_lost(struct haul_duties *duties, uint16_t burst)
 const char *haul_duties_broken(const struct haul_duties *duties)
 {
     size_t count = haul_duties_links(duties->indexes, duties->bursts);
+    size_t owed = 0;
 
     for (size_t i = 0; i < count; i++) {
         const struct haul_link *link = &duties->links[i];
@@ -119,6 +122,7 @@ const char *haul_duties_broken(const struct haul_duties *duties)
             return "duty: a link that leads nowhere";
         if (duties->links[link->next].prev != i || duties->links[link->prev].next != i)
             return "duty: a list that is torn";
+        owed += i < due_head(duties) && !alone(duties, (uint16_t)i);
     }
-    return NULL;
+    return owed == duties->owed ? NULL : "duty: a wrong count of what is owed";
 }

@@ -21,6 +21,7 @@ struct haul_duties {
     struct haul_link *links; /* of duties, then the head of due, then a head for each burst */
     uint16_t indexes;        /* indexes of each kind */
     uint16_t bursts;
+    uint16_t owed; /* in any of the lists */
 };
 
 static inline uint16_t haul_duty(const struct haul_duties *duties, enum haul_duty_kind kind,

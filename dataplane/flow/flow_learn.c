@@ -73,10 +73,11 @@ void haul_flow_learn(struct haul_flow *flow, const struct haul_sent_news *news, 
         haul_flow_close(flow, now);
 }
 
-/* True while anything is asked for, on either side. */
+/* True while anything is asked for, on either side, or the peer must yet be told of something: it
+ * holds a slot until it learns that its work is done. */
 static bool busy(const struct haul_flow *flow)
 {
-    return flow->fills.live > 0 || flow->serves.live > 0;
+    return flow->fills.live > 0 || flow->serves.live > 0 || flow->duties.owed > 0;
 }
 
 static void probe_timeout(struct haul_flow *flow, haul_time now)

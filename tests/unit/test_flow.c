@@ -387,6 +387,8 @@ static void a_peer_that_falls_silent_ends_a_busy_flow_and_spares_an_idle_one(voi
     struct pair *pair = pair_open(&toy_aead, 41, 8, 1408);
 
     transfer(pair, 2, 0, 60 * HAUL_SECOND);
+    while (pair->now < 90 * HAUL_SECOND) /* the end of the last block is told, too */
+        pair_step(pair);
     pair->fault = nothing_passes;
     for (unsigned i = 0; i < 4000 && pair->now < 200 * HAUL_SECOND; i++)
         pair_step(pair);
@@ -396,6 +398,34 @@ static void a_peer_that_falls_silent_ends_a_busy_flow_and_spares_an_idle_one(voi
     CU_ASSERT_TRUE(pair->side[0].down);
     CU_ASSERT_EQUAL(pair->side[0].down_status, HAUL_STATUS_SILENT);
     CU_ASSERT_FALSE(pair->side[1].down);
+    pair_close(pair);
+}
+
+static bool nothing_passes_once_all_is_there(struct pair *pair, struct pair_packet *packet)
+{
+    return pair->side[0].done < 2;
+}
+
+static void a_seeder_learns_of_the_end_though_the_path_was_away_when_it_was_told(void)
+{
+    struct pair *pair = pair_open(&toy_aead, 44, 8, 1408);
+    haul_time away;
+
+    pair->fault = nothing_passes_once_all_is_there;
+    pair->side[0].to_ask = 2;
+    while (pair->side[0].done < 2 && pair->now < 60 * HAUL_SECOND)
+        pair_step(pair);
+    away = pair->now + 8 * HAUL_SECOND;
+    while (pair->now < away)
+        pair_step(pair);
+    CU_ASSERT_TRUE(pair->side[1].wanted > pair->side[1].served);
+    pair->fault = NULL;
+    away = pair->now + 10 * HAUL_SECOND;
+    while (pair->now < away && pair->side[1].wanted > pair->side[1].served)
+        pair_step(pair);
+    CU_ASSERT_EQUAL(pair->side[1].wanted, pair->side[1].served);
+    CU_ASSERT_EQUAL(pair->side[1].serve_status, HAUL_STATUS_DONE);
+    CU_ASSERT_FALSE(pair->side[0].down || pair->side[1].down);
     pair_close(pair);
 }
 
@@ -500,6 +530,8 @@ int main(void)
           a_path_that_never_answers_is_unproven_after_five_small_probes },
         { "a peer that falls silent ends a busy flow and spares an idle one",
           a_peer_that_falls_silent_ends_a_busy_flow_and_spares_an_idle_one },
+        { "a seeder learns of the end though the path was away when it was told",
+          a_seeder_learns_of_the_end_though_the_path_was_away_when_it_was_told },
         { "a new address is taken when only it answers",
           a_new_address_is_taken_when_only_it_answers },
         { "the old address is kept when it answers", the_old_address_is_kept_when_it_answers },
