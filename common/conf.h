@@ -148,7 +148,8 @@
     X(PUNCH_ADDRESSES, "punch.addresses", CHOICE, "public", "public|any",                          \
       "which addresses are told and knocked at for that; private networks say any")                \
     X(NAT_MAP, "nat.map", CHOICE, "off", "auto|off",                                               \
-      "whether the gateway of this network is asked to forward this node's ports (NAT-PMP, UPnP)") \
+      "whether the gateway of this network is asked to forward this node's ports "                 \
+      "(PCP, NAT-PMP, UPnP; over IPv6, to let them in: PCP)")                                      \
     X(NAT_SERVE, "nat.serve", CHOICE, "auto", "auto|on|off",                                       \
       "whether peers that ask are dialled, to tell them if they can be reached (AutoNAT); auto: "  \
       "while this node can be reached itself")                                                     \

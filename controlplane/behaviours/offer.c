@@ -94,7 +94,10 @@ const struct haul_offers_counters *haul_offers_counters(const struct haul_offers
     return &offers->counters;
 }
 
-void haul_offers_mapped(struct haul_offers *offers, const struct haul_addr *udp)
+void haul_offers_mapped(struct haul_offers *offers, const struct haul_addr *udp, size_t count)
 {
-    offers->mapped = udp != NULL ? *udp : (struct haul_addr){ 0 };
+    haul_assert(count <= HAUL_OFFERS_MAPPED_MAX);
+    offers->mapped_count = count;
+    for (size_t i = 0; i < count; i++)
+        offers->mapped[i] = udp[i];
 }

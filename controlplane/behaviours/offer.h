@@ -73,8 +73,10 @@ HAUL_MUST_USE int haul_offers_open(struct haul_offers **offers, const struct hau
 void haul_offers_close(struct haul_offers *offers);
 const struct haul_offers_counters *haul_offers_counters(const struct haul_offers *offers);
 
-/* Where a gateway forwards to the fast path's port; NULL: nowhere any more. */
-void haul_offers_mapped(struct haul_offers *offers, const struct haul_addr *udp);
+/* Where a gateway forwards to the fast path's port, instead of where it did: at most
+ * HAUL_OFFERS_MAPPED_MAX, one a family of addresses. */
+#define HAUL_OFFERS_MAPPED_MAX 2u
+void haul_offers_mapped(struct haul_offers *offers, const struct haul_addr *udp, size_t count);
 
 /* Whether this node has that net. */
 bool haul_offers_has(const struct haul_offers *offers, enum haul_via via);

@@ -10,7 +10,8 @@ struct haul_offers {
     const struct haul_behaviour *behaviour; /* whose streams an ask opens */
     struct haul_offers_conf conf;
     struct haul_offers_counters counters;
-    struct haul_addr mapped; /* family 0: none */
+    struct haul_addr mapped[HAUL_OFFERS_MAPPED_MAX];
+    size_t mapped_count;
 };
 
 /* A message that waits for room on the connection, which the bulk of other streams may have filled.

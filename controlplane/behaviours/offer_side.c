@@ -54,7 +54,11 @@ uint32_t haul_offer_workers(const struct haul_offers *offers, uint8_t via,
 
     if (via == HAUL_VIA_DPDK)
         return offers->conf.port_workers != 0 ? offers->conf.port_workers : 1;
-    return offers->mapped.family != 0 && haul_candidate_allowed(&rule, &offers->mapped) ? 1 : 0;
+    for (size_t i = 0; i < offers->mapped_count; i++) {
+        if (haul_candidate_allowed(&rule, &offers->mapped[i]))
+            return 1;
+    }
+    return 0;
 }
 
 /* Where this node may be reached: the end of the control connection first, which works, then where
@@ -80,9 +84,9 @@ static void candidates_fill(const struct haul_offers *offers, uint8_t via, uint3
         candidate_add(offers, &rule, &offers->conf.udp, worker, side);
     else if (!facts->relayed)
         candidate_add(offers, &rule, &facts->local, worker, side);
-    if (offers->mapped.family != 0 &&
-        worker == 0) /* the gateway sends it to us, whatever we are bound to */
-        candidate_push(&rule, &offers->mapped, side);
+    /* The gateway sends it to us, whatever we are bound to. */
+    for (size_t i = 0; i < offers->mapped_count && worker == 0; i++)
+        candidate_push(&rule, &offers->mapped[i], side);
     if (!is_any(&offers->conf.udp))
         return;
     seen_count = haul_dcutr_observed(host, HAUL_ADDR_PUBLIC, seen, HAUL_COUNT_OF(seen));

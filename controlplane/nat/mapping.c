@@ -5,37 +5,12 @@
 #include "common/log.h"
 #include "controlplane/nat/mapping_parts.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/random.h>
 
 #define RETRY_FIRST (30 * HAUL_SECOND)
 #define RETRY_MAX   (60 * 60 * HAUL_SECOND)
 #define RENEW_LEAST (60 * HAUL_SECOND)
-
-/* The gateway of the first default route over IPv4; the kernel prints it as a number in its own
- * byte order. */
-static bool gateway_find(struct haul_addr *gateway)
-{
-    FILE *routes = fopen("/proc/net/route", "re");
-    char line[256];
-    bool found = false;
-
-    while (routes != NULL && !found && fgets(line, sizeof line, routes) != NULL) {
-        unsigned long target, via, flags;
-        uint32_t address;
-
-        if (sscanf(line, "%*s %lx %lx %lx", &target, &via, &flags) != 3 || target != 0 || via == 0)
-            continue;
-        address = (uint32_t)via;
-        *gateway = (struct haul_addr){ .family = 4 };
-        memcpy(gateway->ip, &address, 4);
-        found = true;
-    }
-    if (routes != NULL)
-        fclose(routes);
-    return found;
-}
 
 /* --- rounds --- */
 
@@ -50,16 +25,37 @@ static void method_begin(struct haul_mapping *mapping, enum mapping_method metho
     mapping->step = 0;
     mapping->tries = 0;
     mapping->lease_seconds = HAUL_MAPPING_LEASE_SECONDS;
-    if (method == MAPPING_PMP)
+    switch (method) {
+    case MAPPING_PCP:
+        mapping_pcp_begin(mapping);
+        break;
+    case MAPPING_PMP:
         mapping_pmp_begin(mapping);
-    else
+        break;
+    case MAPPING_IGD:
         mapping_igd_begin(mapping);
+        break;
+    case MAPPING_NONE:
+        break;
+    }
+}
+
+/* What to try where a gateway does not speak this one; NONE: nothing is left. Over IPv6 there is
+ * PCP alone. */
+static enum mapping_method method_behind(const struct haul_mapping *mapping,
+                                         enum mapping_method method)
+{
+    if (mapping->conf.family == 6 || method == MAPPING_IGD)
+        return MAPPING_NONE;
+    return method == MAPPING_PCP ? MAPPING_PMP : MAPPING_IGD;
 }
 
 static void ports_forget(struct haul_mapping *mapping)
 {
-    mapping->ports[0].outside = 0;
-    mapping->ports[1].outside = 0;
+    for (size_t i = 0; i < HAUL_COUNT_OF(mapping->ports); i++) {
+        mapping->ports[i].outside = 0;
+        mapping->ports[i].external = (struct haul_addr){ 0 };
+    }
 }
 
 static void round_end(struct haul_mapping *mapping, bool spoke)
@@ -78,8 +74,8 @@ static void round_end(struct haul_mapping *mapping, bool spoke)
     }
     if (!spoke) {
         ports_forget(mapping); /* of a gateway that says nothing any more */
-        if (method == MAPPING_PMP) {
-            method_begin(mapping, MAPPING_IGD);
+        if (!mapping->alone && method_behind(mapping, method) != MAPPING_NONE) {
+            method_begin(mapping, method_behind(mapping, method));
             return;
         }
     }
@@ -101,12 +97,11 @@ static void round_end(struct haul_mapping *mapping, bool spoke)
 static void round_begin(struct haul_mapping *mapping)
 {
     haul_counter_add(&mapping->counters.rounds, 1);
-    if (!gateway_find(&mapping->gateway)) {
-        mapping->running = MAPPING_IGD; /* there is nobody left to ask */
+    mapping->alone = !mapping_gateway_find(mapping);
+    if (mapping->alone)
         round_end(mapping, false);
-        return;
-    }
-    method_begin(mapping, mapping->method == MAPPING_IGD ? MAPPING_IGD : MAPPING_PMP);
+    else
+        method_begin(mapping, mapping->method == MAPPING_NONE ? MAPPING_PCP : mapping->method);
 }
 
 static void on_timer(void *context)
@@ -115,6 +110,8 @@ static void on_timer(void *context)
 
     if (mapping->releasing && mapping_now(mapping) >= mapping->release_by)
         round_end(mapping, false);
+    else if (mapping->running == MAPPING_PCP)
+        mapping_pcp_due(mapping);
     else if (mapping->running == MAPPING_PMP)
         mapping_pmp_due(mapping);
     else if (mapping->running == MAPPING_IGD)
@@ -124,6 +121,15 @@ static void on_timer(void *context)
 }
 
 /* --- the whole --- */
+
+static bool nonces_take(struct haul_mapping *mapping)
+{
+    for (size_t i = 0; i < HAUL_COUNT_OF(mapping->ports); i++) {
+        if (getrandom(mapping->ports[i].nonce, HAUL_PCP_NONCE_BYTES, 0) != HAUL_PCP_NONCE_BYTES)
+            return false;
+    }
+    return true;
+}
 
 struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf)
 {
@@ -137,7 +143,8 @@ struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf)
     mapping->ports[0] = (struct mapping_port){ .tcp = true, .inside = conf->tcp };
     mapping->ports[1] = (struct mapping_port){ .tcp = false, .inside = conf->udp };
     mapping->timer = haul_loop_timer(conf->loop, on_timer, mapping);
-    if (mapping->timer == NULL) {
+    if (mapping->timer == NULL || !nonces_take(mapping)) {
+        haul_loop_timer_free(mapping->timer);
         free(mapping);
         return NULL;
     }
@@ -178,12 +185,14 @@ void haul_mapping_close(struct haul_mapping *mapping)
 
 bool haul_mapping_external(const struct haul_mapping *mapping, bool tcp, struct haul_addr *addr)
 {
-    uint16_t outside = mapping->ports[tcp ? 0 : 1].outside;
+    const struct mapping_port *port = &mapping->ports[tcp ? 0 : 1];
+    const struct haul_addr *external =
+        port->external.family != 0 ? &port->external : &mapping->external;
 
-    if (outside == 0 || haul_addr_scope(&mapping->external) != HAUL_ADDR_PUBLIC)
+    if (port->outside == 0 || haul_addr_scope(external) != HAUL_ADDR_PUBLIC)
         return false;
-    *addr = mapping->external;
-    addr->port = outside;
+    *addr = *external;
+    addr->port = port->outside;
     return true;
 }
 
@@ -191,7 +200,9 @@ const char *haul_mapping_method(const struct haul_mapping *mapping)
 {
     if (!any_mapped(mapping))
         return "none";
-    return mapping->method == MAPPING_PMP ? "NAT-PMP" : "UPnP";
+    return mapping->method == MAPPING_PCP   ? "PCP"
+           : mapping->method == MAPPING_PMP ? "NAT-PMP"
+                                            : "UPnP";
 }
 
 const struct haul_mapping_counters *haul_mapping_counters(const struct haul_mapping *mapping)

@@ -1,6 +1,7 @@
-/* Ports that the gateway of this network forwards to us: asked for with NAT-PMP, and where it does
- * not speak that, as an Internet gateway device (UPnP); taken with a lease, renewed in half its
- * time, and given back at the end. Without an object of this kind no packet leaves.
+/* Ports that the gateway of this network forwards to us, or over IPv6 lets in: asked for with PCP,
+ * where it does not speak that with NAT-PMP, and otherwise as an Internet gateway device (UPnP);
+ * taken with a lease, renewed in half its time, and given back at the end. One object for each
+ * family of addresses; without one no packet leaves.
  *
  * The gateway is a stranger. Only the default gateway is asked and heard, whatever else answers;
  * what it says is bounded in bytes and in time (docs/decisions/0012-port-mapping.md). Control
@@ -19,6 +20,7 @@ struct haul_mapping;
 
 struct haul_mapping_conf {
     struct haul_loop *loop;
+    uint8_t family;    /* 4 or 6 */
     uint16_t tcp, udp; /* our ports; 0: none */
     void *context;
     void (*changed)(void *context); /* mappings have come or gone */
@@ -50,6 +52,6 @@ void haul_mapping_close(struct haul_mapping *mapping);
 HAUL_MUST_USE bool haul_mapping_external(const struct haul_mapping *mapping, bool tcp,
                                          struct haul_addr *addr);
 
-/* "NAT-PMP", "UPnP", or "none" while nothing is mapped. */
+/* "PCP", "NAT-PMP", "UPnP", or "none" while nothing is mapped. */
 const char *haul_mapping_method(const struct haul_mapping *mapping);
 const struct haul_mapping_counters *haul_mapping_counters(const struct haul_mapping *mapping);

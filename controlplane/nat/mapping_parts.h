@@ -1,19 +1,24 @@
-/* What the files of the port mapping share, from the top: mapping.c has the schedule; mapping_pmp.c
- * speaks NAT-PMP, mapping_igd.c finds and asks an Internet gateway device; mapping_exchange.c is
- * what both speak through. One exchange runs at a time. */
+/* What the files of the port mapping share, from the top: mapping.c has the schedule; mapping_pcp.c
+ * speaks PCP, mapping_pmp.c NAT-PMP, mapping_igd.c finds and asks an Internet gateway device;
+ * mapping_exchange.c is what they speak through, mapping_gateway.c says with whom. One exchange
+ * runs at a time. */
 #pragma once
 
 #include "controlplane/host/loop.h"
 #include "controlplane/nat/mapping.h"
 #include "controlplane/p2p/nat/igd.h"
 #include "controlplane/p2p/nat/natpmp.h"
+#include "controlplane/p2p/nat/pcp.h"
 
-enum mapping_method { MAPPING_NONE, MAPPING_PMP, MAPPING_IGD };
+/* In the order in which they are tried. */
+enum mapping_method { MAPPING_NONE, MAPPING_PCP, MAPPING_PMP, MAPPING_IGD };
 
 struct mapping_port {
     bool tcp;
     uint16_t inside;  /* 0: not wanted */
     uint16_t outside; /* 0: not mapped */
+    uint8_t nonce[HAUL_PCP_NONCE_BYTES];
+    struct haul_addr external; /* PCP: at which address, as it may differ from the other port's */
 };
 
 struct haul_mapping {
@@ -26,6 +31,7 @@ struct haul_mapping {
     enum mapping_method method; /* that worked last */
     enum mapping_method running;
     bool releasing, released;
+    bool alone;                    /* there is no gateway */
     struct haul_addr gateway, own; /* own: our address towards the gateway */
     struct haul_addr external;
     haul_time release_by, pause;
@@ -53,7 +59,12 @@ void mapping_hang_up(struct haul_mapping *mapping); /* closes the exchange's soc
 int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_addr *to,
                    haul_watch_fn *ready, unsigned interest);
 
-/* The two methods: begin a round, and what the timer does while it runs. */
+/* mapping_gateway.c: the gateway, and over IPv6 our own address; false: there is none. */
+bool mapping_gateway_find(struct haul_mapping *mapping);
+
+/* The methods: begin a round, and what the timer does while it runs. */
+void mapping_pcp_begin(struct haul_mapping *mapping);
+void mapping_pcp_due(struct haul_mapping *mapping);
 void mapping_pmp_begin(struct haul_mapping *mapping);
 void mapping_pmp_due(struct haul_mapping *mapping);
 void mapping_igd_begin(struct haul_mapping *mapping);

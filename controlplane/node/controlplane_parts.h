@@ -15,7 +15,7 @@ struct haul_controlplane {
     struct haul_relay *relay;
     struct haul_dcutr *dcutr;
     struct haul_reachability *reach;
-    struct haul_mapping *mapping;       /* NULL unless the gateway may be asked */
+    struct haul_mapping *mappings[2];   /* IPv4, IPv6; NULL unless the gateway may be asked */
     struct haul_neighbours *neighbours; /* NULL unless they are looked for */
     struct haul_perf *perf;             /* NULL unless the node was started for rate tests */
     struct haul_gate *gate;

@@ -45,55 +45,62 @@ int haul_node_nat_open(struct haul_controlplane *plane, struct haul_error *error
 static void on_mapped(void *context)
 {
     struct haul_controlplane *plane = context;
-    struct haul_multiaddr address;
-    struct haul_addr external;
-    size_t count = 0;
+    struct haul_multiaddr addresses[HAUL_COUNT_OF(plane->mappings)];
+    struct haul_addr external, udp[HAUL_COUNT_OF(plane->mappings)];
+    size_t tcp_count = 0, udp_count = 0;
 
-    memset(&address, 0, sizeof address);
-    if (haul_mapping_external(plane->mapping, true, &external)) {
-        haul_multiaddr_from_tcp(&address, &external);
-        count = 1;
+    memset(addresses, 0, sizeof addresses);
+    for (size_t i = 0; i < HAUL_COUNT_OF(plane->mappings); i++) {
+        if (plane->mappings[i] == NULL)
+            continue;
+        if (haul_mapping_external(plane->mappings[i], true, &external))
+            haul_multiaddr_from_tcp(&addresses[tcp_count++], &external);
+        udp_count += haul_mapping_external(plane->mappings[i], false, &udp[udp_count]);
     }
-    haul_reachability_mapped(plane->reach, &address, count);
-    if (haul_mapping_external(plane->mapping, false, &external))
-        haul_offers_mapped(plane->parts.offers, &external);
-    else
-        haul_offers_mapped(plane->parts.offers, NULL);
+    haul_reachability_mapped(plane->reach, addresses, tcp_count);
+    haul_offers_mapped(plane->parts.offers, udp, udp_count);
 }
 
-/* The port on which other machines can dial us over IPv4; 0: there is none. */
-static uint16_t tcp_port(const struct haul_controlplane *plane)
+/* The port on which other machines can dial us over this family; 0: there is none. */
+static uint16_t tcp_port(const struct haul_controlplane *plane, uint8_t family)
 {
     struct haul_multiaddr addresses[HAUL_HOST_ADDRESSES_MAX];
     size_t count = haul_host_addresses(plane->parts.host, addresses, HAUL_COUNT_OF(addresses));
     struct haul_addr addr;
 
     for (size_t i = 0; i < count; i++) {
-        if (haul_multiaddr_tcp(&addresses[i], &addr) && addr.family == 4 &&
+        if (haul_multiaddr_tcp(&addresses[i], &addr) && addr.family == family &&
             haul_addr_scope(&addr) >= HAUL_ADDR_PRIVATE)
             return addr.port;
     }
     return 0;
 }
 
-static uint16_t udp_port(const struct haul_controlplane *plane)
+/* A socket bound to any address of IPv6 (SPECIAL) takes IPv4 as well. */
+static uint16_t udp_port(const struct haul_controlplane *plane, uint8_t family)
 {
-    enum haul_addr_scope scope = haul_addr_scope(&plane->conf.udp);
+    const struct haul_addr *udp = &plane->conf.udp;
+    enum haul_addr_scope scope = haul_addr_scope(udp);
+    bool serves = udp->family == family || (udp->family == 6 && scope == HAUL_ADDR_SPECIAL);
 
-    return scope >= HAUL_ADDR_PRIVATE ? plane->conf.udp.port : 0; /* SPECIAL: any address */
+    return serves && scope >= HAUL_ADDR_PRIVATE ? udp->port : 0;
 }
 
 static void mapping_start(struct haul_controlplane *plane)
 {
-    const struct haul_mapping_conf conf = { .loop = plane->parts.loop,
-                                            .tcp = tcp_port(plane),
-                                            .udp = udp_port(plane),
-                                            .context = plane,
-                                            .changed = on_mapped };
+    for (size_t i = 0; i < HAUL_COUNT_OF(plane->mappings); i++) {
+        const uint8_t family = i == 0 ? 4 : 6;
+        const struct haul_mapping_conf conf = { .loop = plane->parts.loop,
+                                                .family = family,
+                                                .tcp = tcp_port(plane, family),
+                                                .udp = udp_port(plane, family),
+                                                .context = plane,
+                                                .changed = on_mapped };
 
-    if (haul_conf_is(plane->conf.conf, HAUL_CONF_NAT_MAP, "auto") &&
-        (conf.tcp != 0 || conf.udp != 0))
-        plane->mapping = haul_mapping_open(&conf);
+        if (haul_conf_is(plane->conf.conf, HAUL_CONF_NAT_MAP, "auto") &&
+            (conf.tcp != 0 || conf.udp != 0))
+            plane->mappings[i] = haul_mapping_open(&conf);
+    }
 }
 
 int haul_node_nat_start(struct haul_controlplane *plane, struct haul_error *error)
@@ -107,19 +114,31 @@ int haul_node_nat_start(struct haul_controlplane *plane, struct haul_error *erro
 
 bool haul_node_nat_release(struct haul_controlplane *plane)
 {
-    return plane->mapping == NULL || haul_mapping_release(plane->mapping);
+    bool released = true;
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(plane->mappings); i++) {
+        if (plane->mappings[i] != NULL && !haul_mapping_release(plane->mappings[i]))
+            released = false;
+    }
+    return released;
 }
 
 bool haul_node_nat_released(const struct haul_controlplane *plane)
 {
-    return plane->mapping == NULL || haul_mapping_released(plane->mapping);
+    for (size_t i = 0; i < HAUL_COUNT_OF(plane->mappings); i++) {
+        if (plane->mappings[i] != NULL && !haul_mapping_released(plane->mappings[i]))
+            return false;
+    }
+    return true;
 }
 
 void haul_node_nat_stop(struct haul_controlplane *plane)
 {
     haul_neighbours_stop(plane->neighbours);
-    haul_mapping_close(plane->mapping);
-    plane->mapping = NULL;
+    for (size_t i = 0; i < HAUL_COUNT_OF(plane->mappings); i++) {
+        haul_mapping_close(plane->mappings[i]);
+        plane->mappings[i] = NULL;
+    }
     haul_reachability_stop(plane->reach);
 }
 
@@ -151,7 +170,8 @@ static void neighbour_facts(const struct haul_neighbours *neighbours,
 #undef X
 }
 
-static void mapping_facts(const struct haul_mapping *mapping, const struct haul_facts *facts)
+static void mapping_facts(const struct haul_mapping *mapping, const char *section,
+                          const struct haul_facts *facts)
 {
     const struct haul_mapping_counters *counters;
     char text[HAUL_ADDR_TEXT_BYTES];
@@ -160,15 +180,15 @@ static void mapping_facts(const struct haul_mapping *mapping, const struct haul_
     if (mapping == NULL)
         return;
     counters = haul_mapping_counters(mapping);
-    haul_facts_text(facts, "mapping", "method", haul_mapping_method(mapping), "");
+    haul_facts_text(facts, section, "method", haul_mapping_method(mapping), "");
     for (unsigned tcp = 0; tcp < 2; tcp++) {
         if (!haul_mapping_external(mapping, tcp == 1, &addr))
             continue;
         haul_addr_print(&addr, text);
-        haul_facts_text(facts, "mapping", tcp == 1 ? "tcp" : "udp", text, "forwarded to this node");
+        haul_facts_text(facts, section, tcp == 1 ? "tcp" : "udp", text, "forwarded to this node");
     }
 #define X(name, help)                                                                              \
-    haul_facts_number(facts, "mapping", #name, haul_counter_read(&counters->name), help);
+    haul_facts_number(facts, section, #name, haul_counter_read(&counters->name), help);
     HAUL_MAPPING_COUNTERS(X)
 #undef X
 }
@@ -201,6 +221,7 @@ void haul_node_nat_facts(const struct haul_controlplane *plane, const struct hau
     haul_facts_number(facts, "reachability", #name, haul_counter_read(&counters->name), help);
     HAUL_AUTONAT_COUNTERS(X)
 #undef X
-    mapping_facts(plane->mapping, facts);
+    mapping_facts(plane->mappings[0], "mapping", facts);
+    mapping_facts(plane->mappings[1], "mapping_ipv6", facts);
     neighbour_facts(plane->neighbours, facts);
 }

@@ -3,7 +3,8 @@
 
     gateway.py MODE INSIDE OUTSIDE      inside of a router's namespace (internet.py)
 
-MODE: pmp, moved (NAT-PMP that gives other ports than it is asked for), igd, or igd with a fault:
+MODE: pmp, moved (NAT-PMP that gives other ports than it is asked for), pcp (and holes in the firewall for
+IPv6), stranger (PCP under other numbers, then none), igd, or igd with a fault:
 permanent (no leases), taken (the port is another's), chunked, endless (a description without end), loris (a byte now and then), elsewhere (the description lies at
 another machine), broken (NAT-PMP and HTTP answers that are none), silent. Every request prints one
 line of JSON; forwards are made with nft."""
@@ -17,6 +18,7 @@ import time
 
 MODE, INSIDE, OUTSIDE = sys.argv[1:4]
 forwards = {}  # (protocol, outside port) to (client, inside port)
+holes = {}  # (protocol, client) to port
 lock = threading.Lock()
 
 
@@ -33,6 +35,60 @@ def forward(protocol, outside, client, inside):
     subprocess.run(["nft", "-f", "-"], input="\n".join(rules), text=True, check=True)
 
 
+def hole(protocol, client, inside):
+    """Lets one port in over IPv6, or with None nothing to that client."""
+    holes[protocol, client] = inside
+    rules = ["flush chain ip6 wall holes"]
+    rules += [f"add rule ip6 wall holes ip6 daddr {c} {p} dport {i} accept"
+              for (p, c), i in holes.items() if i]
+    subprocess.run(["nft", "-f", "-"], input="\n".join(rules), text=True, check=True)
+
+
+nonces = {}  # (client, protocol, inside) to the number under which it was mapped
+
+
+def map_port(data, client):
+    """The answer to a MAP request, as RFC 6887 wants it."""
+    seconds, whom, nonce, number, inside, _, _ = struct.unpack(">4xI16s12sB3xHH16s", data)
+    address = client
+    ours = socket.inet_pton(socket.AF_INET6, client if ":" in client else "::ffff:" + client)
+    protocol = {6: "tcp", 17: "udp"}[number]
+    known = nonces.setdefault((address, protocol, inside), nonce)
+    result = 12 if whom != ours else 2 if known != nonce else 0
+    say(pcp="map", protocol=protocol, inside=inside, lease=seconds, client=address, result=result)
+    outside, where = inside, ours
+    if ":" not in address:
+        outside = inside + (1000 if protocol == "udp" else 2000)
+        where = socket.inet_pton(socket.AF_INET6, "::ffff:" + OUTSIDE)
+    if result == 0 and ":" in address:
+        hole(protocol, address, inside if seconds else None)
+    elif result == 0:
+        forward(protocol, outside, address if seconds else None, inside)
+    if result == 0 and not seconds:
+        del nonces[address, protocol, inside]
+    return result, struct.pack(">BBBBII12x12sB3xHH16s", 2, 0x81, 0, result, seconds, 1, nonce, number, inside,
+                               outside, where)
+
+
+def pcp(family, address):
+    """Bound to the address at which it is asked, as that is where it must answer from."""
+    server = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        server.bind(address)
+    except OSError:
+        return
+    while True:
+        data, client = server.recvfrom(2000)
+        if len(data) != 60 or data[:2] != b"\2\1":
+            server.sendto(struct.pack(">BBHI", 0, 128, 1, 1), client)
+            continue
+        _, answer = map_port(data, client[0])
+        # Under another number first: it must be passed over.
+        server.sendto(answer[:24] + bytes(12) + answer[36:], client)
+        if MODE == "pcp":
+            server.sendto(answer, client)
+
+
 def pmp():
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((INSIDE, 5351))
@@ -41,6 +97,10 @@ def pmp():
         if MODE == "broken":
             server.sendto(b"\0\x80\0\0\0\0\0", client)
             server.sendto(bytes(17), client)
+            continue
+        if data[0] == 2:  # it knows no PCP, and says so (RFC 6886, 3.5)
+            say(pmp="version")
+            server.sendto(struct.pack(">BBHI", 0, 128 + data[1], 1, 1), client)
             continue
         if len(data) == 2:
             say(pmp="address")
@@ -179,9 +239,13 @@ def http():
 
 
 say(ready=MODE)
+if MODE in ("pcp", "stranger"):
+    threading.Thread(target=pcp, args=(socket.AF_INET, (INSIDE, 5351)), daemon=True).start()
+    threading.Thread(target=pcp, args=(socket.AF_INET6, ("fe80::1", 5351, 0, socket.if_nametoindex("in"))),
+                     daemon=True).start()
 if MODE in ("pmp", "moved", "broken"):
     threading.Thread(target=pmp, daemon=True).start()
-if MODE not in ("pmp", "moved", "silent"):
+if MODE not in ("pcp", "stranger", "pmp", "moved", "silent"):
     threading.Thread(target=ssdp, daemon=True).start()
     threading.Thread(target=http, daemon=True).start()
 threading.Event().wait()

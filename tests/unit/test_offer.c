@@ -322,7 +322,7 @@ static void each_worker_is_reached_at_its_own_port(void)
     finish();
     /* What a gateway forwards comes to the first worker. */
     start(two_ports, any_address);
-    haul_offers_mapped(b.offers, &mapped);
+    haul_offers_mapped(b.offers, &mapped, 1);
     for (uint32_t i = 0; i < 2; i++) {
         const struct haul_grant *grant;
 
