@@ -5,6 +5,8 @@ main(). Each case gets a fresh Bench: a temporary directory, nodes, commands and
 it is gone when the case ends, whichever way. Nothing sleeps for a fixed time: wait_for() asks again
 until its deadline.
 
+main(at_once=N) runs N of them side by side.
+
     script.py PATH/OF/haul [PART OF A CASE'S NAME]
 
 The last line is `N passed, N failed`; the exit status is 1 on a failure and 77 when nothing ran.
@@ -15,6 +17,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -346,12 +349,46 @@ def dial(node, port=None):
     return connection
 
 
-def main():
+def side_by_side(at_once):
+    """Each case in a process of its own, so many at once: for those that mostly wait for a deadline."""
+    waiting, running, sums = [promise for promise, _ in _cases], [], [0, 0, 0]
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                out = tempfile.TemporaryFile()
+                running.append((subprocess.Popen([sys.executable, sys.argv[0], HAUL, waiting.pop(0)],
+                                                 stdout=out, stderr=subprocess.STDOUT,
+                                                 preexec_fn=_die_with_us), out))
+            for process, out in [each for each in running if each[0].poll() is not None]:
+                running.remove((process, out))
+                out.seek(0)
+                lines = out.read().decode(errors="replace").splitlines()
+                out.close()
+                found = re.fullmatch(r"(\d+) passed, (\d+) failed(?:, (\d+) skipped)?", lines[-1] if lines else "")
+                numbers = [int(number or 0) for number in found.groups()] if found else [0, 1, 0]
+                sums = [a + b for a, b in zip(sums, numbers)]
+                print("\n".join(lines[:-1] if found else lines), flush=True)
+            time.sleep(0.02)
+    finally:
+        for process, _ in running:
+            process.terminate()
+            process.wait()
+    return sums
+
+
+def finish(passed, failed, skipped):
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    sys.exit(1 if failed else 77 if not passed else 0)
+
+
+def main(at_once=1):
     passed = failed = 0
     skipped = []
     only = sys.argv[2] if len(sys.argv) > 2 else ""
     # A runner that gives up sends SIGTERM: then everything is cleaned up as for a failure.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(1))
+    if at_once > 1 and not only:
+        finish(*side_by_side(at_once))
     for number, (promise, function) in enumerate(_cases):
         if only not in promise:
             continue
@@ -377,6 +414,4 @@ def main():
         else:
             passed += 1
             print(f"ok      {promise} ({seconds:.1f} s)", flush=True)
-    more = f", {len(skipped)} skipped" if skipped else ""
-    print(f"{passed} passed, {failed} failed{more}")
-    sys.exit(1 if failed else 77 if not passed else 0)
+    finish(passed, failed, len(skipped))

@@ -31,6 +31,21 @@ def nothing_left(bench):
     equal([name for name in leftovers(bench.root) if "haul-part" in name or name == "got"], [])
 
 
+@case("a peer that dies in mid-transfer is peer-gone on either carrier, and nothing is left")
+def dies(bench):
+    getter = bench.node("getter")
+    source = bench.file("file", 200 * MIB)
+    for carrier in ("udp", "stream"):
+        seeder = bench.node(f"seeder-{carrier}")
+        ticket = seeder.share(source)
+        get = bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path("got"),
+                          "--carrier", carrier)
+        wait_for(lambda: [name for name in os.listdir(bench.root) if "haul-part" in name], "a part")
+        seeder.kill()
+        bench.finish(get).fails("peer-gone")
+        nothing_left(bench)
+
+
 @case("a peer without a fast path: auto takes the stream, and --carrier udp says that it cannot")
 def honest(bench):
     getter = bench.node("getter")
@@ -112,21 +127,6 @@ def busy(bench):
     nothing_left(bench)
 
 
-@case("a peer that dies in mid-transfer is peer-gone on either carrier, and nothing is left")
-def dies(bench):
-    getter = bench.node("getter")
-    source = bench.file("file", 200 * MIB)
-    for carrier in ("udp", "stream"):
-        seeder = bench.node(f"seeder-{carrier}")
-        ticket = seeder.share(source)
-        get = bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path("got"),
-                          "--carrier", carrier)
-        wait_for(lambda: [name for name in os.listdir(bench.root) if "haul-part" in name], "a part")
-        seeder.kill()
-        bench.finish(get).fails("peer-gone")
-        nothing_left(bench)
-
-
 def shout(port, done, answers):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.settimeout(0.01)
@@ -173,4 +173,4 @@ def strangers(bench):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=2)

@@ -161,4 +161,4 @@ def limit(bench):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=6)
