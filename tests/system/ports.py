@@ -15,8 +15,8 @@ def settings(device, number, **more):
         "dpdk.addresses": f"10.77.0.{number}/24, fd77::{number}/64",
         "fast.networks": "10.77.0.0/24, fd77::/64",
         "listen.udp": "127.0.0.1:0",
-        # Huge pages are the machine's: only who cannot do without takes part in their coming and going.
-        "dpdk.pages": "huge" if device.startswith(("net_vhost", "net_virtio_user")) else "ordinary",
+        # Huge pages are the machine's: only who is about them takes part in their coming and going.
+        "dpdk.pages": "ordinary",
         **{key.replace("_", "."): value for key, value in more.items()},
     }
 
@@ -94,7 +94,7 @@ def ports(bench, device, more=None):
     return nodes
 
 
-# --- vhost and virtio-user: shared memory in huge pages ---
+# --- huge pages ---
 
 HUGE = "/proc/sys/vm/nr_hugepages"
 

@@ -74,21 +74,27 @@ def port_alone(bench):
     assert seeder.status()["dpdk"]["tx_datagrams"] > 5000
 
 
-# --- vhost and virtio-user: shared memory in huge pages ---
+# --- vhost and virtio-user: shared memory, in ordinary pages or in huge ones ---
 
-def vhost_pair(bench):
+def both_ways(bench, **more):
     socket = bench.path("vhost")
-    return pair(bench, f"net_vhost0,iface={socket},client=0",
-                f"net_virtio_user0,path={socket},queues=1")
+    seeder, getter = pair(bench, f"net_vhost0,iface={socket},client=0",
+                          f"net_virtio_user0,path={socket},queues=1", **more)
+    moves(bench, seeder, getter, "there")
+    moves(bench, getter, seeder, "back")
+    return seeder, getter
 
 
 @case("two nodes move a dataset between vhost and virtio-user, both ways")
 def over_vhost(bench):
+    for node in both_ways(bench):
+        contains(node.log(), "huge_pages=no")
+
+
+@case("the same where their memory lies in huge pages")
+def over_huge_vhost(bench):
     with huge_pages(640):
-        seeder, getter = vhost_pair(bench)
-        moves(bench, seeder, getter, "there")
-        moves(bench, getter, seeder, "back")
-        for node in (seeder, getter):
+        for node in both_ways(bench, dpdk_pages="huge"):
             contains(node.log(), "huge_pages=yes")
             node.stop()
 

@@ -136,21 +136,29 @@ def is_private(node, *ours):
             assert stat.S_IMODE(mode) & 0o77 == 0 or at != node.home, (at, name, oct(mode))
 
 
-@case("without any privilege: memif moves a dataset, and leaves nothing for others to open")
-def unprivileged(bench):
+def unprivileged(bench, *devices):
     words = as_nobody(bench)
     directory = bench.path("sockets")
     os.mkdir(directory, 0o700)
     os.chown(directory, NOBODY, NOBODY)
-    path = directory + "/memif"
-    nodes = []
-    for number, (name, role) in enumerate((("seeder", "server"), ("getter", "client"))):
-        device = f"net_memif0,role={role},socket={path},socket-abstract=no"
-        nodes.append(bench.node(name, words, settings=settings(device, number + 1, dpdk_pages="ordinary")))
+    path = directory + "/port"
+    nodes = [bench.node(name, words, settings=settings(device.format(path), number + 1))
+             for number, (name, device) in enumerate(zip(("seeder", "getter"), devices))]
     linked(*nodes)
     moves(bench, *nodes, "tree", 2 * MIB)
     for node in nodes:
         is_private(node, path)
+
+
+@case("without any privilege: memif moves a dataset, and leaves nothing for others to open")
+def unprivileged_memif(bench):
+    unprivileged(bench, "net_memif0,role=server,socket={},socket-abstract=no",
+                 "net_memif0,role=client,socket={},socket-abstract=no")
+
+
+@case("without any privilege: so do vhost and virtio-user")
+def unprivileged_vhost(bench):
+    unprivileged(bench, "net_vhost0,iface={},client=0", "net_virtio_user0,path={},queues=1")
 
 
 # --- idle ---
@@ -204,7 +212,8 @@ def idle_wire(bench):
 def idle_vhost(bench):
     path = bench.path("vhost")
     with huge_pages(640):
-        nodes = pair(bench, f"net_vhost0,iface={path},client=0", f"net_virtio_user0,path={path},queues=1")
+        nodes = pair(bench, f"net_vhost0,iface={path},client=0", f"net_virtio_user0,path={path},queues=1",
+                     dpdk_pages="huge")
         moves(bench, *nodes, "tree", 4 * MIB)
         is_idle(*nodes)
         for node in nodes:
@@ -214,4 +223,4 @@ def idle_vhost(bench):
 
 
 if __name__ == "__main__":
-    main()
+    main(at_once=2)
