@@ -491,79 +491,48 @@ int haul_catalog_add_synthetic(struct haul_catalog *catalog, uint64_t id,
 
 /* --- sharing --- */
 
-/* Changes the dataset's list; false when it would grow too long. */
-static bool change_shares(struct haul_dataset *dataset, const struct haul_peer_id *peer, bool on)
+struct change {
+    const struct haul_peer_id *peer; /* NULL: everybody */
+    bool on;
+};
+
+/* Changes a dataset in memory; false when that may not be. */
+typedef bool change_fn(struct haul_dataset *dataset, const struct change *change);
+
+/* False when the list would grow too long. */
+static bool change_shares(struct haul_dataset *dataset, const struct change *change)
 {
+    const struct haul_peer_id *peer = change->peer;
     uint32_t at = 0;
 
-    if (peer == NULL || (on && dataset->shared_to_all))
+    if (peer == NULL || (change->on && dataset->shared_to_all))
         dataset->peer_count = 0;
-    if (peer == NULL || on)
-        dataset->shared_to_all = peer == NULL && on;
+    if (peer == NULL || change->on)
+        dataset->shared_to_all = peer == NULL && change->on;
     dataset->announced = dataset->announced && dataset->shared_to_all;
     if (peer == NULL)
         return true;
     while (at < dataset->peer_count && !haul_peer_id_equal(&dataset->peers[at], peer))
         at++;
-    if (on && at == HAUL_CATALOG_PEERS_MAX)
+    if (change->on && at == HAUL_CATALOG_PEERS_MAX)
         return false;
-    if (on && at == dataset->peer_count)
+    if (change->on && at == dataset->peer_count)
         dataset->peers[dataset->peer_count++] = *peer;
-    if (!on && at < dataset->peer_count)
+    if (!change->on && at < dataset->peer_count)
         dataset->peers[at] = dataset->peers[--dataset->peer_count];
     return true;
 }
 
-static int share_stored(struct haul_catalog *catalog, const struct haul_cid *root,
-                        const struct haul_peer_id *peer, bool on, bool *full)
+static bool change_announced(struct haul_dataset *dataset, const struct change *change)
 {
-    struct haul_dataset dataset;
-    uint64_t id;
-    MDB_txn *txn;
-    int result = mdb_txn_begin(catalog->env, NULL, 0, &txn);
-
-    if (result != 0)
-        return result;
-    result = get_record(catalog, txn, root, &dataset, &id);
-    if (result == 0) {
-        *full = !change_shares(&dataset, peer, on);
-        if (!*full)
-            result = put_record(catalog, txn, &dataset, id);
-    }
-    return end_write(txn, result);
-}
-
-int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
-                       const struct haul_peer_id *peer, bool on, struct haul_error *error)
-{
-    struct synthetic *synthetic = find_synthetic(catalog, root);
-    char text[HAUL_CID_TEXT_BYTES];
-    bool full = false;
-    int result = 0;
-
-    if (synthetic != NULL)
-        full = !change_shares(&synthetic->dataset, peer, on);
-    else
-        result = share_stored(catalog, root, peer, on, &full);
-    haul_cid_print(root, text);
-    if (full)
-        return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
-                         HAUL_CATALOG_PEERS_MAX);
-    if (result == MDB_NOTFOUND)
-        return haul_fail(error, HAUL_E_CID_UNKNOWN, "no dataset %s is stored here", text);
-    return result == 0 ? 0 : fail_lmdb(error, result);
-}
-
-static bool change_announced(struct haul_dataset *dataset, bool on)
-{
-    if (on && (!dataset->complete || !dataset->shared_to_all))
+    if (change->on && (!dataset->complete || !dataset->shared_to_all))
         return false;
-    dataset->announced = on;
+    dataset->announced = change->on;
     return true;
 }
 
-static int announce_stored(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
-                           bool *refused)
+static int change_stored(struct haul_catalog *catalog, const struct haul_cid *root,
+                         change_fn *function, const struct change *change, bool *refused)
 {
     struct haul_dataset dataset;
     uint64_t id;
@@ -574,31 +543,59 @@ static int announce_stored(struct haul_catalog *catalog, const struct haul_cid *
         return result;
     result = get_record(catalog, txn, root, &dataset, &id);
     if (result == 0) {
-        *refused = !change_announced(&dataset, on);
+        *refused = !function(&dataset, change);
         if (!*refused)
             result = put_record(catalog, txn, &dataset, id);
     }
     return end_write(txn, result);
 }
 
-int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
-                          struct haul_error *error)
+/* Stored or synthetic; `text` is the CID's, for whoever says what was refused. */
+static int dataset_change(struct haul_catalog *catalog, const struct haul_cid *root,
+                          change_fn *function, const struct change *change, bool *refused,
+                          char text[HAUL_CID_TEXT_BYTES], struct haul_error *error)
 {
     struct synthetic *synthetic = find_synthetic(catalog, root);
-    char text[HAUL_CID_TEXT_BYTES];
-    bool refused = false;
     int result = 0;
 
-    if (synthetic != NULL)
-        refused = !change_announced(&synthetic->dataset, on);
-    else
-        result = announce_stored(catalog, root, on, &refused);
+    *refused = false;
     haul_cid_print(root, text);
-    if (refused)
-        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
+    if (synthetic != NULL)
+        *refused = !function(&synthetic->dataset, change);
+    else
+        result = change_stored(catalog, root, function, change, refused);
+    if (*refused)
+        return 0;
     if (result == MDB_NOTFOUND)
         return haul_fail(error, HAUL_E_CID_UNKNOWN, "no dataset %s is stored here", text);
     return result == 0 ? 0 : fail_lmdb(error, result);
+}
+
+int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
+                       const struct haul_peer_id *peer, bool on, struct haul_error *error)
+{
+    const struct change change = { .peer = peer, .on = on };
+    char text[HAUL_CID_TEXT_BYTES];
+    bool full;
+    int failed = dataset_change(catalog, root, change_shares, &change, &full, text, error);
+
+    if (full)
+        return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
+                         HAUL_CATALOG_PEERS_MAX);
+    return failed;
+}
+
+int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
+                          struct haul_error *error)
+{
+    const struct change change = { .on = on };
+    char text[HAUL_CID_TEXT_BYTES];
+    bool refused;
+    int failed = dataset_change(catalog, root, change_announced, &change, &refused, text, error);
+
+    if (refused)
+        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
+    return failed;
 }
 
 /* --- opening --- */
