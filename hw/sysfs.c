@@ -119,6 +119,14 @@ bool haul_sysfs_exists(const char *root, const char *format, ...)
     return made && access(path, F_OK) == 0;
 }
 
+/* NULL when there is no such directory. */
+static DIR *directory_open(const char *root, const char *format, va_list arguments)
+{
+    char path[PATH_MAX];
+
+    return path_make(path, root, format, arguments) ? opendir(path) : NULL;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(a, b);
@@ -127,17 +135,14 @@ static int by_name(const void *a, const void *b)
 size_t haul_sysfs_list(const char *root, char (*names)[HAUL_SYSFS_NAME_BYTES], size_t capacity,
                        const char *format, ...)
 {
-    char path[PATH_MAX];
     va_list arguments;
     struct dirent *entry;
     size_t count = 0;
     DIR *directory;
-    bool made;
 
     va_start(arguments, format);
-    made = path_make(path, root, format, arguments);
+    directory = directory_open(root, format, arguments);
     va_end(arguments);
-    directory = made ? opendir(path) : NULL;
     if (directory == NULL)
         return 0;
     while (count < capacity && (entry = readdir(directory)) != NULL) {
@@ -152,17 +157,14 @@ size_t haul_sysfs_list(const char *root, char (*names)[HAUL_SYSFS_NAME_BYTES], s
 
 unsigned haul_sysfs_count(const char *root, const char *prefix, const char *format, ...)
 {
-    char path[PATH_MAX];
     va_list arguments;
     struct dirent *entry;
     unsigned count = 0;
     DIR *directory;
-    bool made;
 
     va_start(arguments, format);
-    made = path_make(path, root, format, arguments);
+    directory = directory_open(root, format, arguments);
     va_end(arguments);
-    directory = made ? opendir(path) : NULL;
     if (directory == NULL)
         return 0;
     while ((entry = readdir(directory)) != NULL)
