@@ -18,6 +18,11 @@ uint16_t haul_job_number(const struct haul_worker *worker, const struct haul_job
     return (uint16_t)(job - worker->jobs);
 }
 
+uint32_t haul_flows_number(const struct haul_worker *worker, const struct haul_worker_flow *flow)
+{
+    return (uint32_t)(flow - worker->flows);
+}
+
 /* NULL when the table is full. */
 struct haul_job *haul_job_new(struct haul_worker *worker, const struct haul_order *order)
 {

@@ -133,12 +133,6 @@ struct haul_worker {
     struct haul_store_facts store_facts; /* the numbers in it: by common/counters.h */
 };
 
-static inline uint32_t haul_flows_number(const struct haul_worker *worker,
-                                         const struct haul_worker_flow *flow)
-{
-    return (uint32_t)(flow - worker->flows);
-}
-
 /* The files of the worker from the top; each calls only those below it. */
 
 /* worker.c: the thread. */
@@ -193,10 +187,11 @@ void haul_want_forget(struct haul_worker *worker, struct haul_job *job); /* it i
 uint64_t haul_want_id(const struct haul_worker *worker, const struct haul_job *job);
 struct haul_job *haul_want_find(struct haul_worker *worker, uint64_t id); /* NULL: not asked */
 
-/* jobs.c: the table of jobs, their queues and slots. */
+/* jobs.c: the table of jobs, their queues and slots; the numbers of jobs and flows. */
 void haul_jobs_init(struct haul_worker *worker);
 struct haul_job *haul_job_new(struct haul_worker *worker, const struct haul_order *order);
 uint16_t haul_job_number(const struct haul_worker *worker, const struct haul_job *job);
+uint32_t haul_flows_number(const struct haul_worker *worker, const struct haul_worker_flow *flow);
 bool haul_job_slot_take(struct haul_worker *worker, struct haul_job *job, enum haul_slot_side side);
 void haul_job_slot_give(struct haul_worker *worker, struct haul_job *job);
 void haul_queue_init(struct haul_queue *queue);
