@@ -121,6 +121,7 @@ int haul_transfer_open(struct haul_transfer **transfer, const struct haul_parts 
     if (made == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for a transfer");
     made->carriers = carriers;
+    made->pump = haul_transfer_pump;
     made->parts = *parts;
     made->ask = *ask;
     made->events = *events;

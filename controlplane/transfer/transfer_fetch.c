@@ -1,244 +1,11 @@
-/* Blocks of a transfer: from the plan's steps to fetches, from fetches to places, and the account
- * of what was verified when. */
+/* Blocks of a transfer: from the plan's steps to fetches, and what their carrier says of each. */
 #include "common/log.h"
 #include "controlplane/transfer/transfer_parts.h"
 #include "controlplane/transfer/usage.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-static bool keeps(const struct haul_transfer *transfer)
-{
-    return transfer->ask.keep || transfer->ask.sink == HAUL_SINK_STORE;
-}
-
-/* Where the carrier's own verified bytes go. */
-void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place)
-{
-    const struct haul_transfer *transfer = fetch->transfer;
-
-    *place = (struct haul_place){ 0 };
-    if (fetch->measuring) {
-        place->kind = HAUL_PLACE_DISCARD;
-        return;
-    }
-    if (fetch->awaited != NULL || transfer->ask.sink == HAUL_SINK_STREAM) {
-        place->kind = HAUL_PLACE_SLOT;
-        place->index = fetch->slot;
-    } else if (transfer->ask.sink == HAUL_SINK_FILES) {
-        place->kind = HAUL_PLACE_FILE;
-        place->index = (uint32_t)transfer->files[fetch->file].fd;
-        place->at = fetch->offset;
-    } else if (transfer->ask.sink == HAUL_SINK_STORE) {
-        place->kind = HAUL_PLACE_STORE;
-    } else {
-        place->kind = HAUL_PLACE_DISCARD;
-        place->flags = transfer->ask.unverified ? HAUL_PLACE_UNVERIFIED : 0;
-    }
-    if (keeps(transfer) && place->kind != HAUL_PLACE_STORE)
-        place->flags |= HAUL_PLACE_ALSO_STORE;
-}
-
-static void leaf_over(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-    uint32_t file = fetch->file;
-
-    haul_fetch_free(fetch);
-    haul_plan_leaf(transfer->plan, file);
-}
-
-/* The first verified byte that the application can read, and every one after it. */
-static void account(struct haul_transfer *transfer, const struct haul_fetch *fetch, uint64_t bytes)
-{
-    transfer->record.bytes += bytes;
-    transfer->record.bytes_by_carrier[fetch->by->carrier] += bytes;
-    haul_timeline_add(&transfer->timeline, haul_time_since(transfer->began, fetch->when), bytes);
-}
-
-/* In order: everything at the head that is ready goes out, as far as the command takes it. */
-static void ordered_drain(struct haul_transfer *transfer)
-{
-    while (transfer->ordered != NULL && transfer->ordered->state == HAUL_FETCH_READY &&
-           transfer->events.backlog(transfer->context) < HAUL_BACKLOG_BYTES_MAX) {
-        struct haul_fetch *fetch = transfer->ordered;
-
-        transfer->ordered = fetch->next;
-        if (transfer->ordered == NULL)
-            transfer->ordered_end = &transfer->ordered;
-        transfer->events.data(transfer->context,
-                              haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got);
-        leaf_over(fetch);
-    }
-}
-
-static bool note_block(struct haul_transfer *transfer, const struct haul_hash *hash)
-{
-    struct haul_error error;
-
-    transfer->blocks++;
-    if (!keeps(transfer) || !transfer->building)
-        return true;
-    if (haul_catalog_note(transfer->parts.catalog, transfer->build, hash, &error) == 0)
-        return true;
-    haul_transfer_fail(transfer, &error);
-    return false;
-}
-
-static void leaf_verified(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-
-    account(transfer, fetch, fetch->got);
-    if (!fetch->inline_data && !note_block(transfer, &fetch->cid.hash)) {
-        haul_fetch_free(fetch);
-        return;
-    }
-    if (transfer->ask.sink == HAUL_SINK_STREAM) {
-        fetch->state = HAUL_FETCH_READY;
-        ordered_drain(transfer);
-    } else {
-        leaf_over(fetch);
-    }
-}
-
-static void io_failed(struct haul_transfer *transfer, enum haul_status status, int number)
-{
-    if (transfer->ask.sink == HAUL_SINK_FILES && status != HAUL_STATUS_IO_STORE)
-        haul_transfer_fail_text(transfer, HAUL_E_TARGET_UNWRITABLE, "cannot write the target: %s",
-                                strerror(number));
-    else
-        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot write the store: %s",
-                                strerror(number));
-}
-
-/* How many packs the store had lost when this transfer first wrote to it. With several workers the
- * events of an earlier write may come after those of a later one: the number only grows. */
-static void packs_note(struct haul_transfer *transfer, uint64_t lost)
-{
-    if (!transfer->packs_known || lost < transfer->packs_lost)
-        transfer->packs_lost = lost;
-    transfer->packs_known = true;
-}
-
-static void put_done(void *context, const struct haul_event *event)
-{
-    struct haul_fetch *fetch = context;
-    struct haul_transfer *transfer = fetch->transfer;
-
-    fetch->order = 0;
-    if (transfer->state == HAUL_TRANSFER_OVER) {
-        haul_fetch_free(fetch);
-    } else if (event->status != HAUL_STATUS_DONE) {
-        haul_fetch_free(fetch);
-        io_failed(transfer, (enum haul_status)event->status,
-                  event->status == HAUL_STATUS_IO || event->status == HAUL_STATUS_IO_STORE
-                      ? (int)event->at
-                      : EIO);
-    } else {
-        packs_note(transfer, event->length);
-        leaf_verified(fetch);
-    }
-    haul_transfer_pump(transfer);
-}
-
-/* From the slot to where it belongs; false when there is no room for the order now. */
-static bool put_submit(struct haul_fetch *fetch)
-{
-    struct haul_order order = {
-        .kind = HAUL_ORDER_WRITE, .length = fetch->got, .slot = fetch->slot, .hash = fetch->cid.hash
-    };
-
-    haul_fetch_place(fetch, &order.place);
-    if (fetch->inline_data)
-        order.place.flags &= (uint8_t)~HAUL_PLACE_ALSO_STORE;
-    fetch->order = haul_orders_submit(fetch->transfer->parts.orders, &order, put_done, fetch);
-    fetch->state = fetch->order != 0 ? HAUL_FETCH_PUTTING : HAUL_FETCH_RETRY;
-    return fetch->order != 0;
-}
-
-/* A verified leaf in a slot whose carrier does not place it. */
-static void leaf_put(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-    enum haul_sink sink = transfer->ask.sink;
-    bool write = sink == HAUL_SINK_FILES || sink == HAUL_SINK_STORE ||
-                 (keeps(transfer) && !fetch->inline_data);
-
-    if (fetch->by->carrier == HAUL_CARRIER_LOCAL && sink != HAUL_SINK_FILES)
-        write = false;
-    if (write)
-        put_submit(fetch);
-    else
-        leaf_verified(fetch);
-}
-
-static void node_verified(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-    struct haul_error error;
-    int failed;
-
-    if (!note_block(transfer, &fetch->cid.hash)) {
-        haul_fetch_free(fetch);
-        return;
-    }
-    failed =
-        haul_plan_node(transfer->plan, fetch->awaited,
-                       haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got, &error);
-    haul_fetch_free(fetch);
-    if (failed < 0)
-        haul_transfer_fail(transfer, &error);
-}
-
-static void node_put_done(void *context, const struct haul_event *event)
-{
-    struct haul_fetch *fetch = context;
-    struct haul_transfer *transfer = fetch->transfer;
-
-    fetch->order = 0;
-    if (transfer->state == HAUL_TRANSFER_OVER) {
-        haul_fetch_free(fetch);
-    } else if (event->status != HAUL_STATUS_DONE) {
-        haul_fetch_free(fetch);
-        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot store a block");
-    } else {
-        packs_note(transfer, event->length);
-        node_verified(fetch);
-    }
-    haul_transfer_pump(transfer);
-}
-
-/* A node that came by a carrier that does not place, on its way to the store. */
-static void node_put(struct haul_fetch *fetch)
-{
-    struct haul_order order = { .kind = HAUL_ORDER_WRITE,
-                                .length = fetch->got,
-                                .slot = fetch->slot,
-                                .hash = fetch->cid.hash,
-                                .place.kind = HAUL_PLACE_STORE };
-
-    fetch->order = haul_orders_submit(fetch->transfer->parts.orders, &order, node_put_done, fetch);
-    fetch->state = fetch->order != 0 ? HAUL_FETCH_PUTTING : HAUL_FETCH_RETRY;
-}
-
-static void verified(struct haul_fetch *fetch)
-{
-    const struct haul_carrier_ops *carrier = fetch->by;
-
-    if (fetch->awaited != NULL) {
-        if (!carrier->places && keeps(fetch->transfer) && carrier->carrier != HAUL_CARRIER_LOCAL)
-            node_put(fetch);
-        else
-            node_verified(fetch);
-    } else if (carrier->places) {
-        leaf_verified(fetch);
-    } else {
-        leaf_put(fetch);
-    }
-}
 
 /* This peer does not bring the block: another provider does, or it is the end. */
 static void give_up(struct haul_fetch *fetch, const struct haul_error *why)
@@ -349,9 +116,9 @@ static void done(struct haul_fetch *fetch, uint32_t length, uint64_t at, haul_ti
     }
     fetch->got = length;
     fetch->when = when;
-    if (fetch->by->places && keeps(transfer))
-        packs_note(transfer, at);
-    verified(fetch);
+    if (fetch->by->places && haul_transfer_keeps(transfer))
+        haul_transfer_packs_note(transfer, at);
+    haul_fetch_verified(fetch);
 }
 
 void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
@@ -389,7 +156,7 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     case HAUL_STATUS_IO:
     case HAUL_STATUS_IO_STORE:
         haul_fetch_free(fetch);
-        io_failed(transfer, status, (int)at);
+        haul_transfer_io_failed(transfer, status, (int)at);
         break;
     case HAUL_STATUS_WITHDRAWN:
     case HAUL_STATUS_FLOW_ENDED:
@@ -506,8 +273,8 @@ static bool data_step(struct haul_transfer *transfer, const struct haul_step *st
     memcpy(haul_orders_slot(transfer->parts.orders, fetch->slot), step->data, step->data_bytes);
     ordered_push(transfer, fetch);
     if (transfer->ask.sink == HAUL_SINK_FILES)
-        return put_submit(fetch);
-    leaf_verified(fetch);
+        return haul_fetch_put(fetch);
+    haul_fetch_leaf_verified(fetch);
     return true;
 }
 
@@ -586,11 +353,7 @@ static bool retries_ask(struct haul_transfer *transfer)
         if (fetch->state != HAUL_FETCH_RETRY || fetch->retry_at > now)
             continue;
         if (fetch->got > 0 || fetch->inline_data) {
-            if (fetch->awaited != NULL)
-                node_put(fetch);
-            else
-                put_submit(fetch);
-            if (fetch->order == 0)
+            if (!haul_fetch_put(fetch))
                 return false;
             continue;
         }
@@ -647,7 +410,7 @@ void haul_transfer_pump(struct haul_transfer *transfer)
         return;
     }
     if (transfer->ask.sink == HAUL_SINK_STREAM)
-        ordered_drain(transfer);
+        haul_transfer_hand_out(transfer);
     if (transfer->carrier->ready != NULL && !transfer->carrier->ready(transfer)) {
         haul_transfer_arm(transfer);
         return;

@@ -1,6 +1,7 @@
 /* Inside of a transfer; nobody else looks in here. Its files from the top, each calling only those
  * below it: transfer.c (its life: it names the carriers), the carriers, transfer_meet.c (the peer),
- * transfer_trial.c (which of two nets), transfer_fetch.c (blocks), transfer_search.c (whom to ask),
+ * transfer_trial.c (which of two nets), transfer_fetch.c (blocks that are asked for),
+ * transfer_place.c (what becomes of those that came), transfer_search.c (whom to ask),
  * transfer_finish.c (when the last block has come), transfer_end.c (how it ends), transfer_table.c
  * (fetches and their slots). */
 #pragma once
@@ -90,7 +91,8 @@ struct haul_transfer {
     struct haul_target target;
     struct haul_plan *plan;
     bool plan_over;
-    struct haul_timer *timer; /* deadlines and retries */
+    struct haul_timer *timer;                     /* deadlines and retries */
+    void (*pump)(struct haul_transfer *transfer); /* haul_transfer_pump: something came back */
 
     const struct haul_carrier_ops *const *carriers; /* by enum haul_carrier */
     const struct haul_carrier_ops *carrier;         /* of these, the one in use */
@@ -191,6 +193,17 @@ bool haul_transfer_next_provider(struct haul_transfer *transfer);
  * the transfer fails with this reason. False when a ticket named the peer: nobody else is known. */
 bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_error *why);
 
+/* transfer_place.c */
+bool haul_transfer_keeps(const struct haul_transfer *transfer); /* in the store as well */
+void haul_transfer_packs_note(struct haul_transfer *transfer, uint64_t lost);
+void haul_transfer_io_failed(struct haul_transfer *transfer, enum haul_status status, int number);
+void haul_transfer_hand_out(struct haul_transfer *transfer); /* what is ready, in order */
+void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
+void haul_fetch_verified(struct haul_fetch *fetch);
+void haul_fetch_leaf_verified(struct haul_fetch *fetch); /* and where it belongs */
+/* From the slot to where it belongs; false when there is no room for the order now. */
+bool haul_fetch_put(struct haul_fetch *fetch);
+
 /* transfer_fetch.c */
 void haul_transfer_pump(struct haul_transfer *transfer);
 void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier);
@@ -198,7 +211,6 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
                      uint64_t at, haul_time when);
 /* A helper hashes what is in the slot, `got` bytes, and then it is done; false: no helper now. */
 HAUL_MUST_USE bool haul_fetch_verify(struct haul_fetch *fetch);
-void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place);
 
 /* transfer_trial.c */
 /* A fast path is proven and moves; `ended` is told of every flow's end from now on. */
