@@ -10,12 +10,19 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#define DIAL_MAX      (3 * HAUL_SECOND) /* a plain dial, before the first punch */
-#define PUNCH_MAX     (3 * HAUL_SECOND) /* a first packet that was lost is sent again after 1 s */
-#define RETRY         (500 * HAUL_MILLISECOND)
+/* A first packet that was lost, or came before the other gateway was open, is sent again after 1 s;
+ * a connection that is there by the deadline may prove itself behind it. */
+#define DIAL_MAX      (2 * HAUL_SECOND) /* a plain dial, before the first punch */
+#define PUNCH         (1500 * HAUL_MILLISECOND)
+#define PUNCH_ROUNDS  4u
+#define PUNCH_MAX     (3 * HAUL_SECOND)
+#define RETRY         (250 * HAUL_MILLISECOND)
+#define FIRST_WORD    (4 * HAUL_SECOND) /* so long the peer may take to begin */
+#define NEXT_WORD     (2 * HAUL_SECOND) /* ... and to ask again when a punch has failed */
 #define ROUND_MAX     (5 * HAUL_SECOND) /* longer ones are not believed */
 #define GRACE         (10 * HAUL_SECOND)
 #define STREAMS_MAX   2u
+#define FATES         64u
 #define MEETINGS_EACH 4u /* at once, with one peer */
 
 /* What is under way with one peer. */
@@ -29,7 +36,7 @@ struct meeting {
     enum { MEETING_TALKS, MEETING_WAITS, MEETING_RETRIES, MEETING_PARTS } next;
     uint32_t attempts;
     struct haul_stream *stream; /* on which we ask, until it has ended */
-    haul_time asked_at;
+    haul_time asked_at, round;  /* when we said where we are, and how long a word takes */
     size_t count;
     struct haul_multiaddr addresses[HAUL_DCUTR_PLACES_MAX];
     LIST_ENTRY(meeting) link;
@@ -41,8 +48,18 @@ struct talk { /* one stream */
     uint8_t message[HAUL_DCUTR_MESSAGE_MAX];
 };
 
+/* What has become of a relayed connection that we dialled. */
+struct fate {
+    uint64_t relayed; /* NO_CONNECTION: free */
+    bool speaks;
+    uint32_t failed; /* punches */
+    haul_time at;    /* when the peer was known, or of the last of them */
+};
+
 struct haul_dcutr {
     struct haul_dcutr_conf conf;
+    struct fate fates[FATES];
+    size_t next_fate;
     struct haul_host *host;
     struct haul_dcutr_counters counters;
     LIST_HEAD(, meeting) meetings;
@@ -164,6 +181,62 @@ static void wait_for(struct meeting *meeting, int next, haul_time wait)
     haul_loop_timer_set(meeting->timer, haul_time_add(now_of(meeting->dcutr), wait));
 }
 
+/* --- what becomes of it --- */
+
+/* FATES: it is not known. */
+static size_t fate_of(const struct haul_dcutr *dcutr, uint64_t relayed)
+{
+    size_t i = 0;
+
+    while (i < FATES && dcutr->fates[i].relayed != relayed)
+        i++;
+    return i;
+}
+
+/* The oldest makes room. */
+static void fate_begin(struct haul_dcutr *dcutr, uint64_t relayed, bool speaks)
+{
+    size_t at = fate_of(dcutr, relayed);
+
+    if (at == FATES) {
+        at = dcutr->next_fate++ % FATES;
+        dcutr->fates[at] = (struct fate){ .relayed = relayed, .at = now_of(dcutr) };
+    }
+    dcutr->fates[at].speaks = speaks;
+}
+
+static void fate_failed(struct meeting *meeting)
+{
+    struct haul_dcutr *dcutr = meeting->dcutr;
+    size_t at = fate_of(dcutr, meeting->relayed);
+
+    if (at == FATES)
+        return;
+    dcutr->fates[at].failed++;
+    dcutr->fates[at].at = now_of(dcutr);
+}
+
+bool haul_dcutr_over(const struct haul_dcutr *dcutr, uint64_t relayed)
+{
+    const struct meeting *meeting;
+    const struct fate *fate;
+    size_t at;
+
+    if (dcutr == NULL || dcutr->host == NULL)
+        return true;
+    at = fate_of(dcutr, relayed);
+    if (at == FATES)
+        return false;
+    fate = &dcutr->fates[at];
+    LIST_FOREACH(meeting, &dcutr->meetings, link)
+    {
+        if (meeting->relayed == relayed)
+            return false;
+    }
+    return !fate->speaks || fate->failed >= HAUL_DCUTR_ATTEMPTS_MAX ||
+           haul_time_since(fate->at, now_of(dcutr)) >= (fate->failed > 0 ? NEXT_WORD : FIRST_WORD);
+}
+
 static bool is_met(const struct meeting *meeting)
 {
     return haul_host_find_direct(meeting->dcutr->host, &meeting->peer) != HAUL_HOST_NO_CONNECTION;
@@ -194,6 +267,7 @@ static void again(struct meeting *meeting)
     } else {
         if (meeting->ours)
             haul_counter_add(&dcutr->counters.failed, 1);
+        fate_failed(meeting);
         meeting_free(meeting);
     }
 }
@@ -223,7 +297,9 @@ static void punch(struct meeting *meeting)
     haul_counter_add(&dcutr->counters.punches, 1);
     meeting->dialling = true;
     haul_host_punch(dcutr->host, &meeting->peer, meeting->ours, meeting->addresses, meeting->count,
-                    haul_time_add(now_of(dcutr), PUNCH_MAX), on_punched, meeting);
+                    haul_time_add(now_of(dcutr),
+                                  haul_time_min(PUNCH + PUNCH_ROUNDS * meeting->round, PUNCH_MAX)),
+                    on_punched, meeting);
 }
 
 static void ask(struct meeting *meeting)
@@ -283,8 +359,11 @@ static void identified(struct haul_host *host, void *service, uint64_t connectio
     struct haul_connection_facts facts;
     struct meeting *meeting;
 
-    if (dcutr->host == NULL || !haul_host_facts(host, connection, &facts) || !facts.relayed ||
-        !facts.inbound || !haul_host_speaks(host, connection, &haul_dcutr_behaviour) ||
+    if (dcutr->host == NULL || !haul_host_facts(host, connection, &facts) || !facts.relayed)
+        return;
+    if (!facts.inbound)
+        fate_begin(dcutr, connection, haul_host_speaks(host, connection, &haul_dcutr_behaviour));
+    if (!facts.inbound || !haul_host_speaks(host, connection, &haul_dcutr_behaviour) ||
         haul_host_find_direct(host, &facts.peer) != HAUL_HOST_NO_CONNECTION)
         return;
     LIST_FOREACH(meeting, &dcutr->meetings, link)
@@ -361,6 +440,7 @@ static bool take_answer(struct haul_stream *stream, const struct haul_dcutr_mess
         meeting->attempts = HAUL_DCUTR_ATTEMPTS_MAX; /* it will not have any next time */
         again(meeting);
     } else {
+        meeting->round = round;
         wait_for(meeting, MEETING_WAITS, round / 2);
     }
     return true;
@@ -378,6 +458,8 @@ static bool take_question(struct haul_stream *stream, struct talk *talk,
         if (meeting == NULL)
             return false;
         talk->meeting = NULL;
+        meeting->round =
+            haul_time_min(haul_time_since(meeting->asked_at, now_of(dcutr)), ROUND_MAX);
         haul_stream_close(stream);
         if (is_met(meeting))
             met(meeting);
@@ -397,6 +479,7 @@ static bool take_question(struct haul_stream *stream, struct talk *talk,
         return true;
     }
     talk->meeting = meeting;
+    meeting->asked_at = now_of(dcutr);
     addresses_take(meeting, dcutr->conf.floor, message->addresses, message->address_count);
     return say_connect(stream);
 }

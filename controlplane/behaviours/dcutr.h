@@ -3,7 +3,8 @@
  * dial at the same moment, so that each one's first packet opens its own gateway for the other's.
  *
  * Whoever was dialled through the relay begins: first with a plain dial, if the other has said a
- * public address of its own, then with at most three punches. It answers in the handshake although
+ * public address of its own, then with at most three punches, each as long as a packet that is sent
+ * once more takes. It answers in the handshake although
  * both dial. When a direct connection is there, the relayed one is closed after a while; when none
  * comes of it, the relayed one stays.
  *
@@ -52,6 +53,11 @@ HAUL_MUST_USE int haul_dcutr_open(struct haul_dcutr **dcutr, const struct haul_d
 void haul_dcutr_start(struct haul_dcutr *dcutr, struct haul_host *host);
 void haul_dcutr_close(struct haul_dcutr *dcutr);
 const struct haul_dcutr_counters *haul_dcutr_counters(const struct haul_dcutr *dcutr);
+
+/* Whether nothing more will come of that relayed connection, which we dialled: the peer does not
+ * speak this, has not begun, or as many punches as there may be have failed. False while it is not
+ * known. */
+bool haul_dcutr_over(const struct haul_dcutr *dcutr, uint64_t relayed);
 
 /* Where peers see the TCP port that this node listens on, from the connections that were dialled
  * from it, the newest first; returns how many. */

@@ -6,6 +6,7 @@
 
 static struct haul_dcutr *dcutrs[2]; /* of a, of b */
 static struct haul_protocol speaking[2][2];
+static const struct haul_protocol *instead; /* of what b speaks, if it does not speak DCUtR */
 
 static void begin(enum haul_addr_scope floor, bool b_speaks)
 {
@@ -22,7 +23,7 @@ static void begin(enum haul_addr_scope floor, bool b_speaks)
             (struct haul_protocol){ .behaviour = &haul_dcutr_behaviour, .service = dcutrs[i] };
     }
     rig_open(&r, 1, &limits, NULL, NULL);
-    rig_open(&b, 2, NULL, &r, b_speaks ? speaking[1] : NULL);
+    rig_open(&b, 2, NULL, &r, b_speaks ? speaking[1] : instead);
     rig_open(&a, 3, NULL, NULL, speaking[0]);
     haul_dcutr_start(dcutrs[0], a.host);
     if (b_speaks)
@@ -133,8 +134,14 @@ static void script_closed(struct haul_stream *stream, enum haul_stream_end why)
     script.over = true;
 }
 
+static void script_ended(struct haul_stream *stream)
+{
+    haul_stream_close(stream);
+}
+
 static const struct haul_behaviour dcutr_script = { .protocol = "/libp2p/dcutr",
                                                     .opened = script_opened,
+                                                    .ended = script_ended,
                                                     .closed = script_closed };
 
 static bool script_over(void)
@@ -189,6 +196,50 @@ static void what_is_out_of_place_ends_the_stream(void)
     end();
 }
 
+/* --- what becomes of it --- */
+
+static bool a_knows_that_it_is_over(void)
+{
+    return haul_dcutr_over(dcutrs[0], haul_host_find(a.host, &b.key.id));
+}
+
+static bool a_has_three_failures(void)
+{
+    return haul_dcutr_counters(dcutrs[0])->punches == 3 && a_knows_that_it_is_over();
+}
+
+static void nothing_is_waited_for_from_a_peer_that_does_not_speak_it(void)
+{
+    begin(HAUL_ADDR_LOOPBACK, false);
+    CU_ASSERT_TRUE_FATAL(rig_dial());
+    CU_ASSERT_TRUE(host_pair_run(a_knows_that_it_is_over, 10 * HAUL_SECOND));
+    CU_ASSERT_TRUE(haul_dcutr_over(NULL, a.connection)); /* nor by one who does not look */
+    end();
+}
+
+static void after_three_punches_it_is_over_for_the_one_who_dialled_as_well(void)
+{
+    static const struct haul_protocol scripted[] = { { .behaviour = &dcutr_script }, { 0 } };
+    /* CONNECT from /ip4/127.0.0.1/tcp/1, where nobody listens; SYNC */
+    static const char words[] = "\x0c\x08\x64\x12\x08\x04\x7f\x00\x00\x01\x06\x00\x01"
+                                "\x03\x08\xac\x02";
+    uint64_t relayed;
+
+    instead = scripted;
+    begin(HAUL_ADDR_LOOPBACK, false);
+    instead = NULL;
+    CU_ASSERT_TRUE_FATAL(rig_dial());
+    CU_ASSERT_TRUE_FATAL(host_pair_run(b_knows_a, 10 * HAUL_SECOND));
+    relayed = haul_host_find(b.host, &a.key.id);
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_FALSE(a_knows_that_it_is_over());
+        say(relayed, words, sizeof words - 1);
+    }
+    CU_ASSERT_TRUE(host_pair_run(a_has_three_failures, 10 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(haul_dcutr_counters(dcutrs[0])->malformed, 0);
+    end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -199,6 +250,10 @@ int main(void)
         { "addresses below the floor are neither told nor knocked at",
           addresses_below_the_floor_are_neither_told_nor_knocked_at },
         { "what is out of place ends the stream", what_is_out_of_place_ends_the_stream },
+        { "nothing is waited for from a peer that does not speak it",
+          nothing_is_waited_for_from_a_peer_that_does_not_speak_it },
+        { "after three punches it is over, for the one who dialled as well",
+          after_three_punches_it_is_over_for_the_one_who_dialled_as_well },
     };
 
     return unit_main("dcutr", tests, HAUL_COUNT_OF(tests));
