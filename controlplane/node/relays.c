@@ -80,6 +80,7 @@ void haul_node_relays_start(struct haul_controlplane *plane)
     haul_relay_start(plane->relay, plane->parts.host);
     if (haul_conf_bool(plane->conf.conf, HAUL_CONF_PUNCH_ENABLED))
         haul_dcutr_start(plane->dcutr, plane->parts.host);
+    plane->parts.dcutr = plane->dcutr;
 }
 
 void haul_node_relays_facts(const struct haul_controlplane *plane, const struct haul_facts *facts)

@@ -6,6 +6,12 @@
 #define AT_ONCE      HAUL_FETCH_SLOTS_MAX
 #define STREAM_RETRY (50 * HAUL_MILLISECOND) /* other transfers have all streams to this peer */
 
+static void stream_close(struct haul_transfer *transfer)
+{
+    haul_blocks_client_close(transfer->stream);
+    transfer->stream = NULL;
+}
+
 static void stream_ended(void *context, enum haul_error_code why)
 {
     struct haul_transfer *transfer = context;
@@ -29,6 +35,12 @@ static bool stream_ready(struct haul_transfer *transfer)
     struct haul_connection_facts facts;
 
     transfer->carrier_at = HAUL_TIME_NEVER;
+    if (transfer->onward != HAUL_HOST_NO_CONNECTION && transfer->streaming == 0) {
+        stream_close(transfer);
+        haul_transfer_move_on(transfer);
+    } else if (transfer->onward != HAUL_HOST_NO_CONNECTION) {
+        return false; /* what was asked for comes the old way, and with the last of it we go */
+    }
     if (transfer->stream != NULL)
         return true;
     if (!haul_host_facts(transfer->parts.host, transfer->connection, &facts)) {
@@ -58,12 +70,6 @@ static void fetched(struct haul_fetch *fetch, const struct haul_blocks_answer *a
     }
     if (!haul_fetch_verify(fetch))
         haul_fetch_done(fetch, HAUL_STATUS_LIMIT, 0, 0, 0);
-}
-
-static void stream_close(struct haul_transfer *transfer)
-{
-    haul_blocks_client_close(transfer->stream);
-    transfer->stream = NULL;
 }
 
 /* Where others fetch now, the last answer is the end: the peer takes few streams at a time. */

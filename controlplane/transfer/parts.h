@@ -9,6 +9,7 @@
 struct haul_grants;
 struct haul_offers;
 struct haul_blocks;
+struct haul_dcutr;
 struct haul_dht;
 struct haul_transfer;
 
@@ -33,6 +34,7 @@ struct haul_parts {
     struct haul_offers *offers;
     struct haul_blocks *blocks;
     struct haul_dht *dht;             /* NULL: none is joined */
+    struct haul_dcutr *dcutr;         /* NULL: nobody looks for direct ways */
     struct haul_transfer **transfers; /* all that are alive, for the node's end */
     struct haul_faster *faster;       /* NULL: every transfer begins as if nothing were known */
 

@@ -56,7 +56,9 @@ static void timer_due(void *context)
                                 peer);
         return;
     }
-    if ((transfer->state == HAUL_TRANSFER_MEETING || transfer->seeking) && now >= transfer->meet_at)
+    if ((transfer->state == HAUL_TRANSFER_MEETING || transfer->seeking ||
+         transfer->direct_by != 0) &&
+        now >= transfer->meet_at)
         haul_transfer_meet(transfer);
     if (transfer->state == HAUL_TRANSFER_MOVING)
         haul_transfer_pump(transfer);
@@ -129,6 +131,7 @@ int haul_transfer_open(struct haul_transfer **transfer, const struct haul_parts 
     made->began = haul_loop_now(parts->loop);
     made->deadline = ask->timeout == 0 ? HAUL_TIME_NEVER : haul_time_add(made->began, ask->timeout);
     made->carrier_at = HAUL_TIME_NEVER;
+    made->onward = HAUL_HOST_NO_CONNECTION;
     made->ordered_end = &made->ordered;
     for (size_t i = 0; i < HAUL_PLAN_FILES_MAX; i++)
         made->files[i].fd = -1;

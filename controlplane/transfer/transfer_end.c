@@ -22,7 +22,7 @@ void haul_transfer_arm(struct haul_transfer *transfer)
     if (transfer->state == HAUL_TRANSFER_MOVING)
         at = haul_time_min(at,
                            haul_time_min(transfer->carrier_at, haul_transfer_retry_at(transfer)));
-    if (transfer->state == HAUL_TRANSFER_MOVING && transfer->seeking)
+    if (transfer->state == HAUL_TRANSFER_MOVING && (transfer->seeking || transfer->direct_by != 0))
         at = haul_time_min(at, transfer->meet_at);
     if (transfer->due)
         at = haul_loop_now(transfer->parts.loop);

@@ -1,11 +1,15 @@
 /* From a ticket to a carrier: dial the peer, offer, wait for the proof of the path. With auto the
  * stream moves meanwhile, with few blocks at a time, and again when the fast path has died. Through
  * a relay that cuts connections off no data goes unless it is forced to: a direct connection is
- * waited for, or a fast path whose hole the offer has punched. */
+ * waited for, or a fast path whose hole the offer has punched. A relay without limits carries after
+ * a while, and until there is a direct connection, to which the stream moves between two blocks. */
 #include "common/counters.h"
+#include "common/log.h"
+#include "controlplane/behaviours/dcutr.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/transfer/transfer_parts.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,7 +19,8 @@
 #define PROOF_WAIT   (1500 * HAUL_MILLISECOND) /* auto: then the stream takes all it can */
 #define STREAM_FIRST 4u                        /* until then: little to wait for when moving on */
 #define STREAM_WANTS 16u
-#define DIRECT_WAIT  (14 * HAUL_SECOND) /* three punches and what is between them */
+#define DIRECT_WAIT  (14 * HAUL_SECOND) /* if we do not hear before that nothing will come */
+#define CARRY_WAIT   (2 * HAUL_SECOND)  /* mostly there is a direct way by then */
 #define DIRECT_LOOK  (100 * HAUL_MILLISECOND)
 #define OFFER_RETRY  (50 * HAUL_MILLISECOND) /* a limit of ours: other transfers have the rest */
 
@@ -61,9 +66,9 @@ static void fast_path_failed(struct haul_transfer *transfer, const char *why)
 
     if (!seeks(transfer))
         return;
-    if (transfer->direct_by !=
-        0) { /* tried again over the direct connection, if there will be one */
+    if (transfer->direct_by != 0) { /* tried again over the direct connection, if one comes */
         transfer->seeking = false;
+        stream_widen(transfer);
         return;
     }
     haul_trial_forget(transfer);
@@ -290,14 +295,16 @@ static void relayed_settle(struct haul_transfer *transfer)
     struct haul_connection_facts facts;
     char peer[HAUL_PEER_ID_TEXT_BYTES];
 
-    transfer->direct_by = 0;
+    transfer->direct_by = HAUL_TIME_NEVER;
     peer_text(transfer, peer);
     if (!haul_host_facts(transfer->parts.host, transfer->connection, &facts)) {
+        transfer->direct_by = 0;
         transfer->connection = HAUL_HOST_NO_CONNECTION; /* dial once more */
         transfer->meet_at = now_of(transfer);
         haul_transfer_arm(transfer);
     } else if (transfer->ask.carrier == HAUL_CHOOSE_STREAM ||
                (transfer->ask.carrier == HAUL_CHOOSE_AUTO && !facts.circuit.limited)) {
+        transfer->meet_at = haul_time_add(now_of(transfer), DIRECT_LOOK);
         stream_begin(transfer);
     } else {
         haul_transfer_fail_text(transfer, HAUL_E_CARRIER_FAILED,
@@ -308,24 +315,59 @@ static void relayed_settle(struct haul_transfer *transfer)
     }
 }
 
+/* Nothing more can come of waiting, or the relay may carry meanwhile. */
+static bool waited_enough(const struct haul_transfer *transfer)
+{
+    struct haul_connection_facts facts;
+
+    if (now_of(transfer) >= transfer->direct_by ||
+        !haul_host_facts(transfer->parts.host, transfer->connection, &facts))
+        return true;
+    if (now_of(transfer) >= transfer->carry_at && !facts.circuit.limited &&
+        (transfer->ask.carrier == HAUL_CHOOSE_AUTO || transfer->ask.carrier == HAUL_CHOOSE_STREAM))
+        return true;
+    /* The proof of a flow, or its end, comes first. */
+    return !transfer->has_flow && haul_dcutr_over(transfer->parts.dcutr, transfer->connection);
+}
+
 /* Met through a relay: looks whether there is a direct way by now. */
 static void relayed_look(struct haul_transfer *transfer)
 {
     uint64_t direct = haul_host_find_direct(transfer->parts.host, &transfer->target.ticket.peer);
     struct haul_connection_facts facts;
 
-    if (direct != HAUL_HOST_NO_CONNECTION) {
+    if (transfer->state == HAUL_TRANSFER_MOVING) {
+        transfer->meet_at = haul_time_add(now_of(transfer), DIRECT_LOOK);
+        if (direct != HAUL_HOST_NO_CONNECTION) {
+            transfer->direct_by = 0;
+            transfer->meet_at = HAUL_TIME_NEVER;
+            transfer->onward = direct;
+            haul_transfer_pump(transfer);
+        }
+    } else if (direct != HAUL_HOST_NO_CONNECTION) {
         transfer->direct_by = 0;
         transfer->meet_at =
             transfer->has_flow ? haul_time_add(now_of(transfer), PROOF_WAIT) : HAUL_TIME_NEVER;
         connection_take(transfer, direct, &facts);
         carriers_begin(transfer);
-    } else if (now_of(transfer) >= transfer->direct_by && transfer->offer == NULL) {
+    } else if (transfer->offer == NULL && waited_enough(transfer)) {
         relayed_settle(transfer);
     } else {
         transfer->meet_at = haul_time_add(now_of(transfer), DIRECT_LOOK);
     }
     haul_transfer_arm(transfer);
+}
+
+void haul_transfer_move_on(struct haul_transfer *transfer)
+{
+    struct haul_connection_facts facts;
+
+    if (haul_host_facts(transfer->parts.host, transfer->connection, &facts))
+        transfer->record.wire_bytes += facts.rx_bytes - transfer->connection_rx_before;
+    connection_take(transfer, transfer->onward, &facts);
+    transfer->onward = HAUL_HOST_NO_CONNECTION;
+    haul_log(HAUL_LOG_INFO, "transfer-direct", "blocks=%" PRIu64, transfer->blocks);
+    carriers_begin(transfer);
 }
 
 static void relayed_begin(struct haul_transfer *transfer)
@@ -334,6 +376,7 @@ static void relayed_begin(struct haul_transfer *transfer)
     char text[200];
 
     transfer->direct_by = haul_time_add(now_of(transfer), DIRECT_WAIT);
+    transfer->carry_at = haul_time_add(now_of(transfer), CARRY_WAIT);
     transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
     peer_text(transfer, peer);
     snprintf(text, sizeof text, "met %s through a relay; looking for a direct way", peer);

@@ -103,7 +103,10 @@ struct haul_transfer {
     bool due;                     /* settle at the end of the turn */
     struct haul_offer_ask *offer; /* until it is answered */
     bool dialling;
-    haul_time direct_by; /* met through a relay: so long a direct way is waited for; 0: not */
+    haul_time direct_by; /* met through a relay: so long a direct way is waited for, and NEVER once
+                          * the relay carries; 0: not, or found */
+    haul_time carry_at;  /* when a relay without limits carries meanwhile */
+    uint64_t onward;     /* the direct connection that the stream moves to; none: it stays */
     unsigned dials;
     struct haul_search *search; /* for providers; NULL: a ticket says who */
     bool replacing;             /* MEETING: the provider before has not given everything back */
@@ -224,6 +227,8 @@ void haul_trial_forget(struct haul_transfer *transfer);
 
 /* transfer_meet.c */
 void haul_transfer_meet(struct haul_transfer *transfer);
+/* The stream holds nothing any more of the relayed connection: the direct one is the transfer's. */
+void haul_transfer_move_on(struct haul_transfer *transfer);
 /* A carrier is gone in mid-transfer: another one goes on, or it is the end. */
 void haul_transfer_lost(struct haul_transfer *transfer, const struct haul_carrier_ops *carrier,
                         enum haul_error_code code, const char *why);

@@ -135,6 +135,7 @@ bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_err
     transfer->state = HAUL_TRANSFER_MEETING;
     transfer->meet_at = HAUL_TIME_NEVER;
     transfer->direct_by = 0;
+    transfer->onward = HAUL_HOST_NO_CONNECTION;
     snprintf(text, sizeof text, "%s; asking somebody else", why->text);
     if (!transfer->detached)
         transfer->events.note(transfer->context, text);
