@@ -170,27 +170,47 @@ static int kernel_open(struct haul_worker *worker, const struct haul_net_conf *n
     return haul_net_open(&worker->nets[HAUL_VIA_KERNEL], &own, error);
 }
 
-static int nets_open(struct haul_dataplane *plane, struct haul_worker *worker,
+/* Worker n has queue pair n of the port and the UDP port n after the first one's, as far as the
+ * device has queues. */
+static int port_open(struct haul_dataplane *plane, struct haul_worker *worker,
                      const struct haul_dataplane_conf *conf, struct haul_error *error)
 {
-    struct haul_net_conf net = net_conf(conf);
+    struct haul_net *first = plane->of[0].worker.nets[HAUL_VIA_DPDK];
     struct haul_net_conf port = {
         .kind = HAUL_NET_DPDK,
         .port = conf->port,
         .bind = { .port = conf->port_udp },
         .receive_trains = PORT_RECEIVE_TRAINS,
         .send_trains = SEND_TRAINS,
+        .queues = plane->count,
+        .queue = worker->number,
+        .beside = first,
     };
+
+    if (conf->port_udp > UINT16_MAX - (plane->count - 1))
+        return haul_fail(error, HAUL_E_CONFIG_KEY, "dpdk.port %u leaves no room for %u workers",
+                         conf->port_udp, plane->count);
+    if (first == NULL || worker->number < haul_net_facts(first)->queues)
+        return haul_net_open(&worker->nets[HAUL_VIA_DPDK], &port, error);
+    if (conf->bind.family != 0)
+        return 0;
+    return haul_fail(error, HAUL_E_CONFIG_KEY,
+                     "%s has %u queue pair(s): without listen.udp that is work for no more than "
+                     "so many workers, and worker.count is %u",
+                     conf->port->device, haul_net_facts(first)->queues, plane->count);
+}
+
+static int nets_open(struct haul_dataplane *plane, struct haul_worker *worker,
+                     const struct haul_dataplane_conf *conf, struct haul_error *error)
+{
+    struct haul_net_conf net = net_conf(conf);
 
     haul_assert(conf->bind.family != 0 || conf->port != NULL);
     net.memory = haul_arena_take(&plane->arena, haul_net_bytes(&net), ARENA_PAGE);
     haul_assert(net.memory != NULL);
     if (conf->bind.family != 0 && kernel_open(worker, &net, error) < 0)
         return -1;
-    if (conf->port != NULL && worker->number == 0 &&
-        haul_net_open(&worker->nets[HAUL_VIA_DPDK], &port, error) < 0)
-        return -1;
-    return 0;
+    return conf->port == NULL ? 0 : port_open(plane, worker, conf, error);
 }
 
 static int store_open(struct haul_dataplane *plane, struct haul_worker *worker,
@@ -283,8 +303,7 @@ static int stations_open(struct haul_dataplane *plane, const struct haul_datapla
 int haul_dataplane_open(struct haul_dataplane **opened, const struct haul_dataplane_conf *conf,
                         struct haul_error *error)
 {
-    /* A port of DPDK has one queue pair, which is the first worker's. */
-    uint32_t count = conf->workers == 0 || conf->bind.family == 0 ? 1 : conf->workers;
+    uint32_t count = conf->workers == 0 ? 1 : conf->workers;
     struct haul_dataplane *plane;
 
     if (conf->workers > HAUL_WORKERS_MAX)
@@ -330,8 +349,6 @@ static void station_close(struct station *station)
     haul_verify_close(worker->verify);
     haul_store_close(worker->store);
     haul_io_close(worker->io);
-    for (unsigned via = 0; via < HAUL_VIAS; via++)
-        haul_net_close(worker->nets[via]);
     if (worker->flow_memory != NULL)
         munmap(worker->flow_memory, HAUL_FLOWS_MAX * worker->flow_bytes);
     free(worker->wants);
@@ -344,7 +361,7 @@ static void station_close(struct station *station)
 }
 
 /* The first worker ends last: until then the others may wait for its store, and the store, which is
- * closed before their posts, for their memory. */
+ * closed before their posts, for their memory. Its net may have a port that others share. */
 void haul_dataplane_close(struct haul_dataplane *plane)
 {
     struct haul_post *posts[HAUL_WORKERS_MAX] = { 0 };
@@ -353,6 +370,10 @@ void haul_dataplane_close(struct haul_dataplane *plane)
         return;
     for (uint32_t i = plane->count; i-- > 0;)
         thread_close(&plane->of[i]);
+    for (uint32_t i = plane->count; i-- > 0;) {
+        for (unsigned via = 0; via < HAUL_VIAS; via++)
+            haul_net_close(plane->of[i].worker.nets[via]);
+    }
     for (uint32_t i = 0; i < plane->count; i++) {
         posts[i] = plane->of[i].worker.post;
         station_close(&plane->of[i]);
@@ -417,6 +438,8 @@ void haul_dataplane_worker_facts(struct haul_dataplane *plane, uint32_t number,
     if (worker->nets[HAUL_VIA_KERNEL] != NULL)
         facts->local = haul_net_facts(worker->nets[HAUL_VIA_KERNEL])->local;
     net_counters(worker->nets[HAUL_VIA_KERNEL], &facts->net);
+    if (worker->nets[HAUL_VIA_DPDK] != NULL)
+        facts->port_local = haul_net_facts(worker->nets[HAUL_VIA_DPDK])->local;
     net_counters(worker->nets[HAUL_VIA_DPDK], &facts->port);
 #define X(name, help) facts->counters.name = haul_counter_read(&worker->counters.name);
     HAUL_WORKER_COUNTERS(X)
@@ -473,8 +496,44 @@ void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_fa
     *facts = now;
 }
 
+/* What the nets of a port tell, added up: each tells the same names in the same order. */
+#define TOLD_MAX 128u
+
+struct told {
+    const char *names[TOLD_MAX];
+    const char *helps[TOLD_MAX];
+    uint64_t values[TOLD_MAX];
+    uint32_t at;
+};
+
+static void told_add(void *context, const char *name, const char *help, uint64_t value)
+{
+    struct told *told = context;
+
+    haul_assert(told->at < TOLD_MAX);
+    told->names[told->at] = name;
+    told->helps[told->at] = help;
+    told->values[told->at++] += value;
+}
+
 void haul_dataplane_port_each(struct haul_dataplane *plane, haul_net_take_fn *take, void *context)
 {
-    if (plane->of[0].worker.nets[HAUL_VIA_DPDK] != NULL)
-        haul_net_each(plane->of[0].worker.nets[HAUL_VIA_DPDK], take, context);
+    struct told told = { .at = 0 };
+
+    for (uint32_t i = 0; i < plane->count; i++) {
+        told.at = 0;
+        if (plane->of[i].worker.nets[HAUL_VIA_DPDK] == NULL)
+            break;
+        haul_net_each(plane->of[i].worker.nets[HAUL_VIA_DPDK], told_add, &told);
+    }
+    for (uint32_t i = 0; i < TOLD_MAX && told.names[i] != NULL; i++)
+        take(context, told.names[i], told.helps[i], told.values[i]);
+}
+
+void haul_dataplane_queue_each(struct haul_dataplane *plane, uint32_t number,
+                               haul_net_take_fn *take, void *context)
+{
+    haul_assert(number < plane->count);
+    if (plane->of[number].worker.nets[HAUL_VIA_DPDK] != NULL)
+        haul_net_each(plane->of[number].worker.nets[HAUL_VIA_DPDK], take, context);
 }

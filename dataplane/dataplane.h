@@ -13,7 +13,7 @@ struct haul_dataplane_conf {
     struct haul_addr bind; /* UDP port of the fast path; port 0: any free one; family 0: the kernel
                               is not used */
     const struct haul_net_port *port; /* DPDK's, beside the kernel's or alone; NULL: none */
-    uint16_t port_udp;                /* the UDP port on it */
+    uint16_t port_udp;                /* the UDP port on it, of the first worker; as below */
     enum haul_net_kind net_kind;
     enum haul_io_kind io_kind;
     enum haul_store_kind store_kind;
@@ -67,7 +67,8 @@ struct haul_worker_counters {
 
 /* How one worker fares. Any thread. */
 struct haul_worker_facts {
-    struct haul_addr local; /* of its kernel net; family 0: it has none */
+    struct haul_addr local;      /* of its kernel net; family 0: it has none */
+    struct haul_addr port_local; /* likewise of its queue pair of DPDK's port */
     uint64_t cpu_ns;
     struct haul_net_counters net;  /* the kernel's */
     struct haul_net_counters port; /* of DPDK */
@@ -97,6 +98,9 @@ struct haul_dataplane_facts {
 };
 void haul_dataplane_facts(struct haul_dataplane *plane, struct haul_dataplane_facts *facts);
 
-/* What DPDK's net counts beside the counters of every net. Any thread. */
+/* What DPDK's nets count beside the counters of every net, added up; and one worker's alone. Any
+ * thread. */
 void haul_dataplane_port_each(struct haul_dataplane *plane, haul_net_take_fn *take, void *context);
+void haul_dataplane_queue_each(struct haul_dataplane *plane, uint32_t number,
+                               haul_net_take_fn *take, void *context);
 void haul_dataplane_close(struct haul_dataplane *plane);

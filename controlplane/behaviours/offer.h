@@ -54,7 +54,9 @@ struct haul_offers_conf {
     haul_time idle_max;   /* a stream on which nothing is said; 0: 10 s */
     struct haul_addr udp; /* the kernel net's bound address; port 0: there is none */
     uint16_t udp_ports[HAUL_WORKERS_MAX]; /* the port of each worker's net; 0: that of `udp` */
-    struct haul_addr ports[HAUL_CANDIDATES_MAX]; /* addresses of DPDK's net, if there is one */
+    /* Addresses of DPDK's net, if there is one: the first worker's, the others have the ports
+     * after. */
+    struct haul_addr ports[HAUL_CANDIDATES_MAX];
     size_t port_count;
     uint32_t port_workers;                           /* the first so many have it; 0: one */
     uint16_t port_payload_max;                       /* largest payload class of DPDK's net */

@@ -76,8 +76,12 @@ static void candidates_fill(const struct haul_offers *offers, uint8_t via, uint3
     size_t seen_count;
 
     if (via == HAUL_VIA_DPDK) { /* which the kernel, and so the connection, knows nothing of */
-        for (size_t i = 0; i < offers->conf.port_count; i++)
-            candidate_push(&rule, &offers->conf.ports[i], side);
+        for (size_t i = 0; i < offers->conf.port_count; i++) {
+            struct haul_addr own = offers->conf.ports[i];
+
+            own.port = (uint16_t)(own.port + worker);
+            candidate_push(&rule, &own, side);
+        }
         return;
     }
     if (!is_any(&offers->conf.udp))

@@ -76,11 +76,42 @@ static void port_facts(struct haul_dataplane *data, const struct haul_dataplane_
     haul_addr_print(&known->port.local, text);
     haul_facts_text(facts, "dpdk", "address", text, "UDP");
     haul_facts_number(facts, "dpdk", "datagram_max", known->port.datagram_max, "");
+    haul_facts_number(facts, "dpdk", "queues", known->port.queues, "pairs, one a worker");
 #define X(name, help)                                                                              \
     haul_facts_number(facts, "dpdk", #name, haul_counter_read(&known->port_counters.name), help);
     HAUL_NET_COUNTERS(X)
 #undef X
     haul_dataplane_port_each(data, port_fact, &to);
+}
+
+struct queue_facts {
+    const struct haul_facts *facts;
+    const char *group;
+};
+
+static void queue_fact(void *context, const char *name, const char *help, uint64_t value)
+{
+    const struct queue_facts *to = context;
+
+    haul_facts_number(to->facts, to->group, name, value, help);
+}
+
+/* One queue pair of a port that has several; the sums are in the group `dpdk`. */
+static void queue_facts(struct haul_dataplane *data, uint32_t number,
+                        const struct haul_worker_facts *known, const struct haul_facts *facts)
+{
+    char group[16], text[HAUL_ADDR_TEXT_BYTES];
+    struct queue_facts to = { .facts = facts, .group = group };
+
+    if (known->port_local.family == 0)
+        return;
+    snprintf(group, sizeof group, "dpdk-%u", number);
+    haul_addr_print(&known->port_local, text);
+    haul_facts_text(facts, group, "address", text, "UDP");
+#define X(name, help) haul_facts_number(facts, group, #name, known->port.name, help);
+    HAUL_NET_COUNTERS(X)
+#undef X
+    haul_dataplane_queue_each(data, number, queue_fact, &to);
 }
 
 /* Where there are several: the sums are those of the groups `net` and `worker`. */
@@ -100,6 +131,7 @@ static void workers_facts(struct haul_dataplane *data, const struct haul_facts *
 #define X(name, help) haul_facts_number(facts, worker, #name, known.counters.name, help);
         HAUL_WORKER_COUNTERS(X)
 #undef X
+        queue_facts(data, i, &known, facts);
         if (known.local.family == 0)
             continue;
         haul_addr_print(&known.local, text);
@@ -284,6 +316,7 @@ static int control_open(struct node *node, bool perf, struct haul_error *error)
         conf.ports[conf.port_count] = node->port.addresses[i].ip;
         conf.ports[conf.port_count++].port = facts.port.local.port;
     }
+    conf.port_workers = facts.dpdk ? facts.port.queues : 0;
     conf.port_payload_max = (uint16_t)(facts.dpdk ? facts.port.datagram_max - PORT_OVERHEAD : 0);
     conf.cipher_count =
         haul_dataplane_ciphers(node->data, conf.ciphers, HAUL_CONTROLPLANE_CIPHERS_MAX);

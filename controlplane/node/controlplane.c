@@ -144,6 +144,7 @@ static int offers_open(struct haul_controlplane *plane, struct haul_error *error
         .wants_max = (uint16_t)haul_conf_number(conf, HAUL_CONF_FLOW_WANTS),
         .udp = plane->conf.udp,
         .port_count = plane->conf.port_count,
+        .port_workers = plane->conf.port_workers,
         .port_payload_max = plane->conf.port_payload_max,
     };
     uint64_t rate = haul_conf_number(conf, HAUL_CONF_FLOW_RATE);

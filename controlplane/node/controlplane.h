@@ -20,6 +20,7 @@ struct haul_controlplane_conf {
     uint16_t udp_ports[HAUL_WORKERS_MAX];        /* ... and the port of each worker's */
     struct haul_addr ports[HAUL_CANDIDATES_MAX]; /* addresses of DPDK's net, if there is one */
     size_t port_count;
+    uint32_t port_workers; /* the first so many have that net, at the UDP ports after it */
     uint16_t port_payload_max;
     uint8_t congestion; /* enum haul_congestion */
     bool perf;          /* synthetic datasets and no cipher are allowed */

@@ -10,9 +10,10 @@
  *
  * It speaks ARP (RFC 826, 5227), neighbour discovery (RFC 4861, 4862; neither router messages nor
  * redirects), echo (RFC 792, 4443) and too-big. Who asks for our address is answered and forgotten:
- * only resolve makes state. One owner thread. With several queues each worker has one of these, and
- * frames that are no datagrams (all but DATAGRAM and DROPPED) go to every one of them, while only
- * the worker that received one sends its reply. */
+ * only resolve makes state. One owner thread. With several queues each worker has one of these,
+ * with a UDP port of its own; what one of them took notice of (HANDLED: answers of neighbours, and
+ * news of paths) is shown to every other one, and a datagram to another one's port is told as such.
+ */
 #pragma once
 
 #include "common/addr.h"
@@ -36,6 +37,8 @@ struct haul_ether_conf {
     uint16_t vlan; /* 1..4094; zero: untagged frames */
     uint16_t mtu;  /* the largest IP packet, 1280 at least */
     uint16_t port; /* UDP port of haul */
+    /* Ports of all workers, from the first, where there are several; count 0: only our own. */
+    uint16_t port_first, port_count;
     struct haul_ether_address addresses[HAUL_ETHER_ADDRESSES_MAX]; /* at least one */
     size_t address_count;
     struct haul_addr gateway_ipv4; /* family 0: none */
@@ -68,6 +71,7 @@ struct haul_ether_found {
 struct haul_ether_datagram {
     const uint8_t *data;
     uint16_t bytes;
+    uint16_t port; /* ours to which it came, or another worker's */
     uint8_t ecn;
     struct haul_addr peer;
 };

@@ -60,6 +60,12 @@ static bool source_possible(const struct haul_packet *packet)
 
 /* --- UDP --- */
 
+/* Ours, or another worker's of this end. */
+static bool is_our_port(const struct haul_ether_conf *conf, uint16_t port)
+{
+    return port == conf->port || (uint16_t)(port - conf->port_first) < conf->port_count;
+}
+
 /* The field holds the checksum, or, from a sender on this very machine whose card was to compute
  * it, the sum of the pseudo header: such a packet has seen no wire. */
 static bool udp_sum_holds(struct haul_ether *ether, const struct haul_packet *packet,
@@ -93,13 +99,14 @@ static enum haul_ether_verdict udp_input(struct haul_ether *ether, const struct 
     bytes = haul_be16(udp + 4);
     if (bytes < UDP_HEADER_BYTES || bytes > packet->body_bytes || haul_be16(udp) == 0)
         return dropped(ether, HAUL_ETHER_DROP_rx_udp_malformed);
-    if (haul_be16(udp + 2) != ether->conf.port)
+    if (!is_our_port(&ether->conf, haul_be16(udp + 2)))
         return dropped(ether, HAUL_ETHER_DROP_rx_udp_port);
     if (!found->udp_checked && !udp_sum_holds(ether, packet, bytes))
         return dropped(ether, HAUL_ETHER_DROP_rx_udp_checksum);
     *datagram = (struct haul_ether_datagram){
         .data = udp + UDP_HEADER_BYTES,
         .bytes = (uint16_t)(bytes - UDP_HEADER_BYTES),
+        .port = haul_be16(udp + 2),
         .ecn = packet->ecn,
         .peer = { .family = packet->address_bytes == 4 ? 4 : 6, .port = haul_be16(udp) },
     };
@@ -250,9 +257,11 @@ static enum haul_ether_verdict too_big(struct haul_ether *ether, const struct ha
 
     if (drop != HAUL_ETHER_NO_DROP)
         return dropped(ether, drop);
-    if (quote.source.port != ether->conf.port ||
+    if (!is_our_port(&ether->conf, quote.source.port) ||
         haul_ether_own(ether, quote.source.ip, packet->address_bytes) == NULL)
         return dropped(ether, HAUL_ETHER_DROP_rx_quote_foreign);
+    if (quote.source.port != ether->conf.port)
+        return HAUL_ETHER_HANDLED; /* another worker's, which knows whether it sent that */
     /* Only somebody we have lately sent to: the way to it is still here. */
     way = haul_ether_way_of(ether, &quote.target);
     if (!haul_addr_equal(&way->peer, &quote.target))

@@ -16,6 +16,8 @@
 
 struct haul_net;
 
+#define HAUL_NET_QUEUES_MAX 8u
+
 enum haul_net_kind { HAUL_NET_AUTO, HAUL_NET_URING, HAUL_NET_MMSG, HAUL_NET_DPDK, HAUL_NET_KINDS };
 
 #define HAUL_NET_ADDRESSES_MAX 8u
@@ -44,11 +46,18 @@ struct haul_net_port {
 struct haul_net_conf {
     enum haul_net_kind kind; /* AUTO: io_uring, and sendmmsg/recvmmsg where it is refused */
     const struct haul_net_port *port; /* DPDK alone */
-    struct haul_addr bind;            /* family 6 and a zero address: both families; port 0: any */
-    uint32_t receive_trains;          /* buffers to receive into, 64 KiB each */
-    uint32_t send_trains;             /* buffers to send from, 64 KiB each */
-    uint32_t receive_buffer_bytes;    /* socket buffer asked for; the kernel's limit is probed */
-    uint8_t *memory;                  /* haul_net_bytes of it, 4096-aligned, borrowed until close */
+    /* DPDK alone: several nets share a port, each with a queue pair and a UDP port of its own. The
+     * first is opened for `queues` of them, and gets as many as the device has (facts.queues); the
+     * others are opened `beside` it, with their number as `queue` and the same `bind`, and closed
+     * before it, when no net of the port is used any more. */
+    uint32_t queues; /* 0: one */
+    uint32_t queue;
+    struct haul_net *beside;
+    struct haul_addr bind;         /* family 6 and a zero address: both families; port 0: any */
+    uint32_t receive_trains;       /* buffers to receive into, 64 KiB each */
+    uint32_t send_trains;          /* buffers to send from, 64 KiB each */
+    uint32_t receive_buffer_bytes; /* socket buffer asked for; the kernel's limit is probed */
+    uint8_t *memory;               /* haul_net_bytes of it, 4096-aligned, borrowed until close */
 };
 
 size_t haul_net_bytes(const struct haul_net_conf *conf);
@@ -64,6 +73,7 @@ struct haul_net_facts {
     uint32_t train_bytes_max; /* most bytes in one send train: n x segment never passes the device's
                                  gso_max_size with its headers */
     uint32_t receive_buffer_bytes; /* what the kernel gave */
+    uint32_t queues; /* DPDK: queue pairs of the port, and so how many nets it has room for */
     struct haul_addr local;
     char refused[96]; /* AUTO: why it is not io_uring; empty otherwise */
 };

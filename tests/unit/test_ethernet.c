@@ -497,6 +497,35 @@ static void a_smaller_mtu_is_believed_only_about_packets_of_ours(void)
     end_close(&two);
 }
 
+/* The second of two workers sees what is the first one's. */
+static void what_is_for_another_worker_is_told_as_such(void)
+{
+    uint8_t frame[FRAME];
+    size_t bytes = unit_hex(vector_udp4, frame, sizeof frame);
+    struct haul_ether_event event;
+
+    end_open(&two, 2, 0, HAUL_SECOND);
+    two.ether->conf.port = PORT + 1;
+    CU_ASSERT_EQUAL(give(frame, bytes, HAUL_SECOND), HAUL_ETHER_DROPPED);
+    CU_ASSERT_EQUAL(COUNT(rx_udp_port), 1);
+    two.ether->conf.port_first = PORT;
+    two.ether->conf.port_count = 2;
+    for (unsigned i = 0; i < 2; i++) { /* the second time by its headers alone */
+        CU_ASSERT_EQUAL(give(frame, bytes, HAUL_SECOND), HAUL_ETHER_DATAGRAM);
+        CU_ASSERT_EQUAL(received.port, PORT);
+        CU_ASSERT_EQUAL(memcmp(received.data, "sealed!", 7), 0);
+    }
+    frame[37] += 2; /* nobody's, and the one before the first */
+    CU_ASSERT_EQUAL(give(frame, bytes, HAUL_SECOND), HAUL_ETHER_DROPPED);
+    frame[37] -= 3;
+    CU_ASSERT_EQUAL(give(frame, bytes, HAUL_SECOND), HAUL_ETHER_DROPPED);
+    CU_ASSERT_EQUAL(COUNT(rx_udp_port), 3);
+    CU_ASSERT_EQUAL(give_hex(vector_big4, HAUL_SECOND), HAUL_ETHER_HANDLED);
+    CU_ASSERT_FALSE(haul_ether_event(two.ether, &event)); /* the first knows what it sent */
+    CU_ASSERT_EQUAL(COUNT(too_big), 0);
+    end_close(&two);
+}
+
 static void a_peer_without_a_route_costs_nothing(void)
 {
     static const char *nowhere[] = { "[2001:db8::1]:4501", "127.0.0.1:4501", "224.0.0.1:4501",
@@ -584,6 +613,8 @@ int main(void)
     static const struct unit_test tests[] = {
         { "ends find each other and pass datagrams, of both families, with and without a VLAN tag",
           ends_find_each_other_and_pass_datagrams },
+        { "what is for another worker is told as such",
+          what_is_for_another_worker_is_told_as_such },
         { "headers that repeat are no way past a check",
           headers_that_repeat_are_no_way_past_a_check },
         { "foreign datagrams are taken", foreign_datagrams_are_taken },

@@ -182,7 +182,7 @@ static int no_buffers(void)
     if (!pair_open())
         return 1;
     dpdk = (struct haul_dpdk *)from.net;
-    taken = calloc(dpdk->port.frames, sizeof *taken);
+    taken = calloc(dpdk->port->frames, sizeof *taken);
     while (taken != NULL && (frame = haul_dpdk_frame(dpdk)) != NULL)
         taken[count++] = frame;
     if (count < 1000 || port_counter(&from, "tx_no_frame") != 1)

@@ -206,6 +206,7 @@ static void finish(void)
     node_close(&a);
     node_close(&b);
     haul_loop_close(pair.loop);
+    workers = 1;
 }
 
 static void on_done(void *context, const struct haul_offer_result *result)
@@ -233,13 +234,16 @@ static bool four_are_done(void)
     return a.done == 4;
 }
 
+static uint8_t asked_via; /* enum haul_via */
+
 static struct haul_offer_ask *ask_for(const struct haul_cid *cid)
 {
+    const struct haul_offer_wish wish = {
+        .root = *cid, .via = asked_via, .done = on_done, .ended = on_ended, .context = &a
+    };
+
     a.done = 0;
-    return haul_offer_ask(a.offers, a.host, a.connection,
-                          &(struct haul_offer_wish){
-                              .root = *cid, .done = on_done, .ended = on_ended, .context = &a },
-                          NULL);
+    return haul_offer_ask(a.offers, a.host, a.connection, &wish, NULL);
 }
 
 static void ask_and_wait(const struct haul_cid *cid)
@@ -294,6 +298,16 @@ static void two_ports(struct haul_offers_conf *conf)
 {
     conf->udp_ports[0] = 4999;
     conf->udp_ports[1] = 5001;
+    conf->ports[0] = (struct haul_addr){ .family = 4, .ip = { 127, 0, 0, 7 }, .port = 4501 };
+    conf->port_count = 1;
+    conf->port_workers = 2;
+    conf->port_payload_max = 1408;
+}
+
+static void one_queue(struct haul_offers_conf *conf)
+{
+    two_ports(conf);
+    conf->port_workers = 1;
 }
 
 static void any_address(struct haul_offers_conf *conf)
@@ -310,8 +324,7 @@ static void each_worker_is_reached_at_its_own_port(void)
     start(two_ports, two_ports);
     for (uint32_t flow = 0; flow < 2; flow++) {
         ask_and_wait(&root);
-        CU_ASSERT_EQUAL_FATAL(a.result.code, HAUL_OK);
-        CU_ASSERT_EQUAL(a.result.flow, flow);
+        CU_ASSERT_EQUAL_FATAL(a.result.flow, flow);
         for (unsigned k = 0; k < 2; k++) {
             const struct haul_grant *grant = &(k == 0 ? &a : &b)->handoff[flow].grants[flow];
 
@@ -320,14 +333,13 @@ static void each_worker_is_reached_at_its_own_port(void)
         }
     }
     finish();
-    /* What a gateway forwards comes to the first worker. */
+    workers = 2; /* what a gateway forwards comes to the first */
     start(two_ports, any_address);
     haul_offers_mapped(b.offers, &mapped, 1);
     for (uint32_t i = 0; i < 2; i++) {
         const struct haul_grant *grant;
 
         ask_and_wait(&root);
-        CU_ASSERT_EQUAL_FATAL(a.result.code, HAUL_OK);
         grant = &a.handoff[i].grants[a.result.flow];
         CU_ASSERT_EQUAL(grant->candidate_count, 2);
         CU_ASSERT_EQUAL(grant->candidates[0].port, 4999);
@@ -335,7 +347,27 @@ static void each_worker_is_reached_at_its_own_port(void)
         CU_ASSERT_NOT_EQUAL(b.handoff[0].grants[2 * i].local_id, 0);
     }
     finish();
-    workers = 1;
+}
+
+/* b's port has a queue pair for each of its workers, a's has one. */
+static void each_worker_with_a_queue_has_its_port_over_dpdk_too(void)
+{
+    workers = 2;
+    asked_via = HAUL_VIA_DPDK;
+    start(one_queue, two_ports);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct haul_grant *grant;
+
+        ask_and_wait(&root);
+        CU_ASSERT_EQUAL_FATAL(a.result.flow, 2 * i); /* the first worker's */
+        grant = &a.handoff[0].grants[a.result.flow];
+        CU_ASSERT_EQUAL(grant->candidate_count, 1);
+        CU_ASSERT_EQUAL(grant->candidates[0].port, 4501 + i);
+        grant = &b.handoff[i].grants[i];
+        CU_ASSERT_TRUE(grant->via == HAUL_VIA_DPDK && grant->candidates[0].port == 4501);
+    }
+    asked_via = HAUL_VIA_KERNEL;
+    finish();
 }
 
 static void two_grants_share_no_secret(void)
@@ -740,6 +772,8 @@ int main(void)
     static const struct unit_test tests[] = {
         { "what is agreed fits together", what_is_agreed_fits_together },
         { "each worker is reached at its own port", each_worker_is_reached_at_its_own_port },
+        { "each worker with a queue has its port over DPDK, too",
+          each_worker_with_a_queue_has_its_port_over_dpdk_too },
         { "two grants share no secret", two_grants_share_no_secret },
         { "what is not there and what is not shared are refused alike",
           what_is_not_there_and_what_is_not_shared_are_refused_alike },

@@ -35,6 +35,7 @@ static struct {
     bool huge;
     char complaint[160];
     pthread_mutex_t lock; /* of the complaint: DPDK speaks from its own thread too */
+    void *arguments;      /* it keeps pointers into them: they are never freed */
 } eal = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 bool haul_eal_huge(void)
@@ -261,7 +262,7 @@ static int start(const struct haul_net_port *port, size_t bytes, struct haul_err
     code = rte_eal_init(arguments->count, arguments->list);
     directory_remove();
     haul_assert(pthread_setaffinity_np(pthread_self(), sizeof set, &set) == 0);
-    /* DPDK keeps pointers into its arguments: they are never freed. */
+    eal.arguments = arguments;
     if (code >= 0) {
         eal.started = true;
         haul_log(HAUL_LOG_INFO, "dpdk-started", "version=\"%s\" memory_mib=%zu huge_pages=%s",

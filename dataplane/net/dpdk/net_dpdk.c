@@ -4,7 +4,6 @@
 #include "dataplane/net/dpdk/net_dpdk.h"
 
 #include "common/clock.h"
-#include "common/counters.h"
 #include "dataplane/net/dpdk/eal.h"
 
 #include <errno.h>
@@ -47,21 +46,21 @@ static void interrupt_take(int fd)
 static bool wait_interrupt(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t count,
                            haul_time span)
 {
-    uint16_t port = dpdk->port.id;
+    uint16_t port = dpdk->port->id;
     bool woken = true;
 
-    if (rte_eth_dev_rx_intr_enable(port, HAUL_PORT_QUEUE) != 0) {
-        dpdk->port.interrupt_fd = -1; /* its peer went away: from now on we look ourselves */
+    if (rte_eth_dev_rx_intr_enable(port, dpdk->number) != 0) {
+        dpdk->interrupt_fd = -1; /* its peer went away: from now on we look ourselves */
         return false;
     }
     if (!haul_dpdk_peek(dpdk)) {
-        polled[count] = (struct pollfd){ .fd = dpdk->port.interrupt_fd, .events = POLLIN };
+        polled[count] = (struct pollfd){ .fd = dpdk->interrupt_fd, .events = POLLIN };
         woken = sleep_on(polled, count + 1, span);
         if (woken && polled[count].revents != 0)
             interrupt_take(polled[count].fd);
         haul_counter_add(&dpdk->counters.wakes, haul_dpdk_peek(dpdk));
     }
-    rte_eth_dev_rx_intr_disable(port, HAUL_PORT_QUEUE);
+    rte_eth_dev_rx_intr_disable(port, dpdk->number);
     return woken;
 }
 
@@ -98,7 +97,7 @@ static bool wait_look(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t coun
 static void dpdk_wait(struct haul_net *net, const int *fds, size_t fd_count, haul_time span)
 {
     struct haul_dpdk *dpdk = (struct haul_dpdk *)net;
-    struct pollfd polled[HAUL_NET_WAIT_FDS_MAX + 1];
+    struct pollfd polled[HAUL_NET_WAIT_FDS_MAX + 2];
     haul_time now = haul_clock_read(), end = haul_time_add(now, span);
     bool woken = false;
 
@@ -106,19 +105,25 @@ static void dpdk_wait(struct haul_net *net, const int *fds, size_t fd_count, hau
     haul_dpdk_flush(dpdk);
     for (size_t i = 0; i < fd_count; i++)
         polled[i] = (struct pollfd){ .fd = fds[i], .events = POLLIN };
+    if (dpdk->port->queues > 1)
+        polled[fd_count++] =
+            (struct pollfd){ .fd = dpdk->port->handover.fds[dpdk->number], .events = POLLIN };
     haul_counter_add(&dpdk->base.counters.waits, span > 0);
     while (true) {
         haul_time until;
 
-        if (now >= dpdk->ether_due || haul_counter_read(&dpdk->counters.link_ups) != dpdk->link_ups)
+        if (now >= dpdk->ether_due || haul_dpdk_link_ups(dpdk) != dpdk->link_ups)
             haul_dpdk_progress(dpdk, now);
         if (woken || now >= end || haul_dpdk_peek(dpdk))
             return;
+        if (!haul_handover_rest(&dpdk->port->handover, dpdk->number))
+            continue;
         until = haul_time_min(haul_time_min(end, dpdk->ether_due), now + LINK_SPAN);
-        if (dpdk->port.interrupt_fd >= 0 && dpdk->queue_count == 0)
+        if (dpdk->interrupt_fd >= 0 && dpdk->queue_count == 0)
             woken = wait_interrupt(dpdk, polled, (nfds_t)fd_count, haul_time_since(now, until));
         else
             woken = wait_look(dpdk, polled, (nfds_t)fd_count, until);
+        haul_handover_rested(&dpdk->port->handover, dpdk->number);
         now = haul_clock_read();
     }
 }
@@ -145,6 +150,18 @@ static void bunches_free(struct haul_bunch *bunches, uint32_t count)
     free(bunches);
 }
 
+/* The first of a port goes last. */
+static void port_give(struct haul_dpdk *dpdk)
+{
+    if (dpdk->port == NULL)
+        return;
+    haul_assert(dpdk->port->users > 0 && (dpdk->first != dpdk || dpdk->port->users == 1));
+    if (--dpdk->port->users > 0)
+        return;
+    haul_port_close(dpdk->port);
+    free(dpdk->port);
+}
+
 static void dpdk_close(struct haul_net *net)
 {
     struct haul_dpdk *dpdk = (struct haul_dpdk *)net;
@@ -160,7 +177,7 @@ static void dpdk_close(struct haul_net *net)
         rte_pktmbuf_free(dpdk->answer);
     bunches_free(dpdk->lent, dpdk->send_trains);
     free(dpdk->received);
-    haul_port_close(&dpdk->port);
+    port_give(dpdk);
     free(dpdk->queue);
     free(dpdk->received_free);
     free(dpdk->lent_free);
@@ -240,12 +257,15 @@ static int ether_open(struct haul_dpdk *dpdk, const struct haul_net_conf *conf,
     const struct haul_net_port *port = conf->port;
     struct haul_ether_conf ether = { .vlan = port->vlan,
                                      .mtu = port->mtu,
-                                     .port = conf->bind.port,
+                                     .port = (uint16_t)(conf->bind.port + dpdk->number),
+                                     .port_first = conf->bind.port,
+                                     .port_count = dpdk->port->queues,
+                                     .quiet = dpdk->number > 0,
                                      .address_count = port->address_count,
                                      .gateway_ipv4 = port->gateways[0],
                                      .gateway_ipv6 = port->gateways[1] };
 
-    memcpy(ether.mac, dpdk->port.mac, sizeof ether.mac);
+    memcpy(ether.mac, dpdk->port->mac, sizeof ether.mac);
     for (size_t i = 0; i < port->address_count; i++) {
         ether.addresses[i].ip = port->addresses[i].ip;
         ether.addresses[i].bits = port->addresses[i].bits;
@@ -264,35 +284,62 @@ static void facts_fill(struct haul_dpdk *dpdk, const struct haul_net_conf *conf)
     facts->datagram_max = conf->port->mtu - 28u;
     facts->segments_max = HAUL_PORT_BURST;
     facts->train_bytes_max = HAUL_PORT_BURST * facts->datagram_max;
-    facts->receive_buffer_bytes = dpdk->port.frames * facts->datagram_max;
+    facts->receive_buffer_bytes = dpdk->port->frames * facts->datagram_max;
+    facts->queues = dpdk->port->queues;
     facts->local = conf->port->addresses[0].ip;
-    facts->local.port = conf->bind.port;
+    facts->local.port = (uint16_t)(conf->bind.port + dpdk->number);
+}
+
+/* The first net of a port opens it, the others find it there. */
+static int port_take(struct haul_dpdk *dpdk, const struct haul_net_conf *conf,
+                     struct haul_error *error)
+{
+    uint32_t held = conf->receive_trains * HAUL_PORT_BURST +
+                    2 * conf->send_trains * HAUL_PORT_BURST + HAUL_DPDK_HELD_MAX +
+                    2 * HAUL_PORT_BURST;
+    struct haul_port *port;
+
+    if (conf->beside != NULL) {
+        dpdk->first = (struct haul_dpdk *)conf->beside;
+        dpdk->port = dpdk->first->port;
+        haul_assert(conf->queue > 0 && conf->queue < dpdk->port->queues);
+        dpdk->number = (uint16_t)conf->queue;
+        dpdk->port->users++;
+        return ether_open(dpdk, conf, error);
+    }
+    port = calloc(1, sizeof *port);
+    if (port == NULL)
+        return haul_fail(error, HAUL_E_SYSTEM, "no memory for the port");
+    port->users = 1;
+    dpdk->port = port;
+    dpdk->first = dpdk;
+    if (haul_port_open(port, conf->port, conf->queues == 0 ? 1 : conf->queues, held, error) < 0 ||
+        ether_open(dpdk, conf, error) < 0 ||
+        haul_port_start(port, conf->port, dpdk->ether, error) < 0)
+        return -1;
+    haul_port_steer(port, conf->bind.port);
+    return 0;
 }
 
 int haul_net_dpdk_open(struct haul_net **net, const struct haul_net_conf *conf,
                        struct haul_error *error)
 {
     struct haul_dpdk *dpdk = calloc(1, sizeof *dpdk);
-    uint32_t held = conf->receive_trains * HAUL_PORT_BURST +
-                    2 * conf->send_trains * HAUL_PORT_BURST + HAUL_DPDK_HELD_MAX +
-                    2 * HAUL_PORT_BURST;
 
     haul_assert(conf->port != NULL && conf->port->address_count > 0 &&
                 conf->port->address_count <= HAUL_ETHER_ADDRESSES_MAX && conf->bind.port != 0);
     if (dpdk == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the net");
     dpdk->base.backend = &backend;
-    dpdk->port.interrupt_fd = -1;
-    dpdk->port.interface_fd = -1;
+    dpdk->interrupt_fd = -1;
+    dpdk->port_first = conf->bind.port;
     dpdk->stuck_since = HAUL_TIME_NEVER;
-    if (memory_open(dpdk, conf, error) < 0 ||
-        haul_port_open(&dpdk->port, conf->port, held, error) < 0 ||
-        ether_open(dpdk, conf, error) < 0 ||
-        haul_port_start(&dpdk->port, conf->port, dpdk->ether, error) < 0 ||
+    if (memory_open(dpdk, conf, error) < 0 || port_take(dpdk, conf, error) < 0 ||
         haul_dpdk_watch_open(dpdk, error) < 0) {
         dpdk_close(&dpdk->base);
         return -1;
     }
+    dpdk->interrupt_fd = haul_port_interrupt(dpdk->port, dpdk->number);
     facts_fill(dpdk, conf);
     *net = &dpdk->base;
     return 0;

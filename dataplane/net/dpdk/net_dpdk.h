@@ -1,8 +1,11 @@
-/* The net over a port of DPDK. Datagrams lie in the card's own buffers: sealing writes them there,
- * opening reads them there. Frames of other kinds (neighbours, echo) are answered here. One worker
- * owns it; a look at link and card runs beside it (watch.c). Internal to dataplane/net/dpdk. */
+/* A net over one queue pair of a port of DPDK. Datagrams lie in the card's own buffers: sealing
+ * writes them there, opening reads them there. Frames of other kinds (neighbours, echo) are
+ * answered here. One worker owns it; a look at link and card runs beside it (watch.c). The nets of
+ * one port share its buffers and what lies between its queues (handover.h). Internal to
+ * dataplane/net/dpdk. */
 #pragma once
 
+#include "common/counters.h"
 #include "common/ring.h"
 #include "dataplane/net/dpdk/port.h"
 #include "dataplane/net/net_backend.h"
@@ -35,6 +38,10 @@ struct haul_held {
     X(tx_dropped, "frames dropped since the link was down or the queue stood still")               \
     X(tx_failed, "frames that the card could not send")                                            \
     X(tx_stalls, "times the card's queue stood still for a second")                                \
+    X(handed_over, "datagrams for another worker that came here, and were handed to it")           \
+    X(handed_in, "datagrams that came to another queue, taken from there")                         \
+    X(handed_lost, "frames for other workers dropped since as many waited as may")                 \
+    X(rules, "rules by which the card brings datagrams to their queues (gauge)")                   \
     X(link_up, "1 while the link is up (gauge)")                                                   \
     X(link_ups, "times the link came up")                                                          \
     X(link_downs, "times the link went down")                                                      \
@@ -54,9 +61,16 @@ struct haul_dpdk_seen {
     uint32_t frames_told;
 };
 
+/* How a staged frame came here. */
+enum haul_staged { HAUL_STAGED_CARD, HAUL_STAGED_HANDED, HAUL_STAGED_HEARD };
+
 struct haul_dpdk {
     struct haul_net base;
-    struct haul_port port;
+    struct haul_port *port;
+    struct haul_dpdk *first; /* of the port: it knows of the link */
+    uint16_t number;         /* of its queue pair */
+    uint16_t port_first;     /* UDP port of the first queue's worker */
+    int interrupt_fd;        /* readable when frames arrive and it was asked for; -1: poll */
     struct haul_ether *ether;
     char *device; /* as configured, for the log */
     haul_time ether_due;
@@ -65,6 +79,8 @@ struct haul_dpdk {
 
     /* receiving */
     struct rte_mbuf *staged[HAUL_PORT_BURST]; /* taken from the card, not looked at */
+    uint8_t staged_as[HAUL_PORT_BURST];       /* enum haul_staged */
+    bool handed_first;                        /* what others hand over and the card take turns */
     uint32_t staged_at;
     uint32_t staged_count;
     struct haul_bunch *received; /* receive_trains */
@@ -91,6 +107,12 @@ struct haul_dpdk {
     uint64_t link_ups; /* of which the neighbours were told */
     bool watched;
 };
+
+/* How often the link came up; any net of the port. */
+static inline uint64_t haul_dpdk_link_ups(const struct haul_dpdk *dpdk)
+{
+    return haul_counter_read(&dpdk->first->counters.link_ups);
+}
 
 /* send.c */
 size_t haul_dpdk_reserve(struct haul_net *net, struct haul_train *trains, size_t capacity);

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 #include <net/if.h>
+#include <rte_flow.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -98,16 +99,30 @@ static int queues_open(struct haul_port *port, const struct haul_net_port *conf,
     uint16_t receive = QUEUE_FRAMES, send = QUEUE_FRAMES;
     int code = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &receive, &send);
 
-    if (code == 0)
-        code = rte_eth_rx_queue_setup(port->id, HAUL_PORT_QUEUE, receive, (unsigned)SOCKET_ID_ANY,
-                                      NULL, port->pool);
-    if (code == 0)
-        code =
-            rte_eth_tx_queue_setup(port->id, HAUL_PORT_QUEUE, send, (unsigned)SOCKET_ID_ANY, NULL);
+    for (uint16_t queue = 0; queue < port->queues && code == 0; queue++) {
+        code = rte_eth_rx_queue_setup(port->id, queue, receive, (unsigned)SOCKET_ID_ANY, NULL,
+                                      port->pool);
+        if (code == 0)
+            code = rte_eth_tx_queue_setup(port->id, queue, send, (unsigned)SOCKET_ID_ANY, NULL);
+    }
     return code == 0 ? 0 : refused(conf, "its queues", code, error);
 }
 
-static int configure(struct haul_port *port, const struct haul_net_port *conf,
+/* As many pairs as are wanted and the device has. memif's driver writes through rings that were
+ * never agreed on when the other end has fewer, so it has one. */
+static void queues_choose(struct haul_port *port, const char *device, uint32_t wanted,
+                          const struct rte_eth_dev_info *info)
+{
+    uint32_t most =
+        info->max_rx_queues < info->max_tx_queues ? info->max_rx_queues : info->max_tx_queues;
+
+    if (strncmp(device, "net_memif", 9) == 0)
+        most = 1;
+    wanted = wanted < most ? wanted : most;
+    port->queues = (uint16_t)(wanted > 0 ? wanted : 1);
+}
+
+static int configure(struct haul_port *port, const struct haul_net_port *conf, uint32_t queues,
                      struct haul_error *error)
 {
     struct rte_eth_conf settings = { .intr_conf = { .rxq = 1 } };
@@ -117,25 +132,26 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf,
     if (code != 0)
         return refused(conf, "what it can do", code, error);
     snprintf(port->driver, sizeof port->driver, "%s", info.driver_name);
+    queues_choose(port, conf->device, queues, &info);
     offloads_choose(port, &info, &settings);
     /* memif states a maximum that it does not keep to, and refuses to be told another. */
     if (strncmp(conf->device, "net_memif", 9) != 0)
         settings.rxmode.mtu = conf->mtu;
-    code = rte_eth_dev_configure(port->id, 1, 1, &settings);
+    code = rte_eth_dev_configure(port->id, port->queues, port->queues, &settings);
     if (code != 0) { /* not every driver can wake us */
         settings.intr_conf.rxq = 0;
-        code = rte_eth_dev_configure(port->id, 1, 1, &settings);
+        code = rte_eth_dev_configure(port->id, port->queues, port->queues, &settings);
     }
     if (code != 0 && settings.rxmode.mtu != 0 && conf->mtu <= 1500) {
         settings.rxmode.mtu = 0;
-        code = rte_eth_dev_configure(port->id, 1, 1, &settings);
+        code = rte_eth_dev_configure(port->id, port->queues, port->queues, &settings);
     }
     if (code != 0)
         return refused(conf, "its configuration", code, error);
     /* To be asked for when it runs. What wakes vhost changes with each peer that comes. */
     if (settings.intr_conf.rxq != 0 && strncmp(conf->device, "net_vhost", 9) != 0)
-        port->interrupt_fd = 0;
-    return queues_open(port, conf, error);
+        port->wakes = true;
+    return 0;
 }
 
 static void interface_open(struct haul_port *port, const char *device)
@@ -160,21 +176,33 @@ bool haul_port_link_is_up(const struct haul_port *port)
     return rte_eth_link_get_nowait(port->id, &link) != 0 || link.link_status == RTE_ETH_LINK_UP;
 }
 
-int haul_port_open(struct haul_port *port, const struct haul_net_port *conf, uint32_t held,
-                   struct haul_error *error)
+/* What trains hold, what the card holds, what lies in the caches of threads, and what is on its way
+ * between queues. */
+static uint32_t frames_of(uint32_t queues, uint32_t held)
+{
+    return queues * (held + 2 * QUEUE_FRAMES) + (queues + 1) * POOL_CACHE +
+           queues * (queues - 1) * haul_handed_max(queues);
+}
+
+int haul_port_open(struct haul_port *port, const struct haul_net_port *conf, uint32_t queues,
+                   uint32_t held, struct haul_error *error)
 {
     struct rte_ether_addr mac;
 
-    *port = (struct haul_port){ .interrupt_fd = -1,
+    *port = (struct haul_port){ .users = port->users,
                                 .interface_fd = -1,
                                 .shared_memory = is_shared_memory(conf->device) };
     interface_open(port, conf->device);
-    port->frames = held + 2 * QUEUE_FRAMES + 2 * POOL_CACHE;
+    port->frames = frames_of(queues, held);
     if (haul_eal_start(conf, (size_t)port->frames * (frame_bytes(conf) + 256u), error) < 0 ||
         haul_eal_attach(conf->device, &port->id, error) < 0)
         return -1;
     port->attached = true;
-    if (pool_open(port, conf, error) < 0 || configure(port, conf, error) < 0)
+    if (configure(port, conf, queues, error) < 0)
+        return -1;
+    port->frames = frames_of(port->queues, held);
+    if (pool_open(port, conf, error) < 0 || queues_open(port, conf, error) < 0 ||
+        haul_handover_open(&port->handover, port->queues, error) < 0)
         return -1;
     if (rte_eth_macaddr_get(port->id, &mac) != 0)
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "%s has no MAC address", conf->device);
@@ -205,14 +233,58 @@ int haul_port_start(struct haul_port *port, const struct haul_net_port *conf,
         return refused(conf, "it did not start", code, error);
     port->started = true;
     groups_join(port, ether);
-    if (port->interrupt_fd == 0) {
-        port->interrupt_fd = rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, HAUL_PORT_QUEUE);
-        if (port->interrupt_fd < 0 || rte_eth_dev_rx_intr_enable(port->id, HAUL_PORT_QUEUE) != 0)
-            port->interrupt_fd = -1;
-        else
-            rte_eth_dev_rx_intr_disable(port->id, HAUL_PORT_QUEUE);
-    }
     return 0;
+}
+
+int haul_port_interrupt(const struct haul_port *port, uint16_t queue)
+{
+    int fd = port->wakes ? rte_eth_dev_rx_intr_ctl_q_get_fd(port->id, queue) : -1;
+
+    if (fd < 0 || rte_eth_dev_rx_intr_enable(port->id, queue) != 0)
+        return -1;
+    rte_eth_dev_rx_intr_disable(port->id, queue);
+    return fd;
+}
+
+/* --- which UDP port comes to which queue --- */
+
+/* Whether the driver took it. Those that know no rules say so at once. */
+static bool rule_make(const struct haul_port *port, enum rte_flow_item_type ip, uint16_t udp,
+                      uint16_t queue)
+{
+    const struct rte_flow_attr attributes = { .ingress = 1 };
+    const struct rte_flow_item_udp wanted = { .hdr.dst_port = rte_cpu_to_be_16(udp) };
+    const struct rte_flow_item_udp mask = { .hdr.dst_port = RTE_BE16(0xffff) };
+    const struct rte_flow_action_queue target = { .index = queue };
+    const struct rte_flow_item pattern[] = {
+        { .type = RTE_FLOW_ITEM_TYPE_ETH },
+        { .type = ip },
+        { .type = RTE_FLOW_ITEM_TYPE_UDP, .spec = &wanted, .mask = &mask },
+        { .type = RTE_FLOW_ITEM_TYPE_END },
+    };
+    const struct rte_flow_action actions[] = {
+        { .type = RTE_FLOW_ACTION_TYPE_QUEUE, .conf = &target },
+        { .type = RTE_FLOW_ACTION_TYPE_END },
+    };
+    struct rte_flow_error error;
+
+    return rte_flow_validate(port->id, &attributes, pattern, actions, &error) == 0 &&
+           rte_flow_create(port->id, &attributes, pattern, actions, &error) != NULL;
+}
+
+/* The first queue needs none: everything that no rule names comes there. They go when the port
+ * stops. */
+void haul_port_steer(struct haul_port *port, uint16_t first)
+{
+    for (uint16_t queue = 1; queue < port->queues; queue++) {
+        uint16_t udp = (uint16_t)(first + queue);
+
+        port->rules += rule_make(port, RTE_FLOW_ITEM_TYPE_IPV4, udp, queue);
+        port->rules += rule_make(port, RTE_FLOW_ITEM_TYPE_IPV6, udp, queue);
+    }
+    if (port->queues > 1)
+        haul_log(HAUL_LOG_INFO, "dpdk-queues", "queues=%" PRIu16 " rules=%" PRIu32, port->queues,
+                 port->rules);
 }
 
 void haul_port_close(struct haul_port *port)
@@ -221,8 +293,9 @@ void haul_port_close(struct haul_port *port)
         rte_eth_dev_stop(port->id);
     if (port->attached)
         haul_eal_detach(port->id);
+    haul_handover_close(&port->handover);
     rte_mempool_free(port->pool);
     if (port->interface_fd >= 0)
         close(port->interface_fd);
-    *port = (struct haul_port){ .interrupt_fd = -1, .interface_fd = -1 };
+    *port = (struct haul_port){ .interface_fd = -1 };
 }

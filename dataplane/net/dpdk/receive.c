@@ -3,23 +3,55 @@
 #include "dataplane/net/dpdk/net_dpdk.h"
 
 #include "common/clock.h"
-#include "common/counters.h"
-
 #include <rte_prefetch.h>
 #include <string.h>
 
 #define FRAMES_MAX 512u /* looked at in one call: a flood of others does not keep the worker */
+
+static void card_take(struct haul_dpdk *dpdk)
+{
+    dpdk->staged_count =
+        rte_eth_rx_burst(dpdk->port->id, dpdk->number, dpdk->staged, HAUL_PORT_BURST);
+    haul_counter_add(&dpdk->counters.rx_frames, dpdk->staged_count);
+    for (uint32_t i = 0; i < dpdk->staged_count; i++) {
+        rte_prefetch0(rte_pktmbuf_mtod(dpdk->staged[i], void *));
+        dpdk->staged_as[i] = HAUL_STAGED_CARD;
+    }
+}
+
+static void handed_take(struct haul_dpdk *dpdk)
+{
+    struct haul_handed handed[HAUL_PORT_BURST];
+
+    dpdk->staged_count =
+        haul_handover_take(&dpdk->port->handover, dpdk->number, handed, HAUL_PORT_BURST);
+    for (uint32_t i = 0; i < dpdk->staged_count; i++) {
+        dpdk->staged[i] = handed[i].frame;
+        dpdk->staged_as[i] = handed[i].heard != 0 ? HAUL_STAGED_HEARD : HAUL_STAGED_HANDED;
+        haul_counter_add(&dpdk->counters.handed_in, handed[i].heard == 0);
+    }
+}
 
 bool haul_dpdk_peek(struct haul_dpdk *dpdk)
 {
     if (dpdk->staged_at < dpdk->staged_count)
         return true;
     dpdk->staged_at = 0;
-    dpdk->staged_count =
-        rte_eth_rx_burst(dpdk->port.id, HAUL_PORT_QUEUE, dpdk->staged, HAUL_PORT_BURST);
-    haul_counter_add(&dpdk->counters.rx_frames, dpdk->staged_count);
-    for (uint32_t i = 0; i < dpdk->staged_count; i++)
-        rte_prefetch0(rte_pktmbuf_mtod(dpdk->staged[i], void *));
+    if (dpdk->port->queues == 1) {
+        card_take(dpdk);
+        return dpdk->staged_count > 0;
+    }
+    dpdk->handed_first = !dpdk->handed_first;
+    if (dpdk->handed_first)
+        handed_take(dpdk);
+    else
+        card_take(dpdk);
+    if (dpdk->staged_count > 0)
+        return true;
+    if (dpdk->handed_first)
+        card_take(dpdk);
+    else
+        handed_take(dpdk);
     return dpdk->staged_count > 0;
 }
 
@@ -47,11 +79,12 @@ static void events_take(struct haul_dpdk *dpdk)
     }
 }
 
-/* The frame stays if it holds a datagram. */
-static bool frame_read(struct haul_dpdk *dpdk, struct rte_mbuf *frame, haul_time now,
+/* Whether it holds a datagram. What tells of neighbours or paths is shown to the other workers,
+ * unless it was shown to us. */
+static bool frame_read(struct haul_dpdk *dpdk, struct rte_mbuf *frame, uint8_t as, haul_time now,
                        struct haul_ether_datagram *datagram)
 {
-    struct haul_ether_found found = found_of(&dpdk->port, frame);
+    struct haul_ether_found found = found_of(dpdk->port, frame);
     size_t bytes = 0;
 
     if (frame->nb_segs != 1) {
@@ -67,6 +100,8 @@ static bool frame_read(struct haul_dpdk *dpdk, struct rte_mbuf *frame, haul_time
     case HAUL_ETHER_DATAGRAM:
         return true;
     case HAUL_ETHER_REPLY:
+        if (as != HAUL_STAGED_CARD)
+            break;
         dpdk->answer->data_len = (uint16_t)bytes;
         dpdk->answer->pkt_len = (uint32_t)bytes;
         haul_dpdk_push(dpdk, &dpdk->answer, 1);
@@ -75,9 +110,36 @@ static bool frame_read(struct haul_dpdk *dpdk, struct rte_mbuf *frame, haul_time
     case HAUL_ETHER_HANDLED:
         events_take(dpdk);
         dpdk->ether_due = now;
+        if (as == HAUL_STAGED_CARD && dpdk->port->queues > 1)
+            haul_counter_add(&dpdk->counters.handed_lost,
+                             haul_handover_show(&dpdk->port->handover, dpdk->number, frame));
         break;
     case HAUL_ETHER_DROPPED:
         break;
+    }
+    return false;
+}
+
+/* True when the frame stays, with a datagram for this worker. Any other is gone: handed to the
+ * worker whose it is, or free. */
+static bool frame_take(struct haul_dpdk *dpdk, struct rte_mbuf *frame, uint8_t as, haul_time now,
+                       struct haul_ether_datagram *datagram)
+{
+    uint32_t queue;
+
+    if (!frame_read(dpdk, frame, as, now, datagram) || datagram->bytes == 0) {
+        rte_pktmbuf_free(frame);
+        return false;
+    }
+    queue = (uint16_t)(datagram->port - dpdk->port_first);
+    if (queue == dpdk->number)
+        return true;
+    if (as == HAUL_STAGED_CARD &&
+        haul_handover_give(&dpdk->port->handover, dpdk->number, queue, frame)) {
+        haul_counter_add(&dpdk->counters.handed_over, 1);
+    } else {
+        rte_pktmbuf_free(frame);
+        haul_counter_add(&dpdk->counters.handed_lost, 1);
     }
     return false;
 }
@@ -122,10 +184,8 @@ static bool train_take(struct haul_dpdk *dpdk, struct haul_train *train, haul_ti
     for (; *budget > 0 && haul_dpdk_peek(dpdk); dpdk->staged_at++, --*budget) {
         struct rte_mbuf *frame = dpdk->staged[dpdk->staged_at];
 
-        if (!frame_read(dpdk, frame, now, &datagram) || datagram.bytes == 0) {
-            rte_pktmbuf_free(frame);
+        if (!frame_take(dpdk, frame, dpdk->staged_as[dpdk->staged_at], now, &datagram))
             continue;
-        }
         if (bunch->count == 0) {
             *train = (struct haul_train){
                 .data = (uint8_t *)(uintptr_t)datagram.data,
@@ -161,7 +221,7 @@ size_t haul_dpdk_receive(struct haul_net *net, struct haul_train *trains, size_t
 
     if (dpdk->queue_count > 0)
         haul_dpdk_flush(dpdk);
-    if (haul_counter_read(&dpdk->counters.link_ups) != dpdk->link_ups)
+    if (haul_dpdk_link_ups(dpdk) != dpdk->link_ups)
         haul_dpdk_progress(dpdk, haul_clock_read());
     if (!haul_dpdk_peek(dpdk))
         return 0;

@@ -3,8 +3,6 @@
 #include "dataplane/net/dpdk/net_dpdk.h"
 
 #include "common/clock.h"
-#include "common/counters.h"
-
 #include <rte_mempool.h>
 #include <string.h>
 
@@ -12,7 +10,7 @@
 
 struct rte_mbuf *haul_dpdk_frame(struct haul_dpdk *dpdk)
 {
-    struct rte_mbuf *frame = rte_pktmbuf_alloc(dpdk->port.pool);
+    struct rte_mbuf *frame = rte_pktmbuf_alloc(dpdk->port->pool);
 
     haul_counter_add(&dpdk->counters.tx_no_frame, frame == NULL);
     return frame;
@@ -38,10 +36,10 @@ static uint32_t frames_prepare(struct haul_dpdk *dpdk, struct rte_mbuf **frames,
 {
     uint32_t ready = 0;
 
-    if (dpdk->port.flags[0] == 0)
+    if (dpdk->port->flags[0] == 0)
         return count;
     while (ready < count) {
-        ready += rte_eth_tx_prepare(dpdk->port.id, HAUL_PORT_QUEUE, frames + ready,
+        ready += rte_eth_tx_prepare(dpdk->port->id, dpdk->number, frames + ready,
                                     (uint16_t)(count - ready));
         if (ready < count) {
             rte_pktmbuf_free(frames[ready]);
@@ -55,7 +53,7 @@ static uint32_t frames_prepare(struct haul_dpdk *dpdk, struct rte_mbuf **frames,
 
 static uint32_t frames_give(struct haul_dpdk *dpdk, struct rte_mbuf **frames, uint32_t count)
 {
-    uint32_t taken = rte_eth_tx_burst(dpdk->port.id, HAUL_PORT_QUEUE, frames, (uint16_t)count);
+    uint32_t taken = rte_eth_tx_burst(dpdk->port->id, dpdk->number, frames, (uint16_t)count);
 
     haul_counter_add(&dpdk->counters.tx_frames, taken);
     return taken;
@@ -71,7 +69,7 @@ static void queue_stuck(struct haul_dpdk *dpdk)
         dpdk->stuck_since = now;
         haul_counter_add(&dpdk->counters.tx_full, 1);
     }
-    if (!haul_port_link_is_up(&dpdk->port)) {
+    if (!haul_port_link_is_up(dpdk->port)) {
         queue_drop(dpdk);
     } else if (haul_time_since(dpdk->stuck_since, now) >= STALL_SPAN) {
         haul_counter_add(&dpdk->counters.tx_stalls, 1);
@@ -169,7 +167,7 @@ static void held_send(struct haul_dpdk *dpdk, haul_time now)
 
         switch (haul_ether_resolve(dpdk->ether, &held->peer, now, &header)) {
         case HAUL_ETHER_READY:
-            if (frame_finish(&dpdk->port, &header, held->frame, held->frame->data_len, held->ecn)) {
+            if (frame_finish(dpdk->port, &header, held->frame, held->frame->data_len, held->ecn)) {
                 haul_dpdk_push(dpdk, &held->frame, 1);
             } else {
                 rte_pktmbuf_free(held->frame);
@@ -191,7 +189,7 @@ static void held_send(struct haul_dpdk *dpdk, haul_time now)
 /* What the neighbours are asked, and what was waiting for their answer. */
 void haul_dpdk_progress(struct haul_dpdk *dpdk, haul_time now)
 {
-    uint64_t link_ups = haul_counter_read(&dpdk->counters.link_ups);
+    uint64_t link_ups = haul_dpdk_link_ups(dpdk);
     size_t bytes = 1;
 
     if (dpdk->link_ups != link_ups && dpdk->link_ups > 0) /* at start it announces anyway */
@@ -233,7 +231,7 @@ static void train_frames(struct haul_dpdk *dpdk, const struct haul_train *train,
         uint32_t bytes = left < train->segment ? left : train->segment;
 
         left -= bytes;
-        if (frame_finish(&dpdk->port, header, frames[i], bytes, train->ecn)) {
+        if (frame_finish(dpdk->port, header, frames[i], bytes, train->ecn)) {
             ready[ready_count++] = frames[i];
         } else {
             rte_pktmbuf_free(frames[i]);
@@ -293,7 +291,7 @@ static bool bunch_fill(struct haul_dpdk *dpdk, struct haul_bunch *bunch)
 {
     uint32_t have = bunch->count, lack = HAUL_PORT_BURST - have;
 
-    if (lack > 0 && rte_pktmbuf_alloc_bulk(dpdk->port.pool, bunch->frames + have, lack) != 0) {
+    if (lack > 0 && rte_pktmbuf_alloc_bulk(dpdk->port->pool, bunch->frames + have, lack) != 0) {
         haul_counter_add(&dpdk->counters.tx_no_frame, 1);
         return false;
     }

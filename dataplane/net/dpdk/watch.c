@@ -2,7 +2,6 @@
  * looked at and what happened goes to the log. */
 #include "dataplane/net/dpdk/net_dpdk.h"
 
-#include "common/counters.h"
 #include "common/log.h"
 
 #include <inttypes.h>
@@ -17,7 +16,7 @@
 static void link_look(struct haul_dpdk *dpdk)
 {
     bool was_up = haul_counter_read(&dpdk->counters.link_up) != 0;
-    bool up = haul_port_link_is_up(&dpdk->port);
+    bool up = haul_port_link_is_up(dpdk->port);
 
     if (up == was_up)
         return;
@@ -33,13 +32,14 @@ static void card_look(struct haul_dpdk *dpdk)
 {
     struct rte_eth_stats stats;
 
-    if (rte_eth_stats_get(dpdk->port.id, &stats) == 0) {
+    if (rte_eth_stats_get(dpdk->port->id, &stats) == 0) {
         haul_counter_set(&dpdk->counters.rx_missed, stats.imissed);
         haul_counter_set(&dpdk->counters.rx_no_frame, stats.rx_nombuf);
         haul_counter_set(&dpdk->counters.rx_errors, stats.ierrors);
         haul_counter_set(&dpdk->counters.tx_failed, stats.oerrors);
     }
-    haul_counter_set(&dpdk->counters.frames_free, rte_mempool_avail_count(dpdk->port.pool));
+    haul_counter_set(&dpdk->counters.rules, dpdk->port->rules);
+    haul_counter_set(&dpdk->counters.frames_free, rte_mempool_avail_count(dpdk->port->pool));
 }
 
 static void told(const struct haul_dpdk *dpdk, const struct haul_ether_event *event)
@@ -73,9 +73,9 @@ static void trouble_look(struct haul_dpdk *dpdk)
 
     if (stalls != seen->stalls)
         haul_log(HAUL_LOG_WARN, "dpdk-queue-stalled",
-                 "device=\"%s\" stalls=%" PRIu64
+                 "device=\"%s\" queue=%" PRIu16 " stalls=%" PRIu64
                  " what=\"the card took no frame for a second; its peer or driver stands still\"",
-                 dpdk->device, stalls);
+                 dpdk->device, dpdk->number, stalls);
     if (frames != seen->frames && ++seen->frames_told % 16 == 1)
         haul_log(HAUL_LOG_WARN, "dpdk-no-buffer",
                  "device=\"%s\" times=%" PRIu64 " what=\"every buffer is held\"", dpdk->device,
@@ -89,13 +89,15 @@ static void look(void *context)
     struct haul_dpdk *dpdk = context;
     struct haul_ether_event event;
 
-    link_look(dpdk);
-    card_look(dpdk);
+    if (dpdk->first == dpdk) { /* the whole port's */
+        link_look(dpdk);
+        card_look(dpdk);
+    }
     trouble_look(dpdk);
     while (haul_ring_pull(dpdk->events, &event))
         told(dpdk, &event);
-    rte_eal_alarm_set(haul_counter_read(&dpdk->counters.link_up) != 0 ? LOOK_MICROSECONDS
-                                                                      : AWAIT_MICROSECONDS,
+    rte_eal_alarm_set(haul_counter_read(&dpdk->first->counters.link_up) != 0 ? LOOK_MICROSECONDS
+                                                                             : AWAIT_MICROSECONDS,
                       look, dpdk);
 }
 

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Ports of DPDK with two queue pairs, each with a worker of its own: over vhost and virtio-user, where
+the sender chooses the queue, and over af_packet, where the kernel does."""
+from nodes import case, equal, main, same, wait_for
+from ports import MIB, memif, moves, pair, ports, settings
+
+TWO = {"worker.count": "2"}
+AF_PACKET = "net_af_packet0,iface={},framesz=2048,framecnt=1024,blocksz=4096,qpairs=2"
+
+
+def queues(node, name):
+    """That counter of each queue pair, whose sum the port tells."""
+    status = node.status()
+    each = [status[f"dpdk-{i}"][name] for i in range(status["dpdk"]["queues"])]
+    equal(sum(each), status["dpdk"][name], f"the sum of {name}")
+    return each
+
+
+def gets_at_once(bench, pairs, size):
+    """Several gets side by side: (seeder, getter, name)."""
+    started = []
+    for seeder, getter, name in pairs:
+        ticket = seeder.share(bench.file(name, size))
+        started.append((name, bench.start("get", "--home", getter.home, "--json", ticket, "-o",
+                                          bench.path(name + ".got"), "--carrier", "dpdk")))
+    for name, get in started:
+        record = bench.finish(get).ok().object
+        equal(list(record["bytes_by_carrier"]), ["dpdk"])
+        same(bench.path(name), bench.path(name + ".got"))
+
+
+def check_both_worked(node):
+    status = node.status()
+    equal((status["dpdk"]["queues"], status["dpdk"]["link_up"]), (2, 1))
+    equal([status[f"dpdk-{i}"]["address"].rsplit(":", 1)[1] for i in (0, 1)], ["4501", "4502"])
+    for name in ("tx_datagrams", "rx_datagrams"):
+        assert min(queues(node, name)) > 10, (name, queues(node, name))
+    # What came to the wrong queue and found room is taken there.
+    wait_for(lambda: sum(queues(node, "handed_over")) == sum(queues(node, "handed_in")),
+             "all that was handed over to be taken")
+    return sum(queues(node, "handed_over"))
+
+
+@case("two nodes with two queue pairs fetch from each other over vhost, one worker each way")
+def over_vhost(bench):
+    socket = bench.path("vhost")
+    a, b = pair(bench, f"net_vhost0,iface={socket},client=0,queues=2",
+                f"net_virtio_user0,path={socket},queues=2", **TWO)
+    gets_at_once(bench, ((a, b, "there"), (b, a, "back")), 24 * MIB + 5)
+    check_both_worked(a)
+    check_both_worked(b)
+    a.stop()
+    b.stop()
+
+
+@case("two nodes with two queue pairs fetch from each other over af_packet, whatever queue the kernel takes")
+def over_af_packet(bench):
+    a, b = ports(bench, AF_PACKET, TWO)
+    handed = 0
+    for turn in range(3):  # the kernel chooses anew for each flow
+        gets_at_once(bench, ((a, b, f"there {turn}"), (b, a, f"back {turn}")), 4 * MIB)
+        handed += sum(check_both_worked(node) for node in (a, b))
+    assert handed > 0, "nothing came to a wrong queue"
+
+
+@case("memif has one queue pair: the first worker's flows go over it, the second one has kernel UDP")
+def over_memif(bench):
+    a, b = pair(bench, memif(bench, "server"), memif(bench, "client"), **TWO)
+    for turn in range(2):
+        moves(bench, a, b, f"tree {turn}", 2 * MIB)
+    for node in (a, b):
+        equal(node.status()["dpdk"]["queues"], 1)
+        assert "dpdk-1" not in node.status()
+        equal(node.status()["worker-1"]["serves"] + node.status()["worker-1"]["fetches"], 0)
+    alone = memif(bench, "server").replace("memif,", "another,")
+    refused = bench.run("node", "--home", bench.path("alone"), "--json", "--set", "worker.count=2",
+                        "--set", "listen.udp=", "--set", "listen.tcp=127.0.0.1:0",
+                        *(word for key, value in settings(alone, 3).items()
+                          if key.startswith("dpdk") for word in ("--set", f"{key}={value}")))
+    refused.fails("config-key", "1 queue pair")
+
+
+if __name__ == "__main__":
+    main()
