@@ -31,12 +31,12 @@ struct node {
     char store[HAUL_HOME_PATH_BYTES];
 };
 
-static uint64_t plane_cpu(void *context)
+static uint64_t plane_cpu(void *context, uint32_t worker)
 {
-    struct haul_dataplane_facts facts;
+    struct haul_worker_facts facts;
 
-    haul_dataplane_facts(context, &facts);
-    return facts.worker_cpu_ns;
+    haul_dataplane_worker_facts(context, worker, &facts);
+    return facts.cpu_ns;
 }
 
 static void net_facts(const struct haul_dataplane_facts *known, const struct haul_facts *facts)

@@ -27,7 +27,7 @@ struct haul_controlplane_conf {
 
     /* What the data plane says of itself. */
     void (*plane_facts)(void *context, const struct haul_facts *facts);
-    uint64_t (*plane_cpu)(void *context);
+    uint64_t (*plane_cpu)(void *context, uint32_t worker);
     void *plane_context;
 };
 

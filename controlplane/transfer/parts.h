@@ -38,7 +38,7 @@ struct haul_parts {
     struct haul_transfer **transfers; /* all that are alive, for the node's end */
     struct haul_faster *faster;       /* NULL: every transfer begins as if nothing were known */
 
-    /* Processor time of the worker so far, in nanoseconds. */
-    uint64_t (*plane_cpu)(void *context);
+    /* Processor time of a worker so far, in nanoseconds. */
+    uint64_t (*plane_cpu)(void *context, uint32_t worker);
     void *plane_context;
 };

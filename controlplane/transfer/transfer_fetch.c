@@ -445,7 +445,9 @@ void haul_transfer_move(struct haul_transfer *transfer, const struct haul_carrie
     if (transfer->met == 0) {
         transfer->met = now;
         transfer->cpu_before = haul_usage_cpu();
-        transfer->plane_cpu_before = transfer->parts.plane_cpu(transfer->parts.plane_context);
+        for (uint32_t i = 0; i < haul_orders_workers(transfer->parts.orders); i++)
+            transfer->plane_cpu_before[i] =
+                transfer->parts.plane_cpu(transfer->parts.plane_context, i);
     }
     /* What a carrier that went away had not brought is asked for again. */
     for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {

@@ -11,17 +11,26 @@
 
 /* An honest guess from what the receiving side can see; a rate test, which sees both sides,
  * replaces it. */
-static enum haul_limit limit_of(const struct haul_transfer *transfer, haul_time plane_cpu)
+static enum haul_limit limit_of(const struct haul_transfer *transfer)
 {
     const struct haul_record *record = &transfer->record;
     haul_time moving = haul_time_since(transfer->met, transfer->began + record->t100);
-    haul_time control_cpu = record->cpu > plane_cpu ? record->cpu - plane_cpu : 0;
+    haul_time busiest = 0, workers_cpu = 0, control_cpu;
+
+    for (uint32_t i = 0; i < haul_orders_workers(transfer->parts.orders); i++) {
+        haul_time used = transfer->parts.plane_cpu(transfer->parts.plane_context, i) -
+                         transfer->plane_cpu_before[i];
+
+        busiest = haul_time_max(busiest, used);
+        workers_cpu += used;
+    }
+    control_cpu = record->cpu > workers_cpu ? record->cpu - workers_cpu : 0;
 
     if (moving < 50 * HAUL_MILLISECOND)
         return HAUL_LIMIT_NONE;
     if (record->durable > record->t100 && record->durable - record->t100 > record->durable / 3)
         return HAUL_LIMIT_DISK;
-    if (plane_cpu > moving / 10 * 9 || control_cpu > moving / 10 * 9)
+    if (busiest > moving / 10 * 9 || control_cpu > moving / 10 * 9)
         return HAUL_LIMIT_RECEIVER_CPU;
     if (transfer->wants_short > transfer->blocks / 2)
         return HAUL_LIMIT_WANTS;
@@ -66,13 +75,12 @@ static void finish(struct haul_transfer *transfer)
 {
     struct haul_record *record = &transfer->record;
     haul_time now = haul_loop_now(transfer->parts.loop);
-    haul_time plane = transfer->parts.plane_cpu(transfer->parts.plane_context);
     char *json;
 
     record->durable = record->total = haul_time_since(transfer->began, now);
     record->cpu = haul_usage_cpu() - transfer->cpu_before;
     record->peak_rss_bytes = haul_usage_peak_bytes();
-    record->limited_by = limit_of(transfer, plane - transfer->plane_cpu_before);
+    record->limited_by = limit_of(transfer);
     haul_cid_print(&transfer->target.root, record->cid);
     json = haul_record_json(record);
     if (json != NULL && transfer->ask.sink != HAUL_SINK_LIST)

@@ -145,7 +145,7 @@ struct haul_transfer {
     haul_time met;
     haul_time moved; /* the first fetch was asked for */
     haul_time cpu_before;
-    haul_time plane_cpu_before;
+    haul_time plane_cpu_before[HAUL_WORKERS_MAX];
 };
 
 /* udp or dpdk */
