@@ -2,18 +2,22 @@
 """Ports of DPDK with two queue pairs, each with a worker of its own: over vhost and virtio-user, where
 the sender chooses the queue, and over af_packet, where the kernel does."""
 from nodes import case, equal, main, same, wait_for
-from ports import MIB, memif, moves, pair, ports, settings
+from ports import MIB, linked, memif, moves, pair, ports, settings
 
 TWO = {"worker.count": "2"}
 AF_PACKET = "net_af_packet0,iface={},framesz=2048,framecnt=1024,blocksz=4096,qpairs=2"
 
 
 def queues(node, name):
-    """That counter of each queue pair, whose sum the port tells."""
+    """That counter of each queue pair."""
     status = node.status()
-    each = [status[f"dpdk-{i}"][name] for i in range(status["dpdk"]["queues"])]
-    equal(sum(each), status["dpdk"][name], f"the sum of {name}")
-    return each
+    return [status[f"dpdk-{i}"][name] for i in range(status["dpdk"]["queues"])]
+
+
+def adds_up(node, name):
+    """The sum that the port tells, once nothing moves."""
+    status = node.status()
+    return status["dpdk"][name] == sum(status[f"dpdk-{i}"][name] for i in (0, 1))
 
 
 def gets_at_once(bench, pairs, size):
@@ -35,6 +39,7 @@ def check_both_worked(node):
     equal([status[f"dpdk-{i}"]["address"].rsplit(":", 1)[1] for i in (0, 1)], ["4501", "4502"])
     for name in ("tx_datagrams", "rx_datagrams"):
         assert min(queues(node, name)) > 10, (name, queues(node, name))
+        wait_for(lambda name=name: adds_up(node, name), f"the sum of {name}")
     # What came to the wrong queue and found room is taken there.
     wait_for(lambda: sum(queues(node, "handed_over")) == sum(queues(node, "handed_in")),
              "all that was handed over to be taken")
@@ -61,6 +66,27 @@ def over_af_packet(bench):
         gets_at_once(bench, ((a, b, f"there {turn}"), (b, a, f"back {turn}")), 4 * MIB)
         handed += sum(check_both_worked(node) for node in (a, b))
     assert handed > 0, "nothing came to a wrong queue"
+
+
+@case("with ports alone, a peer that is killed while both its workers receive is met again by both")
+def killed(bench):
+    socket = bench.path("vhost")
+    seeder, getter = pair(bench, f"net_vhost0,iface={socket},client=1,queues=2",
+                          f"net_virtio_user0,path={socket},queues=2,server=1", **TWO, listen_udp="")
+    small, ticket = bench.file("small", 4 * MIB), seeder.share(bench.file("large", 96 * MIB))
+    gets = [bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path(name),
+                        "--carrier", "dpdk") for name in ("one", "two")]
+    wait_for(lambda: min(queues(getter, "rx_datagrams")) > 500, "both workers to receive")
+    getter.kill()
+    for get in gets:
+        bench.finish(get)
+    getter.start()
+    linked(seeder, getter)
+    ticket = seeder.share(small)
+    for name in ("three", "four"):  # a worker each
+        getter.get(ticket, "-o", bench.path(name), "--carrier", "dpdk").ok()
+        same(small, bench.path(name))
+    assert min(queues(getter, "rx_datagrams")) > 100, queues(getter, "rx_datagrams")
 
 
 @case("memif has one queue pair: the first worker's flows go over it, the second one has kernel UDP")
