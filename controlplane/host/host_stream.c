@@ -120,7 +120,7 @@ struct haul_stream *haul_host_stream(struct haul_host *host, uint64_t connection
     if (stream == NULL)
         return NULL;
     mux = haul_conn_open(&found->conn, protocol != NULL ? protocol->name : behaviour->protocol,
-                         stream);
+                         stream, haul_loop_now(host->conf.loop));
     if (mux == NULL) {
         free(stream);
         return NULL;

@@ -182,8 +182,10 @@ void haul_conn_goaway(struct haul_conn *conn);
 /* --- streams --- */
 
 /* Opens a stream and proposes `name` (borrowed until it is released); data may be written at once.
- * NULL before OPENED, at a limit, after GOAWAY. */
-struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name, void *owner);
+ * NULL before OPENED, at a limit, after GOAWAY. `now`: on a quiet connection nothing else has told
+ * the time for as long as there is between two keep-alives. */
+struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name, void *owner,
+                                        haul_time now);
 
 /* As haul_yamux_window. */
 void haul_conn_window(struct haul_conn *conn, struct haul_conn_stream *stream, uint32_t bytes,

@@ -62,7 +62,8 @@ static enum haul_select_state negotiate(struct haul_conn *conn, struct haul_conn
     return state;
 }
 
-struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name, void *owner)
+struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name, void *owner,
+                                        haul_time now)
 {
     struct haul_in nothing = haul_in_from(conn->in, 0);
     struct haul_yamux_stream *mux;
@@ -70,9 +71,10 @@ struct haul_conn_stream *haul_conn_open(struct haul_conn *conn, const char *name
 
     if (!conn->muxed || conn->phase == HAUL_CONN_OVER || haul_conn_pressed(conn))
         return NULL;
+    conn->now = now;
     /* The ends of earlier streams go first: the peer counts how many are open. */
     haul_conn_collect_control(conn);
-    mux = haul_yamux_open(&conn->yamux);
+    mux = haul_yamux_open(&conn->yamux, now);
     if (mux == NULL)
         return NULL;
     stream = &conn->streams[mux->index];

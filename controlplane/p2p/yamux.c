@@ -156,10 +156,11 @@ void haul_yamux_fini(struct haul_yamux *yamux)
     window_give(yamux, yamux->window_taken);
 }
 
-struct haul_yamux_stream *haul_yamux_open(struct haul_yamux *yamux)
+struct haul_yamux_stream *haul_yamux_open(struct haul_yamux *yamux, haul_time now)
 {
     struct haul_yamux_stream *stream;
 
+    yamux->now = now;
     if (yamux->fault != HAUL_YAMUX_SOUND || yamux->goaway_sent || yamux->goaway_wanted ||
         yamux->goaway_received || yamux->id_next == 0 || yamux->opened >= HAUL_YAMUX_OPENS_MAX ||
         yamux->unacked >= HAUL_YAMUX_BACKLOG_MAX)

@@ -152,7 +152,7 @@ void haul_yamux_input(struct haul_yamux *yamux, const uint8_t *data, size_t byte
 bool haul_yamux_next(struct haul_yamux *yamux, struct haul_yamux_event *event);
 
 /* Opens a stream; NULL at a limit, after a GoAway or a failure. */
-struct haul_yamux_stream *haul_yamux_open(struct haul_yamux *yamux);
+struct haul_yamux_stream *haul_yamux_open(struct haul_yamux *yamux, haul_time now);
 
 /* How many bytes a frame may carry now, at most `bytes` and HAUL_YAMUX_BODY_MAX; 0 when the window
  * is closed (WRITABLE follows) or our half is. When it is not 0 the header is written and counted

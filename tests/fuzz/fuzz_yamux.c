@@ -56,7 +56,7 @@ static void act(struct bench *bench, uint8_t what, uint8_t which)
     uint8_t header[HAUL_YAMUX_HEADER_BYTES];
     uint8_t control[64 * HAUL_YAMUX_HEADER_BYTES];
 
-    if (what == 0 && (stream = haul_yamux_open(&bench->yamux)) != NULL)
+    if (what == 0 && (stream = haul_yamux_open(&bench->yamux, bench->now)) != NULL)
         bench->mine[stream->index] = true;
     if (what == 1)
         haul_assert(haul_yamux_control(&bench->yamux, control, sizeof control) <= sizeof control);

@@ -254,7 +254,7 @@ static void members_of_a_private_network_meet(void)
         start(i & 2, false);
         settle(cuts[i / 2]);
         CU_ASSERT_EQUAL_FATAL(left->conn.phase, HAUL_CONN_UP);
-        stream = haul_conn_open(&left->conn, protocols[ECHO], NULL);
+        stream = haul_conn_open(&left->conn, protocols[ECHO], NULL, now);
         CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "hello", 5));
         settle(cuts[i / 2]);
         CU_ASSERT_EQUAL(left->bytes, 5);
@@ -306,7 +306,7 @@ static void streams_ride_in_the_second_flight(void)
         carry(left, right, WIRE_MAX);
         carry(right, left, WIRE_MAX);
         CU_ASSERT_EQUAL(left->seen[HAUL_CONN_OPENED], 1);
-        stream = haul_conn_open(&left->conn, protocols[ECHO], NULL);
+        stream = haul_conn_open(&left->conn, protocols[ECHO], NULL, now);
         CU_ASSERT_PTR_NOT_NULL_FATAL(stream);
         CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "hello", 5));
         carry(left, right, WIRE_MAX);
@@ -324,7 +324,7 @@ static void an_answer_comes_even_when_the_opener_has_ended(void)
 
     start(false, false);
     settle(WIRE_MAX);
-    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL, now);
     CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "abc", 3));
     haul_conn_finish(&left->conn, stream);
     settle(WIRE_MAX);
@@ -338,7 +338,7 @@ static void an_unknown_protocol_is_refused_and_forgotten(void)
 {
     start(false, false);
     settle(WIRE_MAX);
-    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, "/test/unknown/1", NULL));
+    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, "/test/unknown/1", NULL, now));
     settle(WIRE_MAX);
     CU_ASSERT_EQUAL(left->seen[HAUL_CONN_REFUSED], 1);
     settle(WIRE_MAX);
@@ -351,13 +351,27 @@ static void a_stream_that_is_not_negotiated_in_time_is_given_up(void)
 {
     start(false, false);
     settle(WIRE_MAX);
-    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL));
+    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL, now));
     now += HAUL_CONN_NEGOTIATE_MAX;
     CU_ASSERT(haul_conn_deadline(&left->conn) <= now);
     haul_conn_expire(&left->conn, now);
     side_events(left);
     CU_ASSERT_EQUAL(left->seen[HAUL_CONN_EXPIRED], 1);
     CU_ASSERT_EQUAL(left->conn.negotiating, 0);
+}
+
+/* A connection tells the time with what it carries, and nothing may have come for 15 s. */
+static void a_stream_on_a_quiet_connection_has_all_its_time(void)
+{
+    start(false, false);
+    settle(WIRE_MAX);
+    now += HAUL_CONN_NEGOTIATE_MAX + HAUL_SECOND;
+    CU_ASSERT_PTR_NOT_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL, now));
+    CU_ASSERT(haul_conn_deadline(&left->conn) > now);
+    haul_conn_expire(&left->conn, now + HAUL_CONN_NEGOTIATE_MAX - 1);
+    side_events(left);
+    CU_ASSERT_EQUAL(left->seen[HAUL_CONN_EXPIRED], 0);
+    CU_ASSERT_EQUAL(left->conn.negotiating, 1);
 }
 
 static void another_peer_is_refused(void)
@@ -449,7 +463,7 @@ static void output_that_does_not_move_ends_the_connection(void)
 
     start(false, false);
     settle(WIRE_MAX);
-    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL, now);
     CU_ASSERT_TRUE(haul_conn_send(&left->conn, stream, "abc", 3));
     CU_ASSERT(haul_conn_output(&left->conn, &data) > 0);
     now += HAUL_CONN_STALL_MAX;
@@ -465,7 +479,7 @@ static void a_writer_is_held_back_and_told_when_there_is_room(void)
 
     start(false, false);
     settle(WIRE_MAX);
-    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL, now);
     took = haul_conn_write(&left->conn, stream, data, sizeof data);
     CU_ASSERT(took > 0 && took < OUT_BYTES);
     CU_ASSERT_EQUAL(haul_conn_write(&left->conn, stream, data, sizeof data), 0);
@@ -484,7 +498,7 @@ static void a_peer_that_asks_and_never_reads_is_held_back(void)
     start(false, false);
     settle(WIRE_MAX);
     for (int round = 0; round < 20000 && right->conn.phase != HAUL_CONN_OVER; round++) {
-        struct haul_conn_stream *stream = haul_conn_open(&left->conn, protocols[ECHO], NULL);
+        struct haul_conn_stream *stream = haul_conn_open(&left->conn, protocols[ECHO], NULL, now);
 
         if (stream != NULL) {
             opened++;
@@ -511,10 +525,10 @@ static void a_side_that_cannot_write_still_reads_and_answers(void)
 
     start(false, false);
     settle(WIRE_MAX);
-    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL, now);
     while (haul_conn_write(&left->conn, stream, data, sizeof data) > 0)
         ;
-    stream = haul_conn_open(&right->conn, protocols[SINK], NULL);
+    stream = haul_conn_open(&right->conn, protocols[SINK], NULL, now);
     CU_ASSERT_TRUE(haul_conn_send(&right->conn, stream, data, 1000));
     now += HAUL_YAMUX_PING_EVERY;
     haul_conn_expire(&right->conn, now);
@@ -536,8 +550,8 @@ static void goaway_is_told_and_ends_opening(void)
     haul_conn_goaway(&right->conn);
     settle(WIRE_MAX);
     CU_ASSERT_EQUAL(left->seen[HAUL_CONN_GOAWAY], 1);
-    CU_ASSERT_PTR_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL));
-    CU_ASSERT_PTR_NULL(haul_conn_open(&right->conn, protocols[ECHO], NULL));
+    CU_ASSERT_PTR_NULL(haul_conn_open(&left->conn, protocols[ECHO], NULL, now));
+    CU_ASSERT_PTR_NULL(haul_conn_open(&right->conn, protocols[ECHO], NULL, now));
 }
 
 static void bulk(const char *name)
@@ -551,7 +565,7 @@ static void bulk(const char *name)
 
     start(false, false);
     settle(WIRE_MAX);
-    stream = haul_conn_open(&left->conn, protocols[SINK], NULL);
+    stream = haul_conn_open(&left->conn, protocols[SINK], NULL, now);
     while (right->bytes < total) {
         uint64_t before = sent + right->bytes;
 
@@ -595,6 +609,7 @@ int main(void)
         T(an_answer_comes_even_when_the_opener_has_ended),
         T(an_unknown_protocol_is_refused_and_forgotten),
         T(a_stream_that_is_not_negotiated_in_time_is_given_up),
+        T(a_stream_on_a_quiet_connection_has_all_its_time),
         T(another_peer_than_expected_is_refused),
         T(garbage_ends_the_connection_in_every_phase),
         T(a_peer_that_stalls_in_mid_handshake_is_given_up),

@@ -173,7 +173,7 @@ static void frames_equal_the_published_ones(void)
     uint8_t header[HAUL_YAMUX_HEADER_BYTES];
 
     start(0);
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     expect(left, "000100010000000100000000");
     frame(right, 1, 1, 1, 0);
     expect(right, "000100020000000100000000");
@@ -198,7 +198,7 @@ static void a_stream_carries_bytes_both_ways_however_they_are_cut(void)
         struct haul_yamux_stream *stream;
 
         start(0);
-        stream = haul_yamux_open(&left->yamux);
+        stream = haul_yamux_open(&left->yamux, now);
         CU_ASSERT_EQUAL(side_send(left, stream, 0, 100000), 100000);
         haul_yamux_finish(&left->yamux, stream);
         settle(cuts[i]);
@@ -222,7 +222,7 @@ static void the_open_rides_with_the_first_data(void)
     struct haul_yamux_stream *stream;
 
     start(0);
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     side_send(left, stream, 0, 3);
     CU_ASSERT_EQUAL(left->out[3], 1);
     side_control(left);
@@ -238,7 +238,7 @@ static void a_full_window_holds_the_sender_until_the_owner_consumes(void)
 
     start(0);
     right->hold = true;
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     CU_ASSERT_EQUAL(side_send(left, stream, 0, 300000), HAUL_YAMUX_WINDOW_BYTES);
     settle(65536);
     CU_ASSERT_EQUAL(left->seen[HAUL_YAMUX_WRITABLE], 0);
@@ -261,7 +261,7 @@ static uint32_t run_link(haul_time rtt, uint32_t window_max, uint64_t spare)
 
     start(spare);
     haul_yamux_expire(&right->yamux, now);
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     stream->window_max = window_max;
     settle(65536);
     right->last->window_max = window_max;
@@ -294,7 +294,7 @@ static uint64_t run_rate(uint64_t bytes_per_second, uint32_t window_max)
     uint64_t room = 0, arrived = 0, half = 0;
 
     start(UINT64_MAX / 2);
-    from = haul_yamux_open(&left->yamux);
+    from = haul_yamux_open(&left->yamux, now);
     settle(65536);
     to = right->last;
     to->window_max = window_max;
@@ -358,7 +358,7 @@ static void the_first_window_is_announced_at_once_and_leaves_most_to_others(void
     struct haul_yamux_stream *stream;
 
     start(256u << 20);
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     haul_yamux_window(&left->yamux, stream, 16u << 20, HAUL_YAMUX_WINDOW_FIRST);
     settle(65536);
     CU_ASSERT_EQUAL(right->last->send_credit, HAUL_YAMUX_WINDOW_FIRST);
@@ -369,7 +369,7 @@ static void the_first_window_is_announced_at_once_and_leaves_most_to_others(void
     CU_ASSERT_FALSE(haul_yamux_control_waits(&right->yamux));
 
     start(8u << 20);
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     haul_yamux_window(&left->yamux, stream, 16u << 20, HAUL_YAMUX_WINDOW_FIRST);
     CU_ASSERT_EQUAL(stream->recv_window, HAUL_YAMUX_WINDOW_BYTES + (1u << 20));
     CU_ASSERT_EQUAL(left->yamux.window_spare, 7u << 20);
@@ -415,7 +415,7 @@ static void silence_after_a_ping_ends_the_connection(void)
 static void pongs_go_first_and_in_order(void)
 {
     start(0);
-    (void)!haul_yamux_open(&right->yamux);
+    (void)!haul_yamux_open(&right->yamux, now);
     frame(right, 2, 1, 0, 5);
     frame(right, 2, 1, 0, 6);
     expect(right, "000200020000000000000005");
@@ -429,7 +429,7 @@ static void expect_fault(enum haul_yamux_fault fault)
     CU_ASSERT_EQUAL(right->fault, fault);
     expect(right, "000300000000000000000001");
     CU_ASSERT_FALSE(haul_yamux_control_waits(&right->yamux));
-    CU_ASSERT_PTR_NULL(haul_yamux_open(&right->yamux));
+    CU_ASSERT_PTR_NULL(haul_yamux_open(&right->yamux, now));
     frame(right, 2, 1, 0, 1);
     CU_ASSERT_FALSE(haul_yamux_control_waits(&right->yamux));
     CU_ASSERT_EQUAL(right->seen[HAUL_YAMUX_FAILED], 1);
@@ -563,7 +563,7 @@ static void unanswered_floods_are_fatal_and_answered_ones_are_not(void)
     }
     CU_ASSERT_EQUAL(right->fault, HAUL_YAMUX_SOUND);
     CU_ASSERT_EQUAL(right->yamux.live, STREAMS * 3 / 4);
-    CU_ASSERT_PTR_NOT_NULL(haul_yamux_open(&right->yamux)); /* some are kept for us */
+    CU_ASSERT_PTR_NOT_NULL(haul_yamux_open(&right->yamux, now)); /* some are kept for us */
 }
 
 static void window_updates_of_an_unread_connection_are_coalesced(void)
@@ -597,7 +597,7 @@ static void a_reset_ends_both_halves_and_its_length_is_no_credit(void)
     struct haul_yamux_stream *stream;
 
     start(0);
-    stream = haul_yamux_open(&left->yamux);
+    stream = haul_yamux_open(&left->yamux, now);
     settle(100);
     CU_ASSERT_EQUAL(side_send(right, right->last, 0, 50000), 50000);
     frame(right, 1, 8, 1, UINT32_MAX);
@@ -615,7 +615,7 @@ static void opens_stop_at_the_limits(void)
     size_t count = 0;
 
     start(0);
-    while (haul_yamux_open(&left->yamux) != NULL)
+    while (haul_yamux_open(&left->yamux, now) != NULL)
         count++;
     CU_ASSERT_EQUAL(count, STREAMS);
     settle(1000);
@@ -624,7 +624,7 @@ static void opens_stop_at_the_limits(void)
     CU_ASSERT_EQUAL(left->yamux.live, STREAMS * 3 / 4);
     frame(left, 3, 0, 0, 0);
     CU_ASSERT_EQUAL(left->seen[HAUL_YAMUX_GOAWAY], 1);
-    CU_ASSERT_PTR_NULL(haul_yamux_open(&left->yamux));
+    CU_ASSERT_PTR_NULL(haul_yamux_open(&left->yamux, now));
 }
 
 static void the_backlog_of_unacknowledged_opens_is_bounded(void)
@@ -634,7 +634,7 @@ static void the_backlog_of_unacknowledged_opens_is_bounded(void)
     size_t count = 0;
 
     haul_yamux_init(&yamux, true, streams, HAUL_YAMUX_STREAMS_MAX, 0, NULL, 0);
-    while (haul_yamux_open(&yamux) != NULL)
+    while (haul_yamux_open(&yamux, now) != NULL)
         count++;
     CU_ASSERT_EQUAL(count, HAUL_YAMUX_BACKLOG_MAX);
 }
@@ -642,7 +642,7 @@ static void the_backlog_of_unacknowledged_opens_is_bounded(void)
 static void a_stream_released_before_its_open_was_sent_is_never_heard_of(void)
 {
     start(0);
-    haul_yamux_release(&left->yamux, haul_yamux_open(&left->yamux));
+    haul_yamux_release(&left->yamux, haul_yamux_open(&left->yamux, now));
     side_control(left);
     CU_ASSERT_EQUAL(left->out_bytes, 0);
     CU_ASSERT_EQUAL(left->yamux.live, 0);
