@@ -154,7 +154,6 @@ def report(cases, runs, missing, pmd, costs):
         print(f"{title:26} {'' if rate is None else f'{rate:.2f} Gbit/s of frames'}{'not possible here' if rate is None else ''}")
     for what, cost in costs.items():
         print(f"flow, {what:20} {cost} ns a datagram; aim 30")
-    print("two workers on two queues  not measured: a port has one queue pair")
 
 
 def main():
