@@ -78,8 +78,7 @@ def no_huge_pages(bench):
 @case("huge pages that somebody takes between our look and DPDK's start: told, with what to do")
 def huge_pages_taken(bench):
     # Two files of sysfs are covered by ones that promise what is not there.
-    said = bench.file("said", b"4096\n")
-    under = "hugepages/hugepages-2048kB/free_hugepages"
+    said, under = bench.file("said"), "hugepages/hugepages-2048kB/free_hugepages"
     covered = [path for path in (f"/sys/kernel/mm/{under}", f"/sys/devices/system/node/node0/{under}")
                if os.path.exists(path)]
     script = " && ".join(f"mount --bind '{said}' {path}" for path in covered) + ' && exec "$@"'
@@ -87,11 +86,12 @@ def huge_pages_taken(bench):
     if not covered or subprocess.run([*launcher, "true"], capture_output=True, check=False).returncode:
         raise Skip("no huge pages here, or no right to cover files of sysfs")
     with huge_pages_alone():
-        lack = {"dpdk_memory": str(meminfo("HugePages_Free") * 2 + 2048)}
+        lack = meminfo("HugePages_Free") * 2 + 2048
+        bench.file("said", b"%d\n" % lack)
         for pages in ("huge", "auto"):
             refused(bench, "dpdk-memory", "somebody took some", "dpdk.pages: ordinary",
                     "/proc/sys/vm/nr_hugepages", launcher=launcher, device="net_null0", number=1,
-                    dpdk_pages=pages, **lack)
+                    dpdk_pages=pages, dpdk_memory=str(lack))
 
 
 @case("a user without the capability is told which one is missing")
