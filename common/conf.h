@@ -24,7 +24,7 @@
     X(LISTEN_TCP, "listen.tcp", ADDRESSES, "0.0.0.0:4501, [::]:4501", NULL,                        \
       "where to listen for libp2p connections; without an entry: nowhere")                         \
     X(LISTEN_UDP, "listen.udp", ADDRESSES, "0.0.0.0:4501, [::]:4501", NULL,                        \
-      "where the fast path sends from and receives; further workers have ports of their own")      \
+      "where the fast path sends from and receives; further workers take the ports after it")      \
     X(FAST_NETWORKS, "fast.networks", NETWORKS, "", NULL,                                          \
       "networks in which the fast path may be tried whatever the scope of the control connection") \
     X(NET_BACKEND, "net.backend", CHOICE, "auto", "auto|uring|mmsg",                               \
