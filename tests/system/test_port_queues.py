@@ -43,7 +43,6 @@ def check_both_worked(node):
     # What came to the wrong queue and found room is taken there.
     wait_for(lambda: sum(queues(node, "handed_over")) == sum(queues(node, "handed_in")),
              "all that was handed over to be taken")
-    return sum(queues(node, "handed_over"))
 
 
 @case("two nodes with two queue pairs fetch from each other over vhost, one worker each way")
@@ -61,11 +60,12 @@ def over_vhost(bench):
 @case("two nodes with two queue pairs fetch from each other over af_packet, whatever queue the kernel takes")
 def over_af_packet(bench):
     a, b = ports(bench, AF_PACKET, TWO)
-    handed = 0
-    for turn in range(3):  # the kernel chooses anew for each flow
+    # The kernel's hash of addresses and ports knows nothing of workers: some of it, and all that tells
+    # of neighbours, comes to one queue alone.
+    for turn in range(2):
         gets_at_once(bench, ((a, b, f"there {turn}"), (b, a, f"back {turn}")), 4 * MIB)
-        handed += sum(check_both_worked(node) for node in (a, b))
-    assert handed > 0, "nothing came to a wrong queue"
+        check_both_worked(a)
+        check_both_worked(b)
 
 
 @case("with ports alone, a peer that is killed while both its workers receive is met again by both")
