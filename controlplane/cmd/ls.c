@@ -66,13 +66,13 @@ static void row_show(const struct haul_options *options, const struct row *row)
     if (haul_options_has(options, HAUL_OPTION_JSON)) {
         json_t *object = json_object();
 
-        json_object_set_new(object, "name", json_string(row->name));
+        json_object_set_new(object, "name", haul_print_name(row->name));
         json_object_set_new(object, "kind", json_string(kinds[row->kind]));
         json_object_set_new(object, "cid", json_string(row->cid));
         if (sized)
             json_object_set_new(object, "bytes", json_integer((json_int_t)row->size));
         if (row->kind == HAUL__CTL__KIND__LINK)
-            json_object_set_new(object, "target", json_string(row->target));
+            json_object_set_new(object, "target", haul_print_name(row->target));
         if (row->has_mode)
             json_object_set_new(object, "mode", json_integer(row->mode));
         haul_print_json(object);
@@ -105,7 +105,7 @@ static void dataset_show(const struct haul_options *options, const Haul__Ctl__Da
         for (size_t i = 0; i < dataset->n_peers; i++)
             json_array_append_new(peers, json_string(dataset->peers[i]));
         json_object_set_new(object, "cid", json_string(dataset->cid));
-        json_object_set_new(object, "name", json_string(dataset->name));
+        json_object_set_new(object, "name", haul_print_name(dataset->name));
         json_object_set_new(object, "bytes", json_integer((json_int_t)dataset->bytes));
         json_object_set_new(object, "blocks", json_integer((json_int_t)dataset->blocks));
         json_object_set_new(object, "stored", json_integer((json_int_t)dataset->stored_unix));

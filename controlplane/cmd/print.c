@@ -22,7 +22,6 @@ void haul_print_json(json_t *object)
     json_decref(object);
 }
 
-/* A text may quote a name that is not UTF-8, which JSON could not hold. */
 static json_t *text_json(const char *text)
 {
     char *escaped = NULL;
@@ -37,6 +36,13 @@ static json_t *text_json(const char *text)
     value = json_stringn(escaped, bytes);
     free(escaped);
     return value;
+}
+
+json_t *haul_print_name(const char *name)
+{
+    json_t *value = json_string(name);
+
+    return value != NULL ? value : text_json(name);
 }
 
 int haul_print_error(const struct haul_options *options, const struct haul_error *error)

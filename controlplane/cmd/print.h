@@ -20,5 +20,8 @@ void haul_print_note(const struct haul_options *options, const char *format, ...
 /* One JSON object on a line of standard output, taken over and freed. */
 void haul_print_json(json_t *object);
 
+/* A name as it is; where it is not UTF-8, which JSON could not hold, as below. */
+json_t *haul_print_name(const char *name);
+
 /* A name or path from elsewhere, with control characters and bad UTF-8 made visible. */
 void haul_print_escaped(const char *text, FILE *stream);

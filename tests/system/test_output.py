@@ -86,5 +86,18 @@ def escapes(bench):
     assert b"\x1b" not in node.run("ls").ok().out
 
 
+@case("names and link targets that are not UTF-8 are text as well, and no object lacks them")
+def not_utf8(bench):
+    node = bench.node("node")
+    os.symlink(b"to\xff", os.fsencode(bench.path("link")))
+    os.makedirs(os.fsencode(bench.root) + b"/tree\xfe")
+    os.rename(bench.path("link"), os.fsencode(bench.root) + b"/tree\xfe/link")
+    cid = node.put(os.fsencode(bench.root) + b"/tree\xfe")
+    equal(node.json("ls").ok().object["name"], "tree\\xfe")
+    equal(node.json("ls", cid).ok().object["target"], "to\\xff")
+    node.get(cid, "-o", bench.path("got")).ok()
+    equal(os.readlink(os.fsencode(bench.path("got/link"))), b"to\xff")
+
+
 if __name__ == "__main__":
     main()
