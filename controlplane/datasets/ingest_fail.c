@@ -72,11 +72,12 @@ static size_t path_of(const struct ingest_entry *entry, char *text, size_t bytes
 void ingest_fail_entry(struct haul_ingest *ingest, const struct ingest_entry *entry,
                        enum haul_error_code code, const char *reason)
 {
+    const char *root = ingest->dataset.name[0] != 0 ? ingest->dataset.name : "the root";
     char path[160];
     size_t at = path_of(entry, path, sizeof path - 1);
     struct haul_error error;
 
     path[sizeof path - 1] = 0;
-    (void)haul_fail(&error, code, "%s: %.90s", path[at] == 0 ? "the root" : path + at, reason);
+    (void)haul_fail(&error, code, "%.159s: %.90s", path[at] == 0 ? root : path + at, reason);
     ingest_fail(ingest, &error);
 }

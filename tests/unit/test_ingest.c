@@ -397,7 +397,7 @@ static void a_file_that_grows_while_it_is_read_is_refused_by_name(void)
     expect_failure(HAUL_E_SOURCE_CHANGED);
 }
 
-static void a_file_that_shrinks_while_it_is_read_is_refused(void)
+static void a_file_alone_that_shrinks_while_it_is_read_is_refused_by_its_name(void)
 {
     int fd = make_file(1, 30 * HAUL_LEAF_BYTES, 0644);
     int other = dup(fd);
@@ -407,6 +407,7 @@ static void a_file_that_shrinks_while_it_is_read_is_refused(void)
     CU_ASSERT_EQUAL(ftruncate(other, 10), 0);
     close(other);
     expect_failure(HAUL_E_SOURCE_CHANGED);
+    CU_ASSERT_STRING_EQUAL(failure.text, "a tree: became shorter while it was read");
 }
 
 static void what_is_not_a_regular_file_is_refused(void)
@@ -566,8 +567,8 @@ int main(void)
           standard_input_from_a_file_is_read_from_where_it_stands },
         { "a file that grows while it is read is refused by name",
           a_file_that_grows_while_it_is_read_is_refused_by_name },
-        { "a file that shrinks while it is read is refused",
-          a_file_that_shrinks_while_it_is_read_is_refused },
+        { "a file alone that shrinks while it is read is refused by its name",
+          a_file_alone_that_shrinks_while_it_is_read_is_refused_by_its_name },
         { "what is not a regular file is refused", what_is_not_a_regular_file_is_refused },
         { "a file that cannot be read is refused", a_file_that_cannot_be_read_is_refused },
         { "names that are not allowed are refused", names_that_are_not_allowed_are_refused },
