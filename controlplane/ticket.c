@@ -156,8 +156,8 @@ int haul_target_parse(const char *text, struct haul_target *target, struct haul_
         memcpy(cid, text, length);
         cid[length] = '\0';
         if (!haul_cid_parse(cid, &read.root))
-            return haul_fail(error, HAUL_E_CID_MALFORMED, "neither a CID nor a ticket ('%s...')",
-                             PREFIX);
+            return haul_fail(error, HAUL_E_CID_MALFORMED,
+                             "'%.80s' is neither a CID nor a ticket ('%s...')", text, PREFIX);
     }
     *target = read;
     return 0;
