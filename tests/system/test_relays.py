@@ -137,21 +137,5 @@ def moves(bench):
     contains(getter.log(), "event=transfer-direct")
 
 
-@case("a CID alone fetches from behind one cone gateway what is shared behind another")
-def by_cid(bench):
-    internet = Internet(bench)
-    server, address = relay(bench, internet.host("r", RELAY), 4001, **{"dht.mode": "server"})
-    client = {"dht.mode": "client", "dht.bootstrap": address}
-    nodes = [joined(bench, behind(internet, number, "cone"), name, address, **client)
-             for number, name in enumerate(("seeder", "getter"), 1)]
-    source = bench.file("file", 3 * MIB)
-    cid = nodes[0].json("share", source, "--announce").ok().object["cid"]
-    wait_for(lambda: nodes[1].json("dht", "providers", cid).status == 0, "the announcement")
-    nodes[1].get(cid, "-o", bench.path("got")).ok()
-    same(source, bench.path("got"))
-    wait_for(lambda: direct(nodes[1], nodes[0].peer), "a direct connection")
-    equal(server.status()["relay"]["circuits_cut"], 0)
-
-
 if __name__ == "__main__":
     main()
