@@ -106,6 +106,7 @@ static void input(struct sim_world *world, struct sim_node *node, const struct h
     for (size_t at = 0; at < train->bytes && !world->failed;) {
         size_t bytes = train->bytes - at < train->segment ? train->bytes - at : train->segment;
         struct sim_flow *flow = NULL;
+        struct haul_flow_stats before;
         uint32_t id;
 
         if (haul_flow_receiver(train->data + at, bytes, &id))
@@ -114,6 +115,7 @@ static void input(struct sim_world *world, struct sim_node *node, const struct h
             at += bytes;
             continue;
         }
+        before = flow->stats;
         bytes = haul_flow_input(flow->flow, train, at, world->now);
         if (bytes == 0 || bytes > train->bytes - at) {
             sim_world_fail(world, "node %u: input took %zu bytes of %zu", node->self, bytes,
@@ -121,6 +123,7 @@ static void input(struct sim_world *world, struct sim_node *node, const struct h
             return;
         }
         at += bytes;
+        sim_watch_taken(world, node, flow, &before, train->segment);
         sim_node_drain(world, node, flow);
     }
 }

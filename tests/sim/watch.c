@@ -143,6 +143,23 @@ void sim_watch_heard(struct sim_world *world, struct sim_node *node, struct sim_
     }
 }
 
+/* Every datagram whose bytes were taken was accepted, which is what gets it acknowledged, also
+ * where the bytes had been there before. `segment` is the longest datagram of what was handed in.
+ */
+void sim_watch_taken(struct sim_world *world, struct sim_node *node, const struct sim_flow *flow,
+                     const struct haul_flow_stats *before, uint32_t segment)
+{
+    uint64_t bytes = flow->stats.rx_block_bytes + flow->stats.rx_duplicate_bytes -
+                     before->rx_block_bytes - before->rx_duplicate_bytes;
+    uint64_t accepted = flow->stats.rx_datagrams - before->rx_datagrams;
+
+    if (bytes > 0 && bytes > accepted * (segment - HAUL_WIRE_OVERHEAD))
+        sim_world_fail(world,
+                       "node %u took %" PRIu64 " bytes of datagrams and accepted %" PRIu64
+                       " of %u bytes",
+                       node->self, bytes, accepted, segment);
+}
+
 void sim_watch_flow(struct sim_world *world, struct sim_node *node, struct sim_flow *flow)
 {
     /* A full check takes a while; long runs have it now and then only. */

@@ -219,5 +219,7 @@ void sim_watch_train(struct sim_world *world, struct sim_node *node, struct sim_
                      const struct haul_train *train);
 void sim_watch_heard(struct sim_world *world, struct sim_node *node, struct sim_flow *flow,
                      const struct sim_datagram *datagram);
+void sim_watch_taken(struct sim_world *world, struct sim_node *node, const struct sim_flow *flow,
+                     const struct haul_flow_stats *before, uint32_t segment);
 void sim_watch_flow(struct sim_world *world, struct sim_node *node, struct sim_flow *flow);
 void sim_watch_end(struct sim_world *world);
