@@ -281,6 +281,8 @@ static int data_open(struct node *node, bool perf, struct haul_error *error)
                                         .port = attempt % 2 == 0 ? addresses[0].port : 0 };
         if (haul_dataplane_open(&node->data, &conf, error) == 0)
             return 0;
+        if (error->code != HAUL_E_SYSTEM) /* no socket: a port of DPDK is not tried twice */
+            return -1;
     }
     return -1;
 }

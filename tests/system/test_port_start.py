@@ -20,7 +20,7 @@ def refused(bench, code, *parts, launcher=(), home=None, **more):
     words = [*launcher, HAUL, "node", "--json", "--home", home or bench.path("refused")]
     for key, value in {"listen.tcp": "127.0.0.1:0", "slots.filling": "8", "slots.serving": "8",
                        "slots.control": "4", **settings(**more)}.items():
-        words += ["--set", f"{key}={value}"]
+        words += ["--set", f"{key}={value}"] if value is not None else []
     done = subprocess.run(words, capture_output=True, timeout=60, check=False,
                           env=bench.environment, cwd="/")
     said = (done.stdout + done.stderr).decode()
@@ -88,10 +88,10 @@ def huge_pages_taken(bench):
     with huge_pages_alone():
         lack = meminfo("HugePages_Free") * 2 + 2048
         bench.file("said", b"%d\n" % lack)
-        for pages in ("huge", "auto"):
+        for pages, udp in (("huge", "127.0.0.1:0"), ("auto", None)):
             refused(bench, "dpdk-memory", "somebody took some", "dpdk.pages: ordinary",
                     "/proc/sys/vm/nr_hugepages", launcher=launcher, device="net_null0", number=1,
-                    dpdk_pages=pages, dpdk_memory=str(lack))
+                    dpdk_pages=pages, dpdk_memory=str(lack), listen_udp=udp)
 
 
 @case("a user without the capability is told which one is missing")
