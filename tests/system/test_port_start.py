@@ -4,6 +4,7 @@ privilege works, leaves nothing for others to open, and costs next to nothing wh
 import glob
 import os
 import shutil
+import socket
 import stat
 import subprocess
 import time
@@ -51,6 +52,25 @@ def devices(bench):
     refused(bench, "dpdk-device", "net_nonsense0", device="net_nonsense0", number=1)
     refused(bench, "dpdk-device", "net_af_packet0", device="net_af_packet0,iface=nowhere", number=1)
     refused(bench, "config-key", "dpdk.addresses", device="net_null0", number="x")
+
+
+@case("shared memory: a role that is none, nobody at the other end, and a socket that another one has")
+def shared_memory(bench):
+    memif = "net_memif0,socket-abstract=no,role={},socket={}"
+    path, absent = bench.path("socket"), bench.path("absent")
+    refused(bench, "dpdk-device", "Unknown role", device=memif.format("sever", path), number=1)
+    refused(bench, "dpdk-device", "connect", absent, device=memif.format("client", absent), number=1)
+    refused(bench, "dpdk-device", "No such file", device=f"net_virtio_user0,path={absent}", number=1)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(path)
+        other.listen()
+        for device in (memif.format("server", path), f"net_vhost0,iface={path}",
+                       f"net_virtio_user0,path={path},server=1"):
+            # With the default of listen.udp other sockets are tried too, but not other ports.
+            for udp in ("127.0.0.1:0", None):
+                refused(bench, "dpdk-device", "somebody has it", path, device=device, number=1,
+                        listen_udp=udp)
+        assert os.path.exists(path)
 
 
 @case("a card of the kernel's is not taken from it, and the way to give it away is told")

@@ -47,9 +47,12 @@ bool haul_eal_huge(void)
 
 static bool is_complaint(const char *line)
 {
-    static const char *const signs[] = { "ailed",         "annot",  "rror", "nvalid",
-                                         "not supported", "Unable", "No ",  "denied" };
+    static const char *const signs[] = { "ailed",  "annot", "rror",   "nvalid", "not supported",
+                                         "Unable", "No ",   "denied", "nknown" };
 
+    /* memif says so at each start: several processes share nothing of DPDK here. */
+    if (strstr(line, "mp action callback") != NULL)
+        return false;
     for (size_t i = 0; i < HAUL_COUNT_OF(signs); i++) {
         if (strstr(line, signs[i]) != NULL)
             return true;
@@ -325,43 +328,53 @@ bool haul_eal_argument(const char *device, const char *key, char *value, size_t 
 }
 
 /* The socket of a node that was killed stops server ends of memif, vhost and virtio-user from
- * starting: it is taken away when nobody listens on it. */
-static void stale_socket_remove(const char *path)
+ * starting: it is taken away when nobody listens on it. True when somebody does: vhost's driver
+ * would fail, and take the other one's socket away. */
+static bool socket_is_taken(const char *path)
 {
     struct sockaddr_un name = { .sun_family = AF_UNIX };
     struct stat is;
+    bool taken;
     int fd;
 
     if (strlen(path) >= sizeof name.sun_path || lstat(path, &is) != 0 || !S_ISSOCK(is.st_mode))
-        return;
+        return false;
     memcpy(name.sun_path, path, strlen(path));
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return;
-    if (connect(fd, (const struct sockaddr *)&name, sizeof name) != 0 && errno == ECONNREFUSED &&
-        unlink(path) == 0)
+        return false;
+    taken = connect(fd, (const struct sockaddr *)&name, sizeof name) == 0;
+    if (!taken && errno == ECONNREFUSED && unlink(path) == 0)
         haul_log(HAUL_LOG_INFO, "dpdk-stale-socket", "removed=\"%s\"", path);
     close(fd);
+    return taken;
 }
 
-static void sockets_tidy(const char *device)
+/* The path of the socket that a server end listens on; false for any other device. */
+static bool served_socket(const char *device, char *path, size_t bytes)
 {
-    char value[108];
+    char value[16];
 
-    if (strncmp(device, "net_memif", 9) == 0 &&
-        !(haul_eal_argument(device, "socket-abstract", value, sizeof value) &&
-          strcmp(value, "yes") == 0) &&
-        haul_eal_argument(device, "role", value, sizeof value) && strcmp(value, "server") == 0 &&
-        haul_eal_argument(device, "socket", value, sizeof value))
-        stale_socket_remove(value);
-    if (strncmp(device, "net_vhost", 9) == 0 &&
-        !(haul_eal_argument(device, "client", value, sizeof value) && strcmp(value, "1") == 0) &&
-        haul_eal_argument(device, "iface", value, sizeof value))
-        stale_socket_remove(value);
-    if (strncmp(device, "net_virtio_user", 15) == 0 &&
-        haul_eal_argument(device, "server", value, sizeof value) && strcmp(value, "1") == 0 &&
-        haul_eal_argument(device, "path", value, sizeof value))
-        stale_socket_remove(value);
+    if (strncmp(device, "net_memif", 9) == 0)
+        return !(haul_eal_argument(device, "socket-abstract", value, sizeof value) &&
+                 strcmp(value, "yes") == 0) &&
+               haul_eal_argument(device, "role", value, sizeof value) &&
+               strcmp(value, "server") == 0 && haul_eal_argument(device, "socket", path, bytes);
+    if (strncmp(device, "net_vhost", 9) == 0)
+        return !(haul_eal_argument(device, "client", value, sizeof value) &&
+                 strcmp(value, "1") == 0) &&
+               haul_eal_argument(device, "iface", path, bytes);
+    return strncmp(device, "net_virtio_user", 15) == 0 &&
+           haul_eal_argument(device, "server", value, sizeof value) && strcmp(value, "1") == 0 &&
+           haul_eal_argument(device, "path", path, bytes);
+}
+
+/* Many drivers return -1, which is EPERM too, whatever it was. */
+static bool is_permission(const char *device, int code, const char *complaint)
+{
+    return code == EACCES || strstr(complaint, "not permitted") != NULL ||
+           strstr(complaint, "ermission denied") != NULL ||
+           (code == EPERM && strncmp(device, "net_af_", 7) == 0);
 }
 
 /* What a refused virtual device most likely lacks. */
@@ -378,7 +391,7 @@ static int attach_refused(const char *device, int code, struct haul_error *error
     if (strstr(complaint, "in use") != NULL)
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start, somebody has it: %s", name,
                          device, complaint);
-    if (code == EPERM || code == EACCES)
+    if (is_permission(device, code, complaint))
         return haul_fail(error, HAUL_E_DPDK_PERMISSION, "%.*s is not allowed to this user: %s%s",
                          name, device, complaint,
                          strncmp(device, "net_af_", 7) == 0 ? "; it needs CAP_NET_RAW (af_xdp also "
@@ -391,13 +404,13 @@ static int attach_refused(const char *device, int code, struct haul_error *error
                          name, device, complaint);
     return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start: %s (%s)", name, device,
                      complaint[0] != '\0' ? complaint : "no driver of that name is installed",
-                     strerror(code));
+                     code == EPERM ? "no more is said" : strerror(code));
 }
 
 int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error)
 {
     char complaint[160];
-    char name[RTE_ETH_NAME_MAX_LEN];
+    char name[RTE_ETH_NAME_MAX_LEN], path[108];
     size_t bytes = strcspn(device, ",");
     int code;
 
@@ -412,7 +425,10 @@ int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "no driver of DPDK took the card %s: %s", name,
                          complaint);
     }
-    sockets_tidy(device);
+    if (served_socket(device, path, sizeof path) && socket_is_taken(path))
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%s did not start, somebody has it: another process listens on %s", name,
+                         path);
     haul_eal_complaint(complaint, sizeof complaint);
     code = rte_dev_probe(device);
     if (code != 0)

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "dataplane/net/dpdk/eal.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <net/if.h>
 #include <rte_flow.h>
@@ -61,8 +62,9 @@ static int refused(const struct haul_net_port *conf, const char *what, int code,
                          "%s: %s: %s %s; it needs CAP_NET_RAW (af_xdp also CAP_NET_ADMIN and "
                          "CAP_BPF)",
                          conf->device, what, rte_strerror(-code), complaint);
+    /* Many drivers return -1, which is EPERM too, whatever it was. */
     return haul_fail(error, HAUL_E_DPDK_DEVICE, "%s: %s: %s %s", conf->device, what,
-                     rte_strerror(-code), complaint);
+                     code == -EPERM && complaint[0] != '\0' ? "" : rte_strerror(-code), complaint);
 }
 
 /* What the card computes we do not. */
