@@ -3,7 +3,7 @@
 
 ports.py [--build DIRECTORY] [--size 1G] [--rounds 3] [--only WORD] [--json]
 
-One run of each case a round, so that no case has a better minute than another. `haul perf loop` measures
+One run of each case and of testpmd a round, so that no case has a better minute than another. `haul perf loop` measures
 the round trip between the two cores before and after each run and its pipe, and makes again what straddled
 two classes; figures of different classes are never mixed. Root gives af_xdp a network namespace of its own.
 Without huge pages (640 MiB free) memif copies.
@@ -144,15 +144,15 @@ def report(cases, runs, missing, pmd, costs):
             pipes = [run["pipe_bytes_per_second"] * 8 / 1e9 for run in here if "pipe_bytes_per_second" in run]
             shares = [run["share_of_pipe"] for run in here if "share_of_pipe" in run]
             if of == "testpmd":
-                pipes = [rate for title, rate in pmd if title == "testpmd af_xdp 1408" and rate]
-                shares = [rate * (1408 + FIELDS) / 1408 / pipes[0] for rate in rates] if pipes else []
+                pipes = pmd.get("testpmd af_xdp 1408", [])
+                shares = [rate * (1408 + FIELDS) / 1408 / statistics.median(pipes) for rate in rates] if pipes else []
             ends = [run[key] for run in here for key in ("core_to_core_ns", "core_to_core_after_ns")]
             verdict = "" if aim is None or not shares else f"{aim:.2f} " + (
                 "met" if statistics.median(shares) >= aim else "missed")
             print(f"{name:26} {cores:5} {len(here):4}  {spread(rates):20} {spread(pipes) if pipes else '-':20} "
                   f"{spread(shares) if shares else '-':18} {verdict:11} {min(ends):.0f}-{max(ends):.0f}")
-    for title, rate in pmd:
-        print(f"{title:26} {'' if rate is None else f'{rate:.2f} Gbit/s of frames'}{'not possible here' if rate is None else ''}")
+    for title, rates in pmd.items():
+        print(f"{title:26} {spread(rates) + ' Gbit/s of frames' if rates else 'not possible here'}")
     for what, cost in costs.items():
         print(f"flow, {what:20} {cost} ns a datagram; aim 30")
 
@@ -166,7 +166,7 @@ def main():
     parser.add_argument("--json", action="store_true", help="the lines of the runs, and no table")
     asked = parser.parse_args()
     cases = [case for case in CASES if asked.only in case[0]]
-    runs, missing = {case[0]: [] for case in cases}, {}
+    runs, missing, pmd = {case[0]: [] for case in cases}, {}, {}
     with Namespace() as inside:
         for number in range(asked.rounds):
             for name, arguments, _, _ in cases:
@@ -187,9 +187,10 @@ def main():
                     print(f"round {number + 1}  {name:26} {run['bytes'] * 8 / 1e9 / run['seconds']:6.2f} Gbit/s  "
                           f"share {run.get('share_of_pipe', 0):.2f}  core to core {run['core_to_core_ns']:.0f} "
                           f"{run['core_to_core_after_ns']:.0f} ns {run['placement']}", flush=True)
+            for title, rate in testpmds(inside, {name.split()[0] for name, *_ in cases}):
+                pmd.setdefault(title, []).extend([] if rate is None else [rate])
         if not asked.json:
-            devices = {name.split()[0] for name, *_ in cases}
-            report(cases, runs, missing, testpmds(inside, devices), flow_costs(asked.build))
+            report(cases, runs, missing, pmd, flow_costs(asked.build))
 
 
 main()
