@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""A port of DPDK whose queue is no longer taken from, in the middle of a transfer: the other end's process
+stands still and comes back. What waited is dropped after a second, counted and told, and the transfer goes
+on where it was."""
+import os
+import signal
+
+from nodes import case, contains, equal, main, same, wait_for
+from ports import MIB, begin, linked, pair
+
+
+class Still:
+    """A node whose process stands still meanwhile."""
+
+    def __init__(self, node):
+        self.node = node
+
+    def __enter__(self):
+        os.kill(self.node.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        os.kill(self.node.pid, signal.SIGCONT)
+
+
+def port(node):
+    return node.status()["dpdk"]
+
+
+def ends_whole(bench, command):
+    record = bench.finish(command).ok().object
+    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    same(bench.path("file"), bench.path("got"))
+
+
+def vhost(bench):
+    """A node on vhost and one on virtio-user."""
+    socket = bench.path("vhost")
+    return pair(bench, f"net_vhost0,iface={socket},client=0", f"net_virtio_user0,path={socket},queues=1")
+
+
+def getter_stands_still(bench, seeder, getter):
+    command, _ = begin(bench, seeder, getter)
+    with Still(getter):
+        wait_for(lambda: port(seeder)["tx_stalls"] > 0, "the seeder to count a queue that stands still")
+        wait_for(lambda: "dpdk-queue-stalled" in seeder.log(), "the seeder to tell of it")
+    ends_whole(bench, command)
+    found = port(seeder)
+    assert found["tx_full"] > 0 and found["tx_dropped"] > 0, found
+    equal((found["link_up"], found["link_downs"]), (1, 0))
+
+
+@case("vhost: the getter stands still for more than a second in mid-transfer, which goes on")
+def getter_of_vhost(bench):
+    getter_stands_still(bench, *vhost(bench))
+
+
+@case("virtio-user: the getter stands still for more than a second in mid-transfer, which goes on")
+def getter_of_virtio(bench):
+    getter_stands_still(bench, *reversed(vhost(bench)))
+
+
+@case("vhost: a queue that is full for a moment holds the seeder back, and the transfer goes on")
+def full_for_a_moment(bench):
+    seeder, getter = vhost(bench)
+    command, _ = begin(bench, seeder, getter)
+    before = port(seeder)["tx_full"]
+    with Still(getter):
+        wait_for(lambda: port(seeder)["tx_full"] > before, "the seeder's queue to be full")
+    ends_whole(bench, command)
+
+
+@case("vhost: the seeder stands still in mid-transfer, and the getter goes on when it is back")
+def seeder_stands_still(bench):
+    seeder, getter = vhost(bench)
+    command, _ = begin(bench, seeder, getter)
+    with Still(seeder):
+        # The getter has sent all that it had to say, and nothing comes.
+        last = [0, 0]
+
+        def is_quiet():
+            now = port(getter)["rx_datagrams"]
+            last[:] = [now, last[1] + 1 if now == last[0] else 0]
+            return last[1] > 20
+
+        wait_for(is_quiet, "nothing to arrive any more")
+        assert command.poll() is None
+    ends_whole(bench, command)
+
+
+if __name__ == "__main__":
+    main(at_once=2)
