@@ -1,4 +1,4 @@
-/* The exchange that runs with the gateway: its socket and its time. */
+/* The exchange that runs with the gateway: its socket, its time and, over UDP, what is heard. */
 #include "controlplane/nat/mapping_parts.h"
 
 #include <errno.h>
@@ -82,4 +82,18 @@ int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_add
         return -1;
     mapping->watch = haul_loop_watch(mapping->conf.loop, mapping->fd, interest, ready, mapping);
     return mapping->watch != NULL ? 0 : -1;
+}
+
+bool mapping_heard(struct haul_mapping *mapping, uint8_t *data, size_t capacity, size_t *bytes)
+{
+    ssize_t got = recv(mapping->fd, data, capacity, MSG_DONTWAIT);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    if (got < 0) { /* nobody listens there */
+        mapping->over(mapping, false);
+        return false;
+    }
+    *bytes = (size_t)got;
+    return true;
 }

@@ -3,7 +3,6 @@
 #include "common/counters.h"
 #include "controlplane/nat/mapping_parts.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 
 #define TRIES_MAX 4u
@@ -78,16 +77,12 @@ static void on_ready(void *context, unsigned ready)
     struct haul_mapping *mapping = context;
     uint8_t data[HAUL_NATPMP_BYTES_MAX + 1];
     struct haul_natpmp_answer answer;
-    ssize_t got = recv(mapping->fd, data, sizeof data, MSG_DONTWAIT);
+    size_t bytes;
 
     (void)ready;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (!mapping_heard(mapping, data, sizeof data, &bytes))
         return;
-    if (got < 0) { /* nobody listens there */
-        mapping->over(mapping, false);
-        return;
-    }
-    if (haul_natpmp_decode(data, (size_t)got, &answer))
+    if (haul_natpmp_decode(data, bytes, &answer))
         answered(mapping, &answer);
     else
         haul_counter_add(&mapping->counters.bad_answers, 1);
