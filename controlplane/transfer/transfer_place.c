@@ -119,24 +119,47 @@ void haul_transfer_packs_note(struct haul_transfer *transfer, uint64_t lost)
     transfer->packs_known = true;
 }
 
+static void node_verified(struct haul_fetch *fetch)
+{
+    struct haul_transfer *transfer = fetch->transfer;
+    struct haul_error error;
+    int failed;
+
+    if (!note_block(transfer, &fetch->cid.hash)) {
+        haul_fetch_free(fetch);
+        return;
+    }
+    failed =
+        haul_plan_node(transfer->plan, fetch->awaited,
+                       haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got, &error);
+    haul_fetch_free(fetch);
+    if (failed < 0)
+        haul_transfer_fail(transfer, &error);
+}
+
 static void put_done(void *context, const struct haul_event *event)
 {
     struct haul_fetch *fetch = context;
     struct haul_transfer *transfer = fetch->transfer;
+    bool node = fetch->awaited != NULL;
 
     fetch->order = 0;
     if (transfer->state == HAUL_TRANSFER_OVER) {
         haul_fetch_free(fetch);
-    } else if (event->status != HAUL_STATUS_DONE) {
-        haul_fetch_free(fetch);
-        haul_transfer_io_failed(transfer, (enum haul_status)event->status,
-                                event->status == HAUL_STATUS_IO ||
-                                        event->status == HAUL_STATUS_IO_STORE
-                                    ? (int)event->at
-                                    : EIO);
-    } else {
+    } else if (event->status == HAUL_STATUS_DONE) {
         haul_transfer_packs_note(transfer, event->length);
-        haul_fetch_leaf_verified(fetch);
+        if (node)
+            node_verified(fetch);
+        else
+            haul_fetch_leaf_verified(fetch);
+    } else {
+        enum haul_status status = (enum haul_status)event->status;
+        bool told = status == HAUL_STATUS_IO || status == HAUL_STATUS_IO_STORE;
+
+        haul_fetch_free(fetch);
+        /* A node is written to the store alone. */
+        haul_transfer_io_failed(transfer, node ? HAUL_STATUS_IO_STORE : status,
+                                told ? (int)event->at : EIO);
     }
     transfer->pump(transfer);
 }
@@ -172,42 +195,6 @@ static void leaf_put(struct haul_fetch *fetch)
         haul_fetch_leaf_verified(fetch);
 }
 
-static void node_verified(struct haul_fetch *fetch)
-{
-    struct haul_transfer *transfer = fetch->transfer;
-    struct haul_error error;
-    int failed;
-
-    if (!note_block(transfer, &fetch->cid.hash)) {
-        haul_fetch_free(fetch);
-        return;
-    }
-    failed =
-        haul_plan_node(transfer->plan, fetch->awaited,
-                       haul_orders_slot(transfer->parts.orders, fetch->slot), fetch->got, &error);
-    haul_fetch_free(fetch);
-    if (failed < 0)
-        haul_transfer_fail(transfer, &error);
-}
-
-static void node_put_done(void *context, const struct haul_event *event)
-{
-    struct haul_fetch *fetch = context;
-    struct haul_transfer *transfer = fetch->transfer;
-
-    fetch->order = 0;
-    if (transfer->state == HAUL_TRANSFER_OVER) {
-        haul_fetch_free(fetch);
-    } else if (event->status != HAUL_STATUS_DONE) {
-        haul_fetch_free(fetch);
-        haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED, "cannot store a block");
-    } else {
-        haul_transfer_packs_note(transfer, event->length);
-        node_verified(fetch);
-    }
-    transfer->pump(transfer);
-}
-
 /* A node that came by a carrier that does not place, on its way to the store. */
 static void node_submit(struct haul_fetch *fetch)
 {
@@ -217,7 +204,7 @@ static void node_submit(struct haul_fetch *fetch)
                                 .hash = fetch->cid.hash,
                                 .place.kind = HAUL_PLACE_STORE };
 
-    fetch->order = haul_orders_submit(fetch->transfer->parts.orders, &order, node_put_done, fetch);
+    fetch->order = haul_orders_submit(fetch->transfer->parts.orders, &order, put_done, fetch);
     fetch->state = fetch->order != 0 ? HAUL_FETCH_PUTTING : HAUL_FETCH_RETRY;
 }
 
