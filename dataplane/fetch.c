@@ -221,19 +221,6 @@ bool haul_fetch_checked(struct haul_worker *worker)
     return any;
 }
 
-static enum haul_status refusal_status(enum haul_refusal refusal)
-{
-    switch (refusal) {
-    case HAUL_REFUSAL_BUSY:
-        return HAUL_STATUS_REFUSED_BUSY;
-    case HAUL_REFUSAL_FAILED:
-        return HAUL_STATUS_REFUSED_FAILED;
-    case HAUL_REFUSAL_UNKNOWN:
-        break;
-    }
-    return HAUL_STATUS_REFUSED_UNKNOWN;
-}
-
 void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
                       const struct haul_flow_event *event)
 {
@@ -251,7 +238,7 @@ void haul_fetch_event(struct haul_worker *worker, struct haul_worker_flow *flow,
         fetch_filled(worker, job, event->length);
     } else if (event->kind == HAUL_FLOW_REFUSED) {
         job->fault = event->retry_ms;
-        haul_job_done(worker, job, refusal_status(event->refusal));
+        haul_job_done(worker, job, haul_flow_refusal_status(event->refusal));
     } else {
         haul_job_done(worker, job, job->ended ? HAUL_STATUS_WITHDRAWN : HAUL_STATUS_FLOW_ENDED);
     }

@@ -204,7 +204,7 @@ void haul_flow_answer(struct haul_flow *flow, struct haul_serve *serve)
                                            (uint32_t)(serve - flow->serves.serves)));
 }
 
-static enum haul_status refusal_status(enum haul_refusal reason)
+enum haul_status haul_flow_refusal_status(enum haul_refusal reason)
 {
     switch (reason) {
     case HAUL_REFUSAL_BUSY:
@@ -223,7 +223,7 @@ static void refuse(struct haul_flow *flow, struct haul_serve *serve, enum haul_r
     serve->answer = HAUL_FRAME_REFUSE;
     serve->reason = (uint8_t)reason;
     serve->retry_ms = retry_ms;
-    haul_serve_finish(&flow->serves, serve, refusal_status(reason));
+    haul_serve_finish(&flow->serves, serve, haul_flow_refusal_status(reason));
     haul_flow_tell_serve(flow, serve);
     haul_flow_answer(flow, serve);
 }

@@ -82,6 +82,9 @@ void haul_flow_serve(struct haul_flow *flow, uint32_t handle, const uint8_t *slo
 void haul_flow_refuse(struct haul_flow *flow, uint32_t handle, enum haul_refusal reason,
                       uint32_t retry_ms, haul_time now);
 
+/* What is told to the control plane of a want that was refused, at either end. */
+enum haul_status haul_flow_refusal_status(enum haul_refusal reason);
+
 /* Takes a serving slot back from a peer that acknowledged nothing for 3 probe timeouts: true when
  * the flow let go (SERVED follows); the want is answered busy. */
 bool haul_flow_reclaim(struct haul_flow *flow, uint32_t handle, haul_time now);
