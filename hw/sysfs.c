@@ -38,31 +38,33 @@ static size_t file_read(const char *path, char *text, size_t bytes)
     return have;
 }
 
-size_t haul_sysfs_all(const char *root, char *text, size_t bytes, const char *format, ...)
+static size_t formatted_read(const char *root, char *text, size_t bytes, const char *format,
+                             va_list arguments)
 {
     char path[PATH_MAX];
+
+    text[0] = '\0';
+    return path_make(path, root, format, arguments) ? file_read(path, text, bytes) : 0;
+}
+
+size_t haul_sysfs_all(const char *root, char *text, size_t bytes, const char *format, ...)
+{
     va_list arguments;
-    bool made;
+    size_t got;
 
     va_start(arguments, format);
-    made = path_make(path, root, format, arguments);
+    got = formatted_read(root, text, bytes, format, arguments);
     va_end(arguments);
-    text[0] = '\0';
-    return made ? file_read(path, text, bytes) : 0;
+    return got;
 }
 
 bool haul_sysfs_text(const char *root, char *text, size_t bytes, const char *format, ...)
 {
-    char path[PATH_MAX];
     va_list arguments;
-    bool made;
 
     va_start(arguments, format);
-    made = path_make(path, root, format, arguments);
+    (void)formatted_read(root, text, bytes, format, arguments);
     va_end(arguments);
-    text[0] = '\0';
-    if (!made || file_read(path, text, bytes) == 0)
-        return false;
     text[strcspn(text, "\n")] = '\0';
     return text[0] != '\0';
 }
