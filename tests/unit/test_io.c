@@ -1,18 +1,14 @@
 /* io.h on both backends, and the fall back where io_uring is refused. */
 #include "dataplane/store/io.h"
 
+#include "tests/lib/refuse_call.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -166,27 +162,12 @@ static void closing_waits_for_what_is_outstanding(void)
     }
 }
 
-/* Every io_uring_setup fails with EPERM from here on, as in a container. */
-static bool refuse_io_uring(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { .len = HAUL_COUNT_OF(filter), .filter = filter };
-
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 static int in_refused_child(void)
 {
     struct haul_io *io = NULL;
     struct haul_error error;
 
-    if (!refuse_io_uring())
+    if (refuse_io_uring(EPERM) < 0) /* as in a container */
         return 1;
     if (haul_io_open(&io, HAUL_IO_URING, DEPTH, &error) == 0)
         return 2;

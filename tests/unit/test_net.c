@@ -1,21 +1,17 @@
 /* Kernel UDP keeps the contract of nets: each test runs on io_uring and on recvmmsg/sendmmsg, over
  * loopback. And what the kernel alone can refuse, io_uring among it. */
+#include "tests/lib/refuse_call.h"
 #include "tests/unit/net_contract.h"
 #include "tests/unit/unit.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <linux/udp.h>
 #include <netinet/in.h>
 #include <sched.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -265,13 +261,6 @@ static void a_port_in_use_is_an_error_with_its_number(void)
 /* In a child process, where io_uring_setup fails with `code`. Returns the exit status: 0 good. */
 static int without_io_uring(int code)
 {
-    struct sock_filter rules[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ((uint32_t)code & SECCOMP_RET_DATA)),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { .len = HAUL_COUNT_OF(rules), .filter = rules };
     pid_t child = fork();
     int status = 0;
 
@@ -280,8 +269,7 @@ static int without_io_uring(int code)
         struct net_arrived arrived = { 0 };
         bool good;
 
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+        if (refuse_io_uring(code) < 0)
             _exit(2);
         good = end_open_as(&from, HAUL_NET_AUTO, loopback(4), 1u << 20, NET_TRAINS) &&
                end_open_as(&to, HAUL_NET_AUTO, loopback(4), 1u << 20, NET_TRAINS) &&
@@ -305,25 +293,6 @@ static void a_refused_io_uring_falls_back(void)
     CU_ASSERT_EQUAL(without_io_uring(EINVAL), 0);
 }
 
-/* In this process, from now on. */
-static bool option_refuse(uint32_t option)
-{
-    struct sock_filter rules[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 5),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_UDP, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, option, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = { .len = HAUL_COUNT_OF(rules), .filter = rules };
-
-    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 /* Trains go and come without it, and the facts say so; 0: good. */
 static int without_option(uint32_t option)
 {
@@ -331,7 +300,8 @@ static int without_option(uint32_t option)
     struct net_arrived arrived = { 0 };
     struct net_end from, to;
 
-    if (!option_refuse(option) || !end_open_as(&from, kind, loopback(4), 4u << 20, NET_TRAINS) ||
+    if (refuse_udp_option(option) < 0 ||
+        !end_open_as(&from, kind, loopback(4), 4u << 20, NET_TRAINS) ||
         !end_open_as(&to, kind, loopback(4), 4u << 20, NET_TRAINS))
         return 1;
     facts = haul_net_facts(to.net);

@@ -3,6 +3,7 @@
  * worker sleeps. */
 #include "dataplane/net/dpdk/handover.h"
 #include "tests/unit/net_contract.h"
+#include "tests/unit/port_pair.h"
 #include "tests/unit/unit.h"
 
 #include <poll.h>
@@ -20,28 +21,6 @@
 
 static char directory[] = "/tmp/haul-unit-XXXXXX";
 static struct net_end ends[2][QUEUES]; /* of vhost, which does not wake us; of virtio-user */
-
-struct wanted {
-    const char *name;
-    uint64_t value;
-};
-
-static void wanted_take(void *context, const char *name, const char *help, uint64_t value)
-{
-    struct wanted *wanted = context;
-
-    (void)help;
-    if (strcmp(name, wanted->name) == 0)
-        wanted->value = value;
-}
-
-static uint64_t counter(const struct net_end *end, const char *name)
-{
-    struct wanted wanted = { .name = name };
-
-    haul_net_each(end->net, wanted_take, &wanted);
-    return wanted.value;
-}
 
 static bool port_open(unsigned side)
 {
@@ -120,7 +99,7 @@ static bool all_meet(void)
     signal(SIGPIPE, SIG_IGN);
     if (!port_open(0) || !port_open(1))
         return false;
-    while (counter(&ends[0][0], "link_up") + counter(&ends[1][0], "link_up") < 2 &&
+    while (port_counter(&ends[0][0], "link_up") + port_counter(&ends[1][0], "link_up") < 2 &&
            net_clock() < limit)
         turn();
     for (unsigned i = 0; i < QUEUES * QUEUES; i++) {
@@ -135,7 +114,7 @@ static bool passes_on(struct net_end *end, uint64_t count)
 {
     haul_time limit = net_clock() + 10 * HAUL_SECOND;
 
-    while (counter(end, "handed_over") + counter(end, "handed_lost") < count &&
+    while (port_counter(end, "handed_over") + port_counter(end, "handed_lost") < count &&
            net_clock() < limit) {
         struct haul_train train;
 
@@ -144,7 +123,7 @@ static bool passes_on(struct net_end *end, uint64_t count)
             return false; /* none of it was its own */
         }
     }
-    return counter(end, "handed_over") + counter(end, "handed_lost") == count;
+    return port_counter(end, "handed_over") + port_counter(end, "handed_lost") == count;
 }
 
 static int right_and_wrong_queue(void)
@@ -153,21 +132,22 @@ static int right_and_wrong_queue(void)
         for (unsigned i = 0; i < QUEUES * QUEUES; i++) {
             struct net_end *from = &ends[1 - side][i / QUEUES], *to = &ends[side][i % QUEUES];
             struct net_end *first = &ends[side][i / QUEUES]; /* the sender's queue is the other's */
-            uint64_t before = counter(first, "handed_over"), taken = counter(to, "handed_in");
+            uint64_t before = port_counter(first, "handed_over"),
+                     taken = port_counter(to, "handed_in");
             struct net_arrived arrived = { 0 };
 
             for (uint32_t n = 0; n < 10 * TRAIN; n += TRAIN) {
                 if (!net_send_one(from, &to->addr, n, 1408, TRAIN_BYTES))
                     return 2;
             }
-            if (first != to && !passes_on(first, before + counter(first, "handed_lost") + 80))
+            if (first != to && !passes_on(first, before + port_counter(first, "handed_lost") + 80))
                 return 3;
             net_receive_some(to, &arrived, 10 * TRAIN);
             if (arrived.datagrams != 10 * TRAIN || arrived.wrong != 0 ||
                 arrived.peer.port != from->addr.port)
                 return 4;
-            if (counter(first, "handed_over") - before != (first != to ? 10 * TRAIN : 0) ||
-                counter(to, "handed_in") - taken != (first != to ? 10 * TRAIN : 0))
+            if (port_counter(first, "handed_over") - before != (first != to ? 10 * TRAIN : 0) ||
+                port_counter(to, "handed_in") - taken != (first != to ? 10 * TRAIN : 0))
                 return 5;
         }
     }
@@ -181,16 +161,16 @@ static int no_room(void)
     uint64_t over, lost, most = haul_handed_max(QUEUES);
 
     turn();
-    over = counter(first, "handed_over");
-    lost = counter(first, "handed_lost");
+    over = port_counter(first, "handed_over");
+    lost = port_counter(first, "handed_lost");
     for (uint32_t n = 0; n < 150 * TRAIN; n += TRAIN) {
         if (!net_send_one(from, &to->addr, n, 1408, TRAIN_BYTES))
             return 2;
         if (!passes_on(first, over + lost + n + TRAIN))
             return 3;
     }
-    over = counter(first, "handed_over") - over;
-    lost = counter(first, "handed_lost") - lost;
+    over = port_counter(first, "handed_over") - over;
+    lost = port_counter(first, "handed_lost") - lost;
     if (over > most || over < most - TRAIN || over + lost != 150 * TRAIN)
         return 4;
     net_receive_some(to, &arrived, (uint32_t)over); /* what there was room for, in order */
@@ -198,7 +178,8 @@ static int no_room(void)
         return 5;
     arrived = (struct net_arrived){ 0 }; /* and it goes on */
     if (!net_send_one(from, &to->addr, 0, 1408, TRAIN_BYTES) ||
-        !passes_on(first, counter(first, "handed_over") + counter(first, "handed_lost") + TRAIN))
+        !passes_on(first,
+                   port_counter(first, "handed_over") + port_counter(first, "handed_lost") + TRAIN))
         return 6;
     net_receive_some(to, &arrived, TRAIN);
     return arrived.datagrams == TRAIN ? 0 : 7;
@@ -221,7 +202,7 @@ static int asleep(void)
     haul_time best = HAUL_TIME_NEVER;
 
     for (unsigned attempt = 0; attempt < 10 && best > HAUL_SECOND / 10; attempt++) {
-        uint64_t before = counter(first, "handed_over") + counter(first, "handed_lost");
+        uint64_t before = port_counter(first, "handed_over") + port_counter(first, "handed_lost");
         struct net_arrived arrived = { 0 };
         haul_time handed;
         pthread_t thread;
