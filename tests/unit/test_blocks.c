@@ -147,25 +147,11 @@ static void node_open(struct node *node, uint8_t seed)
     haul_multiaddr_from_tcp(&node->address, &node->bound);
 }
 
-static void stop(void *context)
-{
-    haul_loop_stop(loop);
-}
-
-static void run(unsigned ms)
-{
-    struct haul_timer *timer = haul_loop_timer(loop, stop, NULL);
-
-    haul_loop_timer_set(timer, haul_loop_now(loop) + ms * HAUL_MILLISECOND);
-    haul_loop_run(loop, NULL, NULL);
-    haul_loop_timer_free(timer);
-}
-
 /* Until the counter reaches a value, 10 s at most. */
 static void run_until(const uint32_t *counter, uint32_t value)
 {
     for (unsigned i = 0; i < 2000 && *counter < value; i++)
-        run(5);
+        worker_rig_run(&rig, 5);
     CU_ASSERT_TRUE(*counter >= value);
 }
 
@@ -214,7 +200,7 @@ static void start(enum lie how, bool share)
     node_open(&b, 2);
     connection = HAUL_HOST_NO_CONNECTION;
     haul_host_dial(a.host, &b.key.id, &b.address, 1, HAUL_TIME_NEVER, on_dialled, NULL);
-    run(5000);
+    worker_rig_run(&rig, 5000);
     CU_ASSERT_NOT_EQUAL_FATAL(connection, HAUL_HOST_NO_CONNECTION);
 }
 
@@ -224,7 +210,7 @@ static void finish(void)
 
     haul_host_close(a.host);
     haul_host_close(b.host);
-    run(20);
+    worker_rig_run(&rig, 20);
     for (uint32_t i = 0; i < SLOTS; i++) /* nobody kept a slot */
         CU_ASSERT_NOT_EQUAL(haul_orders_slot_take(rig.orders), UINT32_MAX);
     haul_blocks_close(a.blocks);
@@ -394,7 +380,7 @@ static void a_cancelled_fetch_touches_its_slot_no_more(void)
     run_until(&seen.done, 1);
     CU_ASSERT_TRUE(arrived(2));
     CU_ASSERT_EQUAL(slot_of(1)[0], 0);
-    run(20);
+    worker_rig_run(&rig, 20);
     CU_ASSERT_EQUAL(seen.done, 1);
     haul_blocks_client_close(client);
     finish();
@@ -409,9 +395,9 @@ static void closing_in_mid_air_leaves_nothing_behind(void)
         client = client_open();
         for (uint32_t n = 0; n < BLOCKS; n++)
             ask(client, n, 0, 0);
-        run(ms);
+        worker_rig_run(&rig, ms);
         haul_blocks_client_close(client);
-        run(20);
+        worker_rig_run(&rig, 20);
         CU_ASSERT_EQUAL(seen.ended, 0);
         finish();
     }
@@ -426,7 +412,7 @@ static void a_lost_connection_loses_every_fetch(void)
     rig.stalled = true;
     for (uint32_t n = 0; n < 10; n++)
         ask(client, n, 0, 0);
-    run(50);
+    worker_rig_run(&rig, 50);
     haul_host_disconnect(a.host, connection);
     run_until(&seen.ended, 1);
     CU_ASSERT_EQUAL(seen.by_status[HAUL_BLOCKS_LOST], 10);
@@ -434,7 +420,7 @@ static void a_lost_connection_loses_every_fetch(void)
     haul_blocks_client_close(client);
     rig.stalled = false;
     worker_rig_orders(&rig, 0);
-    run(20);
+    worker_rig_run(&rig, 20);
     finish();
 }
 
@@ -495,7 +481,7 @@ static struct haul_stream *raw_stream(void)
     struct haul_stream *stream = haul_host_stream(a.host, connection, &a.liar, NULL);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(stream);
-    run(20);
+    worker_rig_run(&rig, 20);
     return stream;
 }
 
@@ -553,12 +539,12 @@ static void a_peer_that_floods_and_takes_nothing_is_held_back(void)
     seen.raw_hold = true;
     for (int i = 0; i < 1000; i++)
         (void)!haul_stream_send(stream, data, sizeof data);
-    run(200);
+    worker_rig_run(&rig, 200);
     CU_ASSERT_TRUE(haul_blocks_counters(b.blocks)->held > 0);
     CU_ASSERT_TRUE(b.blocks->slots_held <= SLOTS / 2);
     CU_ASSERT_TRUE(haul_blocks_counters(b.blocks)->requests < 200);
     haul_stream_reset(stream);
-    run(50);
+    worker_rig_run(&rig, 50);
     client = client_open(); /* and others are served as before */
     ask(client, 2, 0, 0);
     run_until(&seen.done, 1);

@@ -65,25 +65,10 @@ static void open_all(uint32_t slots, uint64_t capacity, bool preserve)
     CU_ASSERT_EQUAL_FATAL(haul_ingest_open(&ingest, &conf, NULL), 0);
 }
 
-static void stop(void *context)
-{
-    haul_loop_stop(loop);
-}
-
-/* Until `done`, `ready` or so many milliseconds. */
-static void run(unsigned ms)
-{
-    struct haul_timer *timer = haul_loop_timer(loop, stop, NULL);
-
-    haul_loop_timer_set(timer, haul_loop_now(loop) + ms * HAUL_MILLISECOND);
-    haul_loop_run(loop, NULL, NULL);
-    haul_loop_timer_free(timer);
-}
-
 static void run_to_the_end(void)
 {
     for (unsigned i = 0; i < 1000 && !ended; i++)
-        run(20);
+        worker_rig_run(&rig, 20);
     CU_ASSERT_TRUE(ended);
 }
 
@@ -92,7 +77,7 @@ static void close_all(void)
     char path[128];
 
     haul_ingest_close(ingest);
-    run(5);
+    worker_rig_run(&rig, 5);
     haul_helpers_close(helpers);
     worker_rig_close(&rig);
     haul_catalog_close(catalog);
@@ -290,7 +275,7 @@ static void many_entries_are_held_back_and_all_arrive(void)
     haul_ingest_directory_begin(ingest, NULL, NULL);
     for (unsigned i = 0; i < 1500; i++) {
         while (!haul_ingest_ready(ingest) && !ended)
-            run(1000);
+            worker_rig_run(&rig, 1000);
         CU_ASSERT_FALSE_FATAL(ended);
         snprintf(name, sizeof name, "%u", i);
         haul_ingest_file(ingest, name, make_file(i, i % 50, 0644));
@@ -323,7 +308,7 @@ static void pour(uint64_t seed, uint64_t bytes, uint64_t part_bytes)
         put = write(ends[1], part, take);
         if (put > 0)
             at += (uint64_t)put;
-        run(1);
+        worker_rig_run(&rig, 1);
     }
     close(ends[1]);
     haul_ingest_end(ingest);
@@ -517,7 +502,7 @@ static void packs_lost_meanwhile_fail_the_put(void)
     open_all(1, 0, false);
     haul_ingest_file(ingest, NULL, make_file(1, 9 * HAUL_LEAF_BYTES, 0644));
     while (rig.writes < 3)
-        run(1);
+        worker_rig_run(&rig, 1);
     rig.lost_packs++;
     haul_ingest_end(ingest);
     expect_failure(HAUL_E_STORE_FAILED);
@@ -533,15 +518,15 @@ static void closed_in_the_middle_it_leaves_nothing(void)
         haul_ingest_directory_begin(ingest, NULL, NULL);
         haul_ingest_file(ingest, "1", make_file(1, 9 * HAUL_LEAF_BYTES, 0644));
         haul_ingest_file(ingest, "2", make_file(2, 10, 0644));
-        run(ms);
+        worker_rig_run(&rig, ms);
         haul_ingest_close(ingest);
         ingest = NULL;
-        run(1);
+        worker_rig_run(&rig, 1);
         CU_ASSERT_FALSE(ended);
         CU_ASSERT_FALSE(haul_catalog_next(catalog, &cursor, &dataset));
         for (unsigned slots = 0, turns = 0; slots < 2 && turns < 500; turns++) {
             slots += haul_orders_slot_take(rig.orders) != UINT32_MAX;
-            run(slots < 2 ? 10 : 0);
+            worker_rig_run(&rig, slots < 2 ? 10 : 0);
             CU_ASSERT_TRUE(turns < 499);
         }
         close_all();
@@ -549,7 +534,7 @@ static void closed_in_the_middle_it_leaves_nothing(void)
     open_all(2, 0, false); /* while a stream has nothing to say */
     CU_ASSERT_EQUAL(pipe(ends), 0);
     haul_ingest_stream(ingest, ends[0]);
-    run(20);
+    worker_rig_run(&rig, 20);
     close_all();
     close(ends[1]);
 }

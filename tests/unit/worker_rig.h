@@ -118,3 +118,18 @@ static inline void worker_rig_close(struct worker_rig *rig)
     free(rig->handoff);
     free(rig->slots);
 }
+
+static inline void worker_rig_stop(void *loop)
+{
+    haul_loop_stop(loop);
+}
+
+/* The loop, for so many milliseconds or until the test stops it. */
+static inline void worker_rig_run(struct worker_rig *rig, unsigned ms)
+{
+    struct haul_timer *timer = haul_loop_timer(rig->loop, worker_rig_stop, rig->loop);
+
+    haul_loop_timer_set(timer, haul_loop_now(rig->loop) + ms * HAUL_MILLISECOND);
+    haul_loop_run(rig->loop, NULL, NULL);
+    haul_loop_timer_free(timer);
+}
