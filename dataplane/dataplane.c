@@ -3,7 +3,7 @@
 #include "dataplane/dataplane.h"
 
 #include "common/arena.h"
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -1,5 +1,5 @@
 /* How orders, jobs and flows end: each with one final event. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 /* The ring holds at least as many cells as final events and wants can be outstanding. */
 void haul_worker_event(struct haul_worker *worker, const struct haul_event *event)

@@ -1,7 +1,7 @@
 /* Blocks that arrive: an order waits for a filling slot and for the flow, the flow fills the slot,
  * the hash runs over what has arrived while it is warm, and a block whose hash holds goes to its
  * place. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include "common/clock.h"
 

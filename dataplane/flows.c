@@ -1,6 +1,6 @@
 /* The flows of a worker: opening them from grants, finding them by receiver id, what they report.
  */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include "dataplane/flow/wire.h"
 

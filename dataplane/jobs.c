@@ -1,5 +1,5 @@
 /* The table of jobs: taken from a free list, queued through their own links, each with a slot. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include <string.h>
 

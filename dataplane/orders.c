@@ -1,5 +1,5 @@
 /* What the control plane orders, one function a kind. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 static uint8_t *control_slot(const struct haul_worker *worker, uint32_t number)
 {

@@ -1,7 +1,7 @@
 /* Moves blocks between slots and places: the store, a descriptor, the generator. A job may have two
  * parts (a file, and the store as well); a part that a full queue does not take waits its turn, in
  * order. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include "common/synthetic.h"
 

@@ -1,6 +1,6 @@
 /* Blocks that leave: a peer's want crosses to the control plane, comes back as SERVE or REFUSE,
  * waits for a serving slot, is read into it and lent to the flow until the peer has finished. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 void haul_serve_wanted(struct haul_worker *worker, struct haul_worker_flow *flow,
                        const struct haul_flow_event *event)

@@ -1,5 +1,5 @@
 /* Serving slots for wants that wait: free ones, and those that silent peers hold. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #define RECLAIM_SPAN (10 * HAUL_MILLISECOND)
 

@@ -1,6 +1,6 @@
 /* Which job a want of a peer is: by flow and handle, in buckets through the jobs, and by the id
  * under which the control plane was asked. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 static uint16_t *want_bucket(struct haul_worker *worker, uint32_t flow, uint32_t handle)
 {

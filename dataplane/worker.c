@@ -1,5 +1,5 @@
 /* The worker's loop, one line a step. A turn that moved nothing ends in a sleep. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include "common/clock.h"
 

@@ -1,6 +1,6 @@
 /* The table of jobs when it is full, which takes more orders and wants at a time than a test can
  * have under way: here it is filled by hand. */
-#include "dataplane/worker.h"
+#include "dataplane/worker_parts.h"
 
 #include "tests/unit/flow_pair.h"
 #include "tests/unit/toy_aead.h"

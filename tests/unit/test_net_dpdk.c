@@ -1,7 +1,7 @@
 /* DPDK keeps the contract of nets: two ports in one process, joined by shared memory or by a veth
  * pair. And what a port alone can meet: a full queue, and buffers that run out. */
 #include "dataplane/net/dpdk/card.h"
-#include "dataplane/net/dpdk/net_dpdk.h"
+#include "dataplane/net/dpdk/dpdk_parts.h"
 #include "tests/unit/port_pair.h"
 #include "tests/unit/unit.h"
 

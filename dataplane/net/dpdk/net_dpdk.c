@@ -1,7 +1,7 @@
 /* Opening, closing and waiting. A port that can wake us is slept on; any other is looked at again
  * and again, with sleeps that grow while nothing comes: an idle node costs about a hundredth of a
  * core. */
-#include "dataplane/net/dpdk/net_dpdk.h"
+#include "dataplane/net/dpdk/dpdk_parts.h"
 
 #include "common/clock.h"
 #include "dataplane/net/dpdk/eal.h"

@@ -1,6 +1,6 @@
 /* Receiving: frames from the card become trains of datagrams in the card's own buffers; what is no
  * datagram is answered or dropped. */
-#include "dataplane/net/dpdk/net_dpdk.h"
+#include "dataplane/net/dpdk/dpdk_parts.h"
 
 #include "common/clock.h"
 #include <rte_prefetch.h>

@@ -1,6 +1,6 @@
 /* Sending: headers before datagrams, frames to the card, and what to do when it has no room, when a
  * neighbour has not answered yet, and when the link is down. */
-#include "dataplane/net/dpdk/net_dpdk.h"
+#include "dataplane/net/dpdk/dpdk_parts.h"
 
 #include "common/clock.h"
 #include <rte_mempool.h>

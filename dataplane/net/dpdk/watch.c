@@ -1,6 +1,6 @@
 /* What a worker has no time for: four times a second, on DPDK's own thread, link and card are
  * looked at and what happened goes to the log. */
-#include "dataplane/net/dpdk/net_dpdk.h"
+#include "dataplane/net/dpdk/dpdk_parts.h"
 
 #include "common/log.h"
 
