@@ -58,7 +58,7 @@ haul_time mapping_now(const struct haul_mapping *mapping);
 void mapping_hang_up(struct haul_mapping *mapping); /* closes the exchange's socket */
 int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_addr *to,
                    haul_watch_fn *ready, unsigned interest);
-/* The next datagram. False: there is none, or nobody listens at the gateway and the method is over. */
+/* The next datagram. False: there is none, or nobody listens at the gateway: the method is over. */
 bool mapping_heard(struct haul_mapping *mapping, uint8_t *data, size_t capacity, size_t *bytes);
 
 /* mapping_gateway.c: the gateway, and over IPv6 our own address; false: there is none. */
