@@ -169,6 +169,9 @@ static void search_end(struct dht_world *world, uint32_t index, bool found, unsi
             provide(world, search);
         else if (search->purpose == DHT_FIND)
             tally(world, search, found, hops);
+    } else if (search->purpose == DHT_FIND) {
+        /* Who asked is gone, and nobody learns what it came to: somebody else asks instead. */
+        dht_world_at(world, world->now, DHT_EVENT_FIND, search->number);
     }
     search->used = false;
     search->serial++;
@@ -197,7 +200,7 @@ static void search_go(struct dht_world *world, uint32_t index)
 }
 
 void dht_search_begin(struct dht_world *world, uint32_t node, enum dht_purpose purpose,
-                      const struct haul_kad_key *target, uint32_t record)
+                      const struct haul_kad_key *target, uint32_t record, uint32_t number)
 {
     const struct haul_kad_lookup_conf conf = {
         .want = HAUL_KAD_K,
@@ -219,6 +222,7 @@ void dht_search_begin(struct dht_world *world, uint32_t node, enum dht_purpose p
     search->node = node;
     search->generation = world->nodes[node].generation;
     search->record = record;
+    search->number = number;
     search->messages = 0;
     search->began = world->now;
     search->tick_at = 0;

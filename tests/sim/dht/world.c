@@ -63,7 +63,7 @@ static void join(struct dht_world *world, uint32_t index)
         world->messages += 2;
         (void)haul_kad_table_answered(&node->table, &world->nodes[other].self, world->now);
     }
-    dht_search_begin(world, index, DHT_JOIN, &node->self.key, 0);
+    dht_search_begin(world, index, DHT_JOIN, &node->self.key, 0, 0);
 }
 
 static void birth(struct dht_world *world, uint32_t index)
@@ -137,7 +137,7 @@ static void refresh(struct dht_world *world, uint32_t index)
     if (bucket >= 0) {
         haul_rng_fill(&world->rng, target.bytes, sizeof target.bytes);
         haul_kad_table_region(&node->table, (unsigned)bucket, &target);
-        dht_search_begin(world, index, DHT_REFRESH, &target, 0);
+        dht_search_begin(world, index, DHT_REFRESH, &target, 0, 0);
     }
     dht_world_at(world, world->now + world->plan.refresh, DHT_EVENT_REFRESH, index);
 }
@@ -153,21 +153,28 @@ static void publish(struct dht_world *world, uint32_t index)
 {
     const struct dht_record *record = &world->records[index];
 
-    dht_search_begin(world, record->owner, DHT_PROVIDE, &record->key, index);
+    dht_search_begin(world, record->owner, DHT_PROVIDE, &record->key, index, 0);
     dht_world_at(world,
                  world->now + (record->late ? world->plan.republish_late : world->plan.republish),
                  DHT_EVENT_PUBLISH, index);
 }
 
-static void find(struct dht_world *world)
+/* Look-up `number`. The kinds take turns, so that as many are made of each as the plan says. */
+static void find(struct dht_world *world, uint32_t number)
 {
-    uint32_t index = (uint32_t)haul_rng_below(&world->rng, world->record_count);
+    const struct dht_plan *plan = &world->plan;
+    uint32_t kind = number % DHT_KINDS(plan);
+    uint32_t of_kind = kind == 2 ? plan->victims : plan->records;
+    uint32_t index = kind * plan->records + (uint32_t)haul_rng_below(&world->rng, of_kind);
     uint32_t node = dht_world_anybody(world);
 
-    /* Before it was told for the first time there is nothing to be found. */
-    if (node != DHT_NOBODY && node != world->records[index].owner &&
-        world->records[index].told != 0)
-        dht_search_begin(world, node, DHT_FIND, &world->records[index].key, index);
+    /* Nobody but the owner is there to ask, or it was never told: a little later. */
+    if (node == DHT_NOBODY || node == world->records[index].owner ||
+        world->records[index].told == 0) {
+        dht_world_at(world, world->now + HAUL_SECOND, DHT_EVENT_FIND, number);
+        return;
+    }
+    dht_search_begin(world, node, DHT_FIND, &world->records[index].key, index, number);
 }
 
 static void step(struct dht_world *world, const struct sim_event *event, uint32_t ppm)
@@ -202,7 +209,7 @@ static void step(struct dht_world *world, const struct sim_event *event, uint32_
         publish(world, event->index);
         break;
     case DHT_EVENT_FIND:
-        find(world);
+        find(world, event->index);
         break;
     case DHT_EVENT_MINUTE:
         minute(world, ppm);
@@ -277,12 +284,12 @@ static void agenda_init(struct dht_world *world)
 {
     haul_time begin = grown(world) + 2 * DHT_HOUR;
     haul_time span = world->plan.hours * DHT_HOUR;
-    uint64_t finds = 2 * (uint64_t)world->plan.lookups;
+    uint64_t finds = DHT_KINDS(&world->plan) * (uint64_t)world->plan.lookups;
 
     for (uint32_t i = 0; i < world->plan.nodes; i++)
         dht_world_at(world, grown(world) * i / world->plan.nodes, DHT_EVENT_BIRTH, i);
     for (uint64_t i = 0; i < finds; i++)
-        dht_world_at(world, begin + span * i / finds, DHT_EVENT_FIND, 0);
+        dht_world_at(world, begin + span * i / finds, DHT_EVENT_FIND, (uint32_t)i);
     dht_world_at(world, grown(world), DHT_EVENT_MINUTE, 0);
 }
 
@@ -300,9 +307,9 @@ bool dht_world_run(struct dht_world *world, const struct dht_plan *plan)
     world->nodes = calloc(world->node_count, sizeof *world->nodes);
     world->records = calloc(world->record_count, sizeof *world->records);
     haul_assert(world->nodes != NULL && world->records != NULL);
-    tally_init(&world->soon, 2 * plan->lookups + 1);
-    tally_init(&world->late, 2 * plan->lookups + 1);
-    tally_init(&world->victim, 2 * plan->lookups + 1);
+    tally_init(&world->soon, plan->lookups);
+    tally_init(&world->late, plan->lookups);
+    tally_init(&world->victim, plan->lookups);
     records_init(world);
     sybils_init(world);
     agenda_init(world);

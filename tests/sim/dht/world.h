@@ -21,7 +21,7 @@ struct dht_plan {
     uint64_t seed;
     uint32_t nodes;
     uint32_t records;         /* of each of the two kinds */
-    uint32_t lookups;         /* of each kind, after the first hour */
+    uint32_t lookups;         /* of each kind, all of them made, behind the first two hours */
     uint32_t hours;           /* behind the time in which the network grows */
     uint32_t churn_ppm;       /* of the nodes leave in an hour, and as many come */
     uint32_t silent_ppm;      /* of the nodes never answer (behind a NAT) but ask */
@@ -38,6 +38,9 @@ struct dht_plan {
     uint32_t sybil_groups; /* networks they have addresses in */
     uint32_t victims;      /* records that are attacked */
 };
+
+/* Of records, each with its own look-ups: told often, told late, and attacked. */
+#define DHT_KINDS(plan) ((plan)->victims > 0 ? 3u : 2u)
 
 struct dht_node {
     struct haul_kad_contact self;
@@ -67,7 +70,7 @@ enum dht_purpose { DHT_JOIN, DHT_REFRESH, DHT_PROVIDE, DHT_FIND };
 struct dht_search {
     bool used;
     enum dht_purpose purpose;
-    uint32_t node, generation, record, serial;
+    uint32_t node, generation, record, number, serial; /* number: of the look-up, of DHT_FIND */
     uint32_t messages;
     haul_time began, tick_at;
     struct haul_kad_lookup lookup;
@@ -118,7 +121,7 @@ uint32_t dht_world_anybody(struct dht_world *world); /* a node that lives and is
 
 /* search.c */
 void dht_search_begin(struct dht_world *world, uint32_t node, enum dht_purpose purpose,
-                      const struct haul_kad_key *target, uint32_t record);
+                      const struct haul_kad_key *target, uint32_t record, uint32_t number);
 void dht_search_tick(struct dht_world *world, uint32_t search);
 void dht_message_arrive(struct dht_world *world, uint32_t message);
 void dht_message_return(struct dht_world *world, uint32_t message);
