@@ -63,6 +63,8 @@ int haul_dht_open(struct haul_dht **dht, const struct haul_dht_conf *conf, struc
     if (made == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the DHT");
     made->conf = *conf;
+    if (made->conf.tick == 0)
+        made->conf.tick = HAUL_SECOND;
     made->own = conf->key->id;
     haul_kad_key_of_peer(&made->own, &made->own_key);
     made->bootstrap_count = conf->bootstrap_count < HAUL_DHT_BOOTSTRAP_MAX ? conf->bootstrap_count

@@ -27,6 +27,7 @@ struct haul_dht_conf {
     size_t bootstrap_count;
     const char *dns_servers; /* "192.0.2.1:53, ..."; NULL or "": those of the system */
     haul_time republish;
+    haul_time tick; /* between two turns of its upkeep; 0: a second */
     void *context;
     /* Is a connection that carries no stream needed all the same? May be NULL. */
     bool (*needed)(void *context, uint64_t connection);

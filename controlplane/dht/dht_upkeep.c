@@ -1,12 +1,11 @@
 /* Joining and staying: the bootstrap addresses are called while nobody is known, then a look-up for
  * ourselves fills the neighbourhood, then every region is looked at again in turn, and who has been
- * silent for long is asked whether it lives. Once a second, a little of each. */
+ * silent for long is asked whether it lives. With every tick, a little of each. */
 #include "controlplane/dht/dht_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define TICK            HAUL_SECOND
 #define BOOTSTRAP_FIRST (1 * HAUL_SECOND)
 #define BOOTSTRAP_MAX   (60 * HAUL_SECOND)
 #define BOOTSTRAP_WAIT  (15 * HAUL_SECOND)
@@ -194,5 +193,5 @@ void haul_dht_tick(void *context)
     }
     if (now >= dht->announce_at)
         haul_dht_announce_due(dht);
-    haul_loop_timer_set(dht->timer, haul_time_add(now, TICK));
+    haul_loop_timer_set(dht->timer, haul_time_add(now, dht->conf.tick));
 }

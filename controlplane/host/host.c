@@ -131,7 +131,8 @@ void haul_host_close(struct haul_host *host)
         haul_connection_end(connection, HAUL_E_CANCELLED, !connection->relayed);
         haul_connection_serve(connection);
     }
-    wait_for_peers(host);
+    if (!host->conf.hasty)
+        wait_for_peers(host);
     while ((connection = TAILQ_FIRST(&host->connections)) != NULL)
         haul_connection_free(connection);
     haul_loop_timer_free(host->work_timer);

@@ -47,6 +47,7 @@ struct haul_host_conf {
     uint32_t half_open_max;     /* not yet authenticated, either direction */
     haul_time authenticate_max; /* from the start of a connection to a proven peer; 0: a default */
     uint32_t streams_per_connection_max;
+    bool hasty; /* closing waits for nobody to read our goodbye: peers in the same loop cannot */
     struct haul_host_limits limits;
     void *context; /* for the calls below and haul_host_context */
     bool (*allowed)(void *context, const struct haul_peer_id *peer); /* NULL: everybody is */

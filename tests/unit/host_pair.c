@@ -50,6 +50,7 @@ void host_pair_listen(struct haul_host **host, struct haul_multiaddr *address,
     conf->agent = "test/1";
     conf->connections_max = 8;
     conf->half_open_max = 8;
+    conf->hasty = true;
     conf->streams_per_connection_max = 32;
     CU_ASSERT_EQUAL_FATAL(haul_host_open(host, conf, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(haul_host_listen(*host, &any, NULL, NULL), 0);
@@ -65,6 +66,7 @@ static void node_open(struct host_node *node, uint8_t seed, const struct haul_pr
         .protocols = protocols,
         .connections_max = HOST_PAIR_CONNECTIONS_MAX,
         .half_open_max = HOST_PAIR_HALF_OPEN_MAX,
+        .hasty = true,
         .streams_per_connection_max = 32,
         .context = node,
         .connected = on_connected,

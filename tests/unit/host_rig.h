@@ -80,6 +80,7 @@ static void pair_prepare(const struct haul_protocol *protocols)
             .protocols = protocols,
             .connections_max = 64,
             .half_open_max = 32,
+            .hasty = true,
             .streams_per_connection_max = 64,
             .context = nodes[i],
             .connected = pair_connected,

@@ -125,6 +125,7 @@ static void node_open(struct node *node, uint8_t seed)
                                    .agent = "test/1",
                                    .connections_max = 8,
                                    .half_open_max = 8,
+                                   .hasty = true,
                                    .streams_per_connection_max = 32 };
     struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
     uint8_t secret[32] = { seed };

@@ -77,7 +77,8 @@ static struct node *node_open(bool server, const struct haul_multiaddr *bootstra
                                   .lookup = haul_kad_lookup_default,
                                   .bootstrap = bootstrap,
                                   .bootstrap_count = bootstrap != NULL,
-                                  .republish = HAUL_KAD_REPUBLISH_EVERY };
+                                  .republish = HAUL_KAD_REPUBLISH_EVERY,
+                                  .tick = 10 * HAUL_MILLISECOND };
     struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
     struct haul_protocol protocols[4] = { { .behaviour = &haul_identify_behaviour },
                                           { .behaviour = &haul_identify_push_behaviour } };
@@ -87,6 +88,7 @@ static struct node *node_open(bool server, const struct haul_multiaddr *bootstra
                                    .protocols = protocols,
                                    .connections_max = 64,
                                    .half_open_max = 32,
+                                   .hasty = true,
                                    .streams_per_connection_max = 64 };
     uint8_t secret[32] = { (uint8_t)node_count };
 
@@ -262,9 +264,9 @@ static void a_search_ends_when_nobody_can_be_reached(void)
     search(&nodes[0], HAUL_DHT_PROVIDERS, key.bytes, HAUL_HASH_BYTES, 0);
     CU_ASSERT_TRUE(run(is_done, 5 * HAUL_SECOND)); /* without a bootstrap: at once */
     (void)node_open(true, &nowhere);
-    search(&nodes[1], HAUL_DHT_PROVIDERS, key.bytes, HAUL_HASH_BYTES, 300 * HAUL_MILLISECOND);
+    search(&nodes[1], HAUL_DHT_PROVIDERS, key.bytes, HAUL_HASH_BYTES, 100 * HAUL_MILLISECOND);
     CU_ASSERT_TRUE(run(is_done, 10 * HAUL_SECOND));
-    CU_ASSERT(seen.took >= 300 * HAUL_MILLISECOND);
+    CU_ASSERT(seen.took >= 100 * HAUL_MILLISECOND);
     CU_ASSERT_EQUAL(seen.found, 0);
     finish();
 }
@@ -364,6 +366,7 @@ static struct haul_host *raw_start(struct haul_key *key)
                                          .protocols = protocols,
                                          .connections_max = 8,
                                          .half_open_max = 8,
+                                         .hasty = true,
                                          .streams_per_connection_max = 64 };
     struct haul_multiaddr address = nodes[0].address;
     struct haul_host *host;
@@ -381,7 +384,7 @@ static struct haul_host *raw_start(struct haul_key *key)
 
 static void requests_on_one_stream_are_answered_at_a_bounded_rate(void)
 {
-    const uint32_t requests = HAUL_KAD_BURST + HAUL_KAD_RATE / 2;
+    const uint32_t requests = HAUL_KAD_BURST + HAUL_KAD_RATE / 4;
     struct haul_key key;
     struct haul_host *host;
 
@@ -393,7 +396,7 @@ static void requests_on_one_stream_are_answered_at_a_bounded_rate(void)
     }
     raw.close = true;
     CU_ASSERT_PTR_NOT_NULL(haul_host_stream(host, seen.connection, &raw_behaviour, NULL));
-    CU_ASSERT_FALSE(run(raw_has_ended, 100 * HAUL_MILLISECOND));
+    CU_ASSERT_FALSE(run(raw_has_ended, 30 * HAUL_MILLISECOND));
     CU_ASSERT(haul_kad_counters(haul_dht_kad(nodes[0].dht))->throttled > 0);
     CU_ASSERT_TRUE(run(raw_has_ended, 10 * HAUL_SECOND));
     CU_ASSERT_EQUAL(seen.raw_reset, 0);
@@ -499,7 +502,7 @@ static void who_begins_to_serve_enters_the_tables_and_leaves_them_with_it(void)
     changes = true;
     other = node_open(false, &nodes[0].address);
     changes = false;
-    CU_ASSERT_FALSE(run(first_knows_one, 200 * HAUL_MILLISECOND));
+    CU_ASSERT_FALSE(run(first_knows_one, 100 * HAUL_MILLISECOND));
     other_node = other;
     CU_ASSERT_TRUE_FATAL(run(other_knows_one, 10 * HAUL_SECOND)); /* they are connected */
     haul_dht_serve(other->dht, true);

@@ -77,6 +77,7 @@ static void node_open(struct node *node, uint8_t seed, const struct haul_behavio
         .protocols = node->spoken,
         .connections_max = 4,
         .half_open_max = 4,
+        .hasty = true,
         .streams_per_connection_max = 256,
     };
     struct haul_addr address = { .family = 4, .ip = { 127, 0, 0, 1 } };
