@@ -112,9 +112,5 @@ int haul_cmd_config(const struct haul_options *options)
     else
         failed = config_run(conf, options, &error);
     haul_conf_close(conf);
-    if (failed < 0 && error.code == HAUL_E_CONFIG_KEY) {
-        haul_print_error(options, &error);
-        return HAUL_EXIT_USAGE;
-    }
     return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;
 }
