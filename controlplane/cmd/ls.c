@@ -92,18 +92,24 @@ static void row_show(const struct haul_options *options, const struct row *row)
     putchar('\n');
 }
 
+static json_t *texts_json(char *const *texts, size_t count)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_string(texts[i]));
+    return list;
+}
+
 static void dataset_show(const struct haul_options *options, const Haul__Ctl__Dataset *dataset)
 {
     const char *shared = dataset->shared_to_all ? "to all"
                          : dataset->n_peers > 0 ? "to peers"
                                                 : "private";
+    char denied[48] = "";
 
     if (haul_options_has(options, HAUL_OPTION_JSON)) {
         json_t *object = json_object();
-        json_t *peers = json_array();
-
-        for (size_t i = 0; i < dataset->n_peers; i++)
-            json_array_append_new(peers, json_string(dataset->peers[i]));
         json_object_set_new(object, "cid", json_string(dataset->cid));
         json_object_set_new(object, "name", haul_print_name(dataset->name));
         json_object_set_new(object, "bytes", json_integer((json_int_t)dataset->bytes));
@@ -111,11 +117,14 @@ static void dataset_show(const struct haul_options *options, const Haul__Ctl__Da
         json_object_set_new(object, "stored", json_integer((json_int_t)dataset->stored_unix));
         json_object_set_new(object, "complete", json_boolean(dataset->complete));
         json_object_set_new(object, "shared_to_all", json_boolean(dataset->shared_to_all));
-        json_object_set_new(object, "shared_to", peers);
+        json_object_set_new(object, "shared_to", texts_json(dataset->peers, dataset->n_peers));
+        json_object_set_new(object, "denied_to", texts_json(dataset->denied, dataset->n_denied));
         haul_print_json(object);
         return;
     }
-    printf("%s %14" PRIu64 "  %-9s %s", dataset->cid, dataset->bytes, shared,
+    if (dataset->n_denied > 0)
+        snprintf(denied, sizeof denied, "(denied to %zu) ", dataset->n_denied);
+    printf("%s %14" PRIu64 "  %-9s %s%s", dataset->cid, dataset->bytes, shared, denied,
            dataset->complete ? "" : "(incomplete) ");
     haul_print_escaped(dataset->name, stdout);
     putchar('\n');

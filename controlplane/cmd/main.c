@@ -55,8 +55,10 @@ static const struct haul_command table[] = {
     { "share", "PATH|CID", "make a dataset fetchable and print its ticket",
       "Shares a stored dataset, with everybody or with named peers; a path is put first. The "
       "ticket\n"
-      "holds CID, peer id and addresses. A node must run in this home to serve it.",
-      BIT(HASH) | BIT(PRESERVE) | BIT(TO) | BIT(OFF) | BIT(ANNOUNCE), 1, 1, haul_cmd_share },
+      "holds CID, peer id and addresses. A node must run in this home to serve it.\n"
+      "`--deny PEER` keeps one peer from it, whoever else may have it, until `--off --deny PEER`.",
+      BIT(HASH) | BIT(PRESERVE) | BIT(TO) | BIT(DENY) | BIT(OFF) | BIT(ANNOUNCE), 1, 1,
+      haul_cmd_share },
     { "get", "TICKET|CID[/PATH]", "fetch a dataset, or a part of it",
       "Writes to the path given with -o, by way of a part beside it that is renamed at the end; "
       "to\n"

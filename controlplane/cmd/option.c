@@ -190,6 +190,7 @@ static int value_take(enum haul_option option, const char *value, struct haul_op
         if (options->list_count == HAUL_OPTION_LIST_MAX)
             return haul_fail(error, HAUL_E_USAGE, "--%s was given more than %u times", info->name,
                              HAUL_OPTION_LIST_MAX);
+        options->list_of[options->list_count] = option;
         options->list[options->list_count++] = value;
         break;
     case HAUL_OPTION_KIND_CHOICE:
@@ -270,4 +271,16 @@ int haul_options_parse(int argc, char *const *argv, uint64_t allowed, struct hau
     }
     *options = parsed;
     return 0;
+}
+
+size_t haul_options_list(const struct haul_options *options, enum haul_option option,
+                         const char *values[HAUL_OPTION_LIST_MAX])
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < options->list_count; i++) {
+        if (options->list_of[i] == option)
+            values[count++] = options->list[i];
+    }
+    return count;
 }

@@ -20,6 +20,8 @@
       "how blocks are named and verified (none: perf alone)")                                      \
     X(PRESERVE, "preserve", FLAG, NULL, NULL, "keep file modes and modification times")            \
     X(TO, "to", LIST, "PEER", NULL, "share with this peer alone (may be given again for another)") \
+    X(DENY, "deny", LIST, "PEER", NULL,                                                            \
+      "never to this peer, whoever else may have it (may be given again for another)")             \
     X(ANNOUNCE, "announce", FLAG, NULL, NULL,                                                      \
       "tell the DHT as well, now and for as long as it is shared")                                 \
     X(OFF, "off", FLAG, NULL, NULL, "end the sharing")                                             \
@@ -77,10 +79,11 @@ extern const struct haul_option_info haul_option_table[HAUL_OPTION_COUNT];
 
 /* What was typed. Texts point into argv. */
 struct haul_options {
-    uint64_t given;                         /* HAUL_OPTION_BIT of each that was typed */
-    const char *text[HAUL_OPTION_COUNT];    /* NULL when it was not typed */
-    uint64_t number[HAUL_OPTION_COUNT];     /* SIZE, DURATION, COUNT */
-    const char *list[HAUL_OPTION_LIST_MAX]; /* values of the one LIST option a command may have */
+    uint64_t given;                                 /* HAUL_OPTION_BIT of each that was typed */
+    const char *text[HAUL_OPTION_COUNT];            /* NULL when it was not typed */
+    uint64_t number[HAUL_OPTION_COUNT];             /* SIZE, DURATION, COUNT */
+    const char *list[HAUL_OPTION_LIST_MAX];         /* values of the LIST options in their order, */
+    enum haul_option list_of[HAUL_OPTION_LIST_MAX]; /*   and which option each belongs to */
     size_t list_count;
     const char *arguments[HAUL_ARGUMENTS_MAX]; /* what is not an option, in order */
     size_t argument_count;
@@ -93,6 +96,10 @@ HAUL_MUST_USE int haul_options_parse(int argc, char *const *argv, uint64_t allow
                                      struct haul_options *options, struct haul_error *error);
 
 bool haul_options_has(const struct haul_options *options, enum haul_option option);
+
+/* The values that one LIST option was given; how many. */
+size_t haul_options_list(const struct haul_options *options, enum haul_option option,
+                         const char *values[HAUL_OPTION_LIST_MAX]);
 
 /* "64M" -> 67108864; "1.5G" is refused, whole numbers only. "5m" -> nanoseconds. */
 HAUL_MUST_USE bool haul_size_parse(const char *text, uint64_t *bytes);

@@ -11,11 +11,15 @@
 static void show(const struct haul_options *options, const Haul__Ctl__Done *done, bool own_node)
 {
     bool off = haul_options_has(options, HAUL_OPTION_OFF);
+    bool lifted = off && haul_options_has(options, HAUL_OPTION_DENY);
 
     if (haul_options_has(options, HAUL_OPTION_JSON)) {
         json_t *object = json_object();
 
-        json_object_set_new(object, "event", json_string(off ? "unshared" : "shared"));
+        json_object_set_new(object, "event",
+                            json_string(lifted ? "denial-ended"
+                                        : off  ? "unshared"
+                                               : "shared"));
         json_object_set_new(object, "cid", json_string(done->cid));
         if (!off)
             json_object_set_new(object, "ticket", json_string(done->ticket));
@@ -26,7 +30,8 @@ static void show(const struct haul_options *options, const Haul__Ctl__Done *done
         return;
     }
     if (off) {
-        haul_print_note(options, "no longer shared: %s", done->cid);
+        haul_print_note(options, lifted ? "no longer denied: %s" : "no longer shared: %s",
+                        done->cid);
         return;
     }
     printf("%s\n", done->ticket);
@@ -39,13 +44,16 @@ int haul_share_run(const struct haul_options *options, struct haul_attach *attac
 {
     Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
     Haul__Ctl__ShareAsk share = HAUL__CTL__SHARE_ASK__INIT;
+    const char *peers[HAUL_OPTION_LIST_MAX], *denied[HAUL_OPTION_LIST_MAX];
     const Haul__Ctl__Answer *answer;
 
     share.cid = (char *)cid;
     share.off = haul_options_has(options, HAUL_OPTION_OFF);
     share.announce = haul_options_has(options, HAUL_OPTION_ANNOUNCE);
-    share.peers = (char **)options->list;
-    share.n_peers = options->list_count;
+    share.n_peers = haul_options_list(options, HAUL_OPTION_TO, peers);
+    share.peers = (char **)peers;
+    share.n_denied = haul_options_list(options, HAUL_OPTION_DENY, denied);
+    share.denied = (char **)denied;
     ask.what_case = HAUL__CTL__ASK__WHAT_SHARE;
     ask.share = &share;
     if (haul_client_ask(&attach->client, &ask, error) < 0 ||

@@ -219,6 +219,16 @@ bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
     return true;
 }
 
+static bool is_among(const struct haul_peer_id *peers, uint32_t count,
+                     const struct haul_peer_id *peer)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (haul_peer_id_equal(&peers[i], peer))
+            return true;
+    }
+    return false;
+}
+
 bool haul_catalog_allows(const struct haul_catalog *catalog, const struct haul_cid *root,
                          const struct haul_peer_id *peer)
 {
@@ -226,13 +236,9 @@ bool haul_catalog_allows(const struct haul_catalog *catalog, const struct haul_c
 
     if (!haul_catalog_find(catalog, root, &dataset) || !dataset.complete)
         return false;
-    if (dataset.shared_to_all)
-        return true;
-    for (uint32_t i = 0; i < dataset.peer_count; i++) {
-        if (haul_peer_id_equal(&dataset.peers[i], peer))
-            return true;
-    }
-    return false;
+    if (is_among(dataset.denied, dataset.denied_count, peer))
+        return false;
+    return dataset.shared_to_all || is_among(dataset.peers, dataset.peer_count, peer);
 }
 
 static bool is_member(const struct haul_catalog *catalog, MDB_txn *txn, uint64_t id,
@@ -422,6 +428,8 @@ static int put_dataset(const struct haul_catalog *catalog, MDB_txn *txn, struct 
         merged.shared_to_all = before->shared_to_all;
         merged.peer_count = before->peer_count;
         memcpy(merged.peers, before->peers, sizeof merged.peers);
+        merged.denied_count = before->denied_count;
+        memcpy(merged.denied, before->denied, sizeof merged.denied);
         result = delete_members(catalog, txn, before_id);
         if (result == 0)
             result = mdb_del(txn, catalog->order, &old_key, NULL);
@@ -499,27 +507,45 @@ struct change {
 /* Changes a dataset in memory; false when that may not be. */
 typedef bool change_fn(struct haul_dataset *dataset, const struct change *change);
 
-/* False when the list would grow too long. */
+/* Puts the peer into a list or takes it out; false when the list would grow too long. */
+static bool change_list(struct haul_peer_id *peers, uint32_t *count,
+                        const struct haul_peer_id *peer, bool on)
+{
+    uint32_t at = 0;
+
+    while (at < *count && !haul_peer_id_equal(&peers[at], peer))
+        at++;
+    if (on && at == HAUL_CATALOG_PEERS_MAX)
+        return false;
+    if (on && at == *count)
+        peers[(*count)++] = *peer;
+    if (!on && at < *count)
+        peers[at] = peers[--*count];
+    return true;
+}
+
 static bool change_shares(struct haul_dataset *dataset, const struct change *change)
 {
     const struct haul_peer_id *peer = change->peer;
-    uint32_t at = 0;
 
     if (peer == NULL || (change->on && dataset->shared_to_all))
         dataset->peer_count = 0;
     if (peer == NULL || change->on)
         dataset->shared_to_all = peer == NULL && change->on;
     dataset->announced = dataset->announced && dataset->shared_to_all;
-    if (peer == NULL)
-        return true;
-    while (at < dataset->peer_count && !haul_peer_id_equal(&dataset->peers[at], peer))
-        at++;
-    if (change->on && at == HAUL_CATALOG_PEERS_MAX)
+    return peer == NULL || change_list(dataset->peers, &dataset->peer_count, peer, change->on);
+}
+
+static bool change_denied(struct haul_dataset *dataset, const struct change *change)
+{
+    bool nobody = !dataset->shared_to_all && dataset->peer_count == 0;
+
+    if (!change_list(dataset->denied, &dataset->denied_count, change->peer, change->on))
         return false;
-    if (change->on && at == dataset->peer_count)
-        dataset->peers[dataset->peer_count++] = *peer;
-    if (!change->on && at < dataset->peer_count)
-        dataset->peers[at] = dataset->peers[--dataset->peer_count];
+    if (change->on) {
+        (void)change_list(dataset->peers, &dataset->peer_count, change->peer, false);
+        dataset->shared_to_all = dataset->shared_to_all || nobody;
+    }
     return true;
 }
 
@@ -576,11 +602,31 @@ int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root
 {
     const struct change change = { .peer = peer, .on = on };
     char text[HAUL_CID_TEXT_BYTES];
+    struct haul_dataset dataset;
     bool full;
-    int failed = dataset_change(catalog, root, change_shares, &change, &full, text, error);
+    int failed;
 
+    if (on && peer != NULL && haul_catalog_find(catalog, root, &dataset) &&
+        is_among(dataset.denied, dataset.denied_count, peer))
+        return haul_fail(error, HAUL_E_REFUSED,
+                         "the dataset is denied to this peer: `haul share --off --deny` ends that");
+    failed = dataset_change(catalog, root, change_shares, &change, &full, text, error);
     if (full)
         return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
+                         HAUL_CATALOG_PEERS_MAX);
+    return failed;
+}
+
+int haul_catalog_deny(struct haul_catalog *catalog, const struct haul_cid *root,
+                      const struct haul_peer_id *peer, bool on, struct haul_error *error)
+{
+    const struct change change = { .peer = peer, .on = on };
+    char text[HAUL_CID_TEXT_BYTES];
+    bool full;
+    int failed = dataset_change(catalog, root, change_denied, &change, &full, text, error);
+
+    if (full)
+        return haul_fail(error, HAUL_E_LIMIT, "%s is denied to %u peers already", text,
                          HAUL_CATALOG_PEERS_MAX);
     return failed;
 }

@@ -10,7 +10,7 @@
 
 struct haul_catalog;
 
-#define HAUL_CATALOG_PEERS_MAX 64u /* named peers a dataset may be shared with */
+#define HAUL_CATALOG_PEERS_MAX 64u /* peers a dataset may be shared with, and denied to */
 
 struct haul_dataset {
     struct haul_cid root;
@@ -22,6 +22,8 @@ struct haul_dataset {
     bool announced;      /* in the DHT, as long as it is shared with all */
     uint32_t peer_count; /* shared with these, when not with all */
     struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX];
+    uint32_t denied_count; /* never for these, whoever else may have it */
+    struct haul_peer_id denied[HAUL_CATALOG_PEERS_MAX];
     char name[256]; /* what it was put from, for listings; escaped, may be empty */
 };
 
@@ -58,10 +60,16 @@ bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
 
 /* On for a peer: that peer may have it too, and of a dataset shared to all only that peer from now
  * on. Off for NULL: nobody may have it. CID_UNKNOWN when no such dataset is stored, LIMIT beyond
- * HAUL_CATALOG_PEERS_MAX. Durable when it returns. */
+ * HAUL_CATALOG_PEERS_MAX, REFUSED for a peer it is denied to. Durable when it returns. */
 HAUL_MUST_USE int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
                                      const struct haul_peer_id *peer /* NULL: all */, bool on,
                                      struct haul_error *error);
+
+/* On: this peer may not have it, and one that was shared with nobody is shared with all others. A
+ * denial stays until it is taken back (off), which shares nothing. Errors as above. */
+HAUL_MUST_USE int haul_catalog_deny(struct haul_catalog *catalog, const struct haul_cid *root,
+                                    const struct haul_peer_id *peer, bool on,
+                                    struct haul_error *error);
 
 /* To be announced in the DHT, or no more. REFUSED unless it is complete and shared with all. */
 HAUL_MUST_USE int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root,

@@ -3,9 +3,19 @@
 #include <string.h>
 
 #define VERSION       1u
+#define VERSION_DENY  2u
 #define FLAG_COMPLETE 1u
 #define FLAG_ALL      2u
 #define FLAG_ANNOUNCE 4u
+
+static void encode_peers(struct haul_out *out, const struct haul_peer_id *peers, uint32_t count)
+{
+    haul_out_le(out, count, 2);
+    for (uint32_t i = 0; i < count; i++) {
+        haul_out_le(out, peers[i].length, 1);
+        haul_out_bytes(out, peers[i].bytes, peers[i].length);
+    }
+}
 
 size_t haul_catalog_record_encode(const struct haul_dataset *dataset, uint64_t id,
                                   uint8_t data[HAUL_CATALOG_RECORD_BYTES_MAX])
@@ -13,7 +23,7 @@ size_t haul_catalog_record_encode(const struct haul_dataset *dataset, uint64_t i
     struct haul_out out = haul_out_to(data, HAUL_CATALOG_RECORD_BYTES_MAX);
     size_t name = strnlen(dataset->name, sizeof dataset->name - 1);
 
-    haul_out_le(&out, VERSION, 1);
+    haul_out_le(&out, dataset->denied_count > 0 ? VERSION_DENY : VERSION, 1);
     haul_out_le(&out, id, 8);
     haul_out_le(&out, dataset->bytes, 8);
     haul_out_le(&out, dataset->blocks, 8);
@@ -22,33 +32,28 @@ size_t haul_catalog_record_encode(const struct haul_dataset *dataset, uint64_t i
                 (dataset->complete ? FLAG_COMPLETE : 0) | (dataset->shared_to_all ? FLAG_ALL : 0) |
                     (dataset->announced ? FLAG_ANNOUNCE : 0),
                 1);
-    haul_out_le(&out, dataset->peer_count, 2);
-    for (uint32_t i = 0; i < dataset->peer_count; i++) {
-        haul_out_le(&out, dataset->peers[i].length, 1);
-        haul_out_bytes(&out, dataset->peers[i].bytes, dataset->peers[i].length);
-    }
+    encode_peers(&out, dataset->peers, dataset->peer_count);
     haul_out_le(&out, name, 2);
     haul_out_bytes(&out, dataset->name, name);
+    if (dataset->denied_count > 0)
+        encode_peers(&out, dataset->denied, dataset->denied_count);
     haul_assert(!out.bad);
     return (size_t)(out.at - data);
 }
 
-static void decode_peers(struct haul_in *in, struct haul_dataset *dataset)
+static uint32_t decode_peers(struct haul_in *in, struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX])
 {
-    dataset->peer_count = (uint32_t)haul_in_le(in, 2);
-    if (dataset->peer_count > HAUL_CATALOG_PEERS_MAX) {
-        in->bad = true;
-        return;
-    }
-    for (uint32_t i = 0; i < dataset->peer_count; i++) {
+    uint32_t count = (uint32_t)haul_in_le(in, 2);
+
+    for (uint32_t i = 0; i < count && i < HAUL_CATALOG_PEERS_MAX; i++) {
         size_t length = (size_t)haul_in_le(in, 1);
         const uint8_t *bytes = haul_in_bytes(in, length);
 
-        if (bytes == NULL || !haul_peer_id_decode(bytes, length, &dataset->peers[i])) {
+        if (bytes == NULL || !haul_peer_id_decode(bytes, length, &peers[i]))
             in->bad = true;
-            return;
-        }
     }
+    in->bad = in->bad || count > HAUL_CATALOG_PEERS_MAX;
+    return count;
 }
 
 bool haul_catalog_record_decode(const uint8_t *data, size_t bytes, struct haul_dataset *dataset,
@@ -68,10 +73,12 @@ bool haul_catalog_record_decode(const uint8_t *data, size_t bytes, struct haul_d
     dataset->complete = (flags & FLAG_COMPLETE) != 0;
     dataset->shared_to_all = (flags & FLAG_ALL) != 0;
     dataset->announced = (flags & FLAG_ANNOUNCE) != 0;
-    decode_peers(&in, dataset);
+    dataset->peer_count = decode_peers(&in, dataset->peers);
     name = (size_t)haul_in_le(&in, 2);
     if (name >= sizeof dataset->name)
         return false;
     haul_in_copy(&in, dataset->name, name);
-    return version == VERSION && haul_in_done(&in);
+    if (version == VERSION_DENY)
+        dataset->denied_count = decode_peers(&in, dataset->denied);
+    return (version == VERSION || dataset->denied_count > 0) && haul_in_done(&in);
 }

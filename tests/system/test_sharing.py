@@ -2,7 +2,7 @@
 """Who may have what: stored is private, shared is shared, and nobody learns the difference."""
 import shutil
 
-from nodes import case, equal, main, same
+from nodes import case, equal, main, same, wait_for
 
 # The CID of a block that nobody has.
 NOBODY = "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4"
@@ -85,6 +85,57 @@ def off(bench):
     seeder.share(ended["cid"])
     getter.get(ticket, "-o", bench.path("second")).ok()
     same(source, bench.path("second"))
+
+
+@case("share --deny keeps one peer from it on either carrier, and nobody else, until that is taken back")
+def denied(bench):
+    seeder, getter = bench.pair()
+    other = bench.node("other")
+    source = bench.file("file", 2 << 20)
+    cid = seeder.put(source)
+    ticket = seeder.share(cid, "--deny", getter.peer)
+    row = seeder.json("ls").ok().object
+    equal((row["shared_to_all"], row["shared_to"], row["denied_to"]), (True, [], [getter.peer]))
+    assert "(denied to 1)" in seeder.run("ls").ok().text, seeder.run("ls").text
+    for carrier in ("udp", "stream"):
+        refusal(getter, bench, ticket, carrier)
+        other.get(ticket, "-o", bench.path(carrier), "--carrier", carrier).ok()
+        same(source, bench.path(carrier))
+    # A share to everybody does not end it, one to that very peer says so, and a restart keeps it.
+    seeder.share(cid)
+    seeder.json("share", cid, "--to", getter.peer).fails("refused", "--deny")
+    seeder.stop()
+    seeder.start()
+    equal(seeder.json("ls").ok().object["denied_to"], [getter.peer])
+    refusal(getter, bench, seeder.share(cid), "auto")
+    equal(seeder.json("share", cid, "--off", "--deny", getter.peer).ok().object["event"], "denial-ended")
+    getter.get(seeder.share(cid), "-o", bench.path("at last")).ok()
+    same(source, bench.path("at last"))
+    seeder.json("share", cid, "--deny", "nobody").fails("peer-malformed")
+
+
+def sent(node):
+    """Blocks that it has sent, on either carrier."""
+    status = node.status()
+    return status["grants"]["wants_served"] + status["blocks"]["answered"]
+
+
+@case("a denial in mid-transfer ends it on either carrier: what is open already is asked again")
+def denied_meanwhile(bench):
+    seeder, getter = bench.pair()
+    for carrier in ("udp", "stream"):
+        source = bench.file(carrier, 64 << 20)
+        ticket = seeder.share(source)
+        cid = next(row["cid"] for row in seeder.json("ls").ok().objects if row["name"] == carrier)
+        # Nobody reads: the transfer rests when some MiB wait, with all that it was granted open.
+        before = sent(seeder)
+        get = bench.start("get", "--home", getter.home, ticket, "-o", "-", "--carrier", carrier,
+                          "--timeout", "20s", "--json")
+        wait_for(lambda: sent(seeder) > before + 4, "the transfer to begin")
+        seeder.json("share", cid, "--deny", getter.peer).ok()
+        done = bench.finish(get)
+        assert done.status != 0 and len(done.out) < 64 << 20, (carrier, done.status, len(done.out))
+        refusal(getter, bench, ticket, carrier)
 
 
 @case("a CID without a ticket is looked for here alone, and nothing is announced")

@@ -114,7 +114,37 @@ static void a_record_round_trips_and_every_prefix_fails(void)
     back.root = dataset.root;
     CU_ASSERT_EQUAL(memcmp(&back, &dataset, sizeof back), 0);
     CU_ASSERT_EQUAL(id, 99);
-    data[0] = 2;
+    CU_ASSERT_EQUAL(data[0], 1);
+    for (unsigned version = 0; version < 256; version++) {
+        data[0] = (uint8_t)version;
+        CU_ASSERT_EQUAL(haul_catalog_record_decode(data, bytes, &back, &id), version == 1);
+    }
+}
+
+/* Older programs refuse what they would not keep. */
+static void a_record_with_denials_is_of_version_2_and_reads_back(void)
+{
+    struct haul_dataset dataset = dataset_of(5);
+    struct haul_dataset back;
+    uint8_t data[HAUL_CATALOG_RECORD_BYTES_MAX];
+    size_t bytes;
+    uint64_t id;
+
+    dataset.peer_count = dataset.denied_count = HAUL_CATALOG_PEERS_MAX;
+    for (uint32_t i = 0; i < HAUL_CATALOG_PEERS_MAX; i++) {
+        dataset.peers[i] = peer_of((uint8_t)i);
+        dataset.denied[i] = peer_of((uint8_t)(i + 100));
+    }
+    bytes = haul_catalog_record_encode(&dataset, 7, data);
+    CU_ASSERT_EQUAL(data[0], 2);
+    for (size_t cut = 0; cut < bytes; cut++)
+        CU_ASSERT_FALSE(haul_catalog_record_decode(data, cut, &back, &id));
+    CU_ASSERT_TRUE(haul_catalog_record_decode(data, bytes, &back, &id));
+    back.root = dataset.root;
+    CU_ASSERT_EQUAL(memcmp(&back, &dataset, sizeof back), 0);
+    data[0] = 1;
+    CU_ASSERT_FALSE(haul_catalog_record_decode(data, bytes, &back, &id));
+    data[0] = 3;
     CU_ASSERT_FALSE(haul_catalog_record_decode(data, bytes, &back, &id));
 }
 
@@ -157,6 +187,59 @@ static void a_share_to_named_peers_is_for_them_alone(void)
     CU_ASSERT_TRUE(haul_catalog_allows(catalog, &stored.root, &two));
     CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, false, NULL), 0);
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two));
+    close_and_remove();
+}
+
+static void a_denied_peer_has_it_under_no_share_until_the_denial_ends(void)
+{
+    struct haul_peer_id one = peer_of(1);
+    struct haul_peer_id two = peer_of(2);
+    struct haul_dataset stored;
+    struct haul_error error;
+
+    open_fresh();
+    stored = store(1, 10);
+    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, true, NULL), 0);
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one));
+    CU_ASSERT_TRUE(haul_catalog_allows(catalog, &stored.root, &two)); /* shared with all others */
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, true, NULL), 0);
+    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, true, NULL), 0);
+    reopen();
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one));
+    CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+    CU_ASSERT_EQUAL(stored.denied_count, 1);
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, &one, true, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_REFUSED);
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, false, NULL), 0);
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two));
+    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, false, NULL), 0);
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one)); /* that shares nothing */
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, &one, true, NULL), 0);
+    CU_ASSERT_TRUE(haul_catalog_allows(catalog, &stored.root, &one));
+    /* The only one it was shared with: then it is for nobody, not for everybody else. */
+    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, true, NULL), 0);
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one));
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two));
+    close_and_remove();
+}
+
+static void the_denial_beyond_the_limit_is_refused(void)
+{
+    struct haul_dataset stored;
+    struct haul_error error;
+    struct haul_peer_id peer = peer_of(0);
+
+    open_fresh();
+    stored = store(1, 1);
+    for (uint32_t i = 0; i <= HAUL_CATALOG_PEERS_MAX; i++) {
+        peer = peer_of((uint8_t)i);
+        CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &peer, true, &error),
+                        i < HAUL_CATALOG_PEERS_MAX ? 0 : -1);
+    }
+    CU_ASSERT_EQUAL(error.code, HAUL_E_LIMIT);
+    stored = dataset_of(50);
+    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &peer, true, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_CID_UNKNOWN);
     close_and_remove();
 }
 
@@ -337,6 +420,11 @@ int main(void)
         { "stored and not shared is refused like unknown",
           stored_and_not_shared_is_refused_like_unknown },
         { "a share to named peers is for them alone", a_share_to_named_peers_is_for_them_alone },
+        { "a record with denials is of version 2 and reads back",
+          a_record_with_denials_is_of_version_2_and_reads_back },
+        { "a denied peer has it under no share until the denial ends",
+          a_denied_peer_has_it_under_no_share_until_the_denial_ends },
+        { "the denial beyond the limit is refused", the_denial_beyond_the_limit_is_refused },
         { "the peer beyond the limit is refused", the_peer_beyond_the_limit_is_refused },
         { "blocks belong to the datasets that hold them",
           blocks_belong_to_the_datasets_that_hold_them },
