@@ -62,5 +62,18 @@ def af_xdp(bench):
     moves_now(bench, getter, ticket)
 
 
+@case("af_xdp: the seeder is killed in mid-transfer and restarted, and the getter goes on with it")
+def af_xdp_seeder(bench):
+    seeder, getter = ports(bench, "net_af_xdp0,iface={}")
+    command, ticket = begin(bench, seeder, getter, 64 * MIB)
+    seeder.kill()
+    comes_back(seeder)
+    linked(seeder, getter)
+    # The interface stayed up, so that no port has anything to tell: the flow finds out.
+    bench.finish(command).fails("peer-gone", "stopped answering")
+    moves_now(bench, getter, ticket)
+    equal(getter.status()["dpdk"]["link_downs"], 0)
+
+
 if __name__ == "__main__":
     main(at_once=2)
