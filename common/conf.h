@@ -46,6 +46,8 @@
       "memory of DPDK; auto takes huge pages where enough are free; a card needs them")            \
     X(DPDK_MEMORY, "dpdk.memory", COUNT, "none", "none|64..65536",                                 \
       "MiB of memory for DPDK; none: what its queues need")                                        \
+    X(DPDK_BUFFERS, "dpdk.buffers", COUNT, "none", "none|512..1048576",                            \
+      "frames that the port has room for; none: as many as its queues and workers hold")           \
     X(STORE_KIND, "store.kind", CHOICE, "file", "file|memory",                                     \
       "where stored blocks live; memory forgets them at the end")                                  \
     X(STORE_BACKEND, "store.backend", CHOICE, "auto", "auto|uring|posix",                          \

@@ -77,11 +77,13 @@ int haul_node_port_read(const struct haul_conf *conf, struct haul_net_port *port
 {
     uint64_t vlan = haul_conf_number(conf, HAUL_CONF_DPDK_VLAN);
     uint64_t memory = haul_conf_number(conf, HAUL_CONF_DPDK_MEMORY);
+    uint64_t buffers = haul_conf_number(conf, HAUL_CONF_DPDK_BUFFERS);
     struct haul_net_port read = {
         .device = haul_conf_text(conf, HAUL_CONF_DPDK_DEVICE),
         .mtu = (uint16_t)haul_conf_number(conf, HAUL_CONF_DPDK_MTU),
         .vlan = (uint16_t)(vlan == HAUL_CONF_NONE ? 0 : vlan),
         .memory_mib = (uint32_t)(memory == HAUL_CONF_NONE ? 0 : memory),
+        .buffers = (uint32_t)(buffers == HAUL_CONF_NONE ? 0 : buffers),
     };
 
     *asked = read.device[0] != '\0';

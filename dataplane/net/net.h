@@ -40,6 +40,7 @@ struct haul_net_port {
     uint16_t vlan;                /* 1..4094; zero: untagged */
     enum haul_net_pages pages;
     uint32_t memory_mib;   /* for DPDK; zero: what the queues need */
+    uint32_t buffers;      /* frames; zero: as many as queues and trains hold */
     const char *directory; /* private, for what DPDK may want to keep on disk while it runs */
 };
 

@@ -5,8 +5,8 @@ on where it was."""
 import os
 import signal
 
-from nodes import case, contains, equal, main, same, wait_for
-from ports import MIB, begin, linked, pair
+from nodes import case, equal, main, same, wait_for
+from ports import begin, pair
 
 
 class Still:
@@ -32,10 +32,11 @@ def ends_whole(bench, command):
     same(bench.path("file"), bench.path("got"))
 
 
-def vhost(bench):
+def vhost(bench, **more):
     """A node on vhost and one on virtio-user."""
     socket = bench.path("vhost")
-    return pair(bench, f"net_vhost0,iface={socket},client=0", f"net_virtio_user0,path={socket},queues=1")
+    return pair(bench, f"net_vhost0,iface={socket},client=0", f"net_virtio_user0,path={socket},queues=1",
+                **more)
 
 
 def getter_stands_still(bench, seeder, getter):
@@ -84,6 +85,20 @@ def seeder_stands_still(bench):
 
         wait_for(is_quiet, "nothing to arrive any more")
         assert command.poll() is None
+    ends_whole(bench, command)
+
+
+@case("with few buffers all are held in mid-transfer, which is told, and goes on both ways")
+def few_buffers(bench):
+    """virtio-user's ring of receive buffers cannot be filled up again while trains hold the others."""
+    first, second = vhost(bench, dpdk_buffers="512")
+    command, _ = begin(bench, first, second)
+    wait_for(lambda: "dpdk-no-buffer" in second.log(), "the getter to tell of it")
+    ends_whole(bench, command)
+    found = port(second)
+    assert found["rx_no_frame"] > 0 and found["frames_free"] < 512, found
+    os.unlink(bench.path("got"))
+    command, _ = begin(bench, second, first)
     ends_whole(bench, command)
 
 

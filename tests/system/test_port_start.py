@@ -52,6 +52,8 @@ def devices(bench):
     refused(bench, "dpdk-device", "net_nonsense0", device="net_nonsense0", number=1)
     refused(bench, "dpdk-device", "net_af_packet0", device="net_af_packet0,iface=nowhere", number=1)
     refused(bench, "config-key", "dpdk.addresses", device="net_null0", number="x")
+    refused(bench, "config-key", "dpdk.buffers", "1024", number=1, dpdk_buffers="512", worker_count="2",
+            device=f"net_vhost0,iface={bench.path('two')},queues=2")
 
 
 @case("shared memory: a role that is none, nobody at the other end, and a socket that another one has")

@@ -189,9 +189,13 @@ static int no_buffers(void)
         return 2;
     /* Lent trains keep their buffers: what they hold is sent, and then nothing is lent. */
     for (uint32_t i = 0; i < 1000 && haul_net_reserve(from.net, &train, 1) == 1; i++) {
-        net_train_fill(&train, &to.addr, arrived.next, 1408, 32 * 1408);
+        uint32_t datagrams = train.capacity / haul_net_facts(from.net)->datagram_max;
+
+        if (datagrams == 0) /* what is lent has room for something */
+            return 3;
+        net_train_fill(&train, &to.addr, arrived.next, 1408, datagrams * 1408);
         haul_net_send(from.net, &train, 1);
-        net_receive_some(&to, &arrived, arrived.datagrams + 32);
+        net_receive_some(&to, &arrived, arrived.datagrams + datagrams);
     }
     if (haul_net_reserve(from.net, &train, 1) != 0 || arrived.wrong != 0)
         return 3;

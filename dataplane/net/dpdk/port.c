@@ -14,10 +14,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define QUEUE_FRAMES 1024u
-#define POOL_CACHE   256u
-#define FRAME_EXTRA  64u  /* Ethernet header, tags, and room to round up */
-#define XDP_FRONT    256u /* the kernel keeps so much before a frame for its filters */
+#define QUEUE_FRAMES  1024u
+#define POOL_CACHE    256u
+#define BUFFERS_LEAST 512u
+#define FRAME_EXTRA   64u  /* Ethernet header, tags, and room to round up */
+#define XDP_FRONT     256u /* the kernel keeps so much before a frame for its filters */
 
 /* Drivers whose other end shares memory with us. */
 static bool is_shared_memory(const char *device)
@@ -38,11 +39,12 @@ static uint32_t frame_bytes(const struct haul_net_port *conf)
 static int pool_open(struct haul_port *port, const struct haul_net_port *conf,
                      struct haul_error *error)
 {
+    uint32_t cache = port->frames / 16 < POOL_CACHE ? port->frames / 16 : POOL_CACHE;
     char name[RTE_MEMPOOL_NAMESIZE];
 
     snprintf(name, sizeof name, "haul-%" PRIu16, port->id);
-    port->pool = rte_pktmbuf_pool_create(name, port->frames, POOL_CACHE, 0,
-                                         (uint16_t)frame_bytes(conf), SOCKET_ID_ANY);
+    port->pool = rte_pktmbuf_pool_create(name, port->frames, cache, 0, (uint16_t)frame_bytes(conf),
+                                         SOCKET_ID_ANY);
     if (port->pool != NULL)
         return 0;
     return haul_fail(error, HAUL_E_DPDK_MEMORY,
@@ -95,19 +97,40 @@ static void offloads_choose(struct haul_port *port, const struct rte_eth_dev_inf
         port->flags[0] = port->flags[1] = 0;
 }
 
+/* Half of the buffers may lie in the rings; with less than the other half trains would wait for
+ * each other. */
+static int buffers_check(const struct haul_port *port, const struct haul_net_port *conf,
+                         uint32_t ring_frames, struct haul_error *error)
+{
+    uint32_t pair = 2 * ring_frames < BUFFERS_LEAST ? BUFFERS_LEAST : 2 * ring_frames;
+
+    if (conf->buffers == 0 || port->frames >= pair * port->queues)
+        return 0;
+    return haul_fail(error, HAUL_E_CONFIG_KEY,
+                     "dpdk.buffers: %s needs %" PRIu32 " with %" PRIu16 " pairs of queues",
+                     conf->device, pair * port->queues, port->queues);
+}
+
 static int queues_open(struct haul_port *port, const struct haul_net_port *conf,
                        struct haul_error *error)
 {
-    uint16_t receive = QUEUE_FRAMES, send = QUEUE_FRAMES;
+    /* Of few buffers the rings leave half to the trains, or nothing would ever move. */
+    uint32_t share = port->frames / port->queues / 4;
+    uint16_t receive =
+        share < QUEUE_FRAMES ? (uint16_t)rte_align32prevpow2(share) : (uint16_t)QUEUE_FRAMES;
+    uint16_t send = receive;
+    const char *queues = conf->buffers == 0 ? "its queues" : "its queues (dpdk.buffers is set)";
     int code = rte_eth_dev_adjust_nb_rx_tx_desc(port->id, &receive, &send);
 
+    if (buffers_check(port, conf, (uint32_t)receive + send, error) < 0)
+        return -1;
     for (uint16_t queue = 0; queue < port->queues && code == 0; queue++) {
         code = rte_eth_rx_queue_setup(port->id, queue, receive, (unsigned)SOCKET_ID_ANY, NULL,
                                       port->pool);
         if (code == 0)
             code = rte_eth_tx_queue_setup(port->id, queue, send, (unsigned)SOCKET_ID_ANY, NULL);
     }
-    return code == 0 ? 0 : refused(conf, "its queues", code, error);
+    return code == 0 ? 0 : refused(conf, queues, code, error);
 }
 
 /* As many pairs as are wanted and the device has. memif's driver writes through rings that were
@@ -195,14 +218,14 @@ int haul_port_open(struct haul_port *port, const struct haul_net_port *conf, uin
                                 .interface_fd = -1,
                                 .shared_memory = is_shared_memory(conf->device) };
     interface_open(port, conf->device);
-    port->frames = frames_of(queues, held);
+    port->frames = conf->buffers != 0 ? conf->buffers : frames_of(queues, held);
     if (haul_eal_start(conf, (size_t)port->frames * (frame_bytes(conf) + 256u), error) < 0 ||
         haul_eal_attach(conf->device, &port->id, error) < 0)
         return -1;
     port->attached = true;
     if (configure(port, conf, queues, error) < 0)
         return -1;
-    port->frames = frames_of(port->queues, held);
+    port->frames = conf->buffers != 0 ? conf->buffers : frames_of(port->queues, held);
     if (pool_open(port, conf, error) < 0 || queues_open(port, conf, error) < 0 ||
         haul_handover_open(&port->handover, port->queues, error) < 0)
         return -1;

@@ -286,19 +286,20 @@ void haul_dpdk_send(struct haul_net *net, const struct haul_train *trains, size_
         haul_dpdk_progress(dpdk, now);
 }
 
-/* Fills the bunch up with empty frames; false when there are none. */
+/* Fills the bunch up with empty frames. Where too few are free those that it has are lent: kept
+ * back, they might be the ones that everybody waits for. False when it has none. */
 static bool bunch_fill(struct haul_dpdk *dpdk, struct haul_bunch *bunch)
 {
     uint32_t have = bunch->count, lack = HAUL_PORT_BURST - have;
 
     if (lack > 0 && rte_pktmbuf_alloc_bulk(dpdk->port->pool, bunch->frames + have, lack) != 0) {
         haul_counter_add(&dpdk->counters.tx_no_frame, 1);
-        return false;
+        lack = 0;
     }
-    bunch->count = HAUL_PORT_BURST;
-    for (uint32_t i = 0; i < HAUL_PORT_BURST; i++)
+    bunch->count = have + lack;
+    for (uint32_t i = 0; i < bunch->count; i++)
         bunch->parts[i] = (uint8_t *)bunch->frames[i]->buf_addr + RTE_PKTMBUF_HEADROOM;
-    return true;
+    return bunch->count > 0;
 }
 
 /* While frames wait for the card nothing more is lent. */
@@ -318,7 +319,7 @@ size_t haul_dpdk_reserve(struct haul_net *net, struct haul_train *trains, size_t
         trains[count++] = (struct haul_train){
             .data = bunch->parts[0],
             .parts = bunch->parts,
-            .capacity = dpdk->base.facts.train_bytes_max,
+            .capacity = bunch->count * dpdk->base.facts.datagram_max,
             .owner = number,
         };
     }
