@@ -66,6 +66,9 @@
       "the most that one flow sends; with fixed congestion control, the rate itself")              \
     X(FLOW_WANTS, "flow.wants", COUNT, "256", "1..2048",                                           \
       "blocks that may be asked for at once from one peer")                                        \
+    X(FLOW_LANES, "flow.lanes", COUNT, "8", "1..8",                                                \
+      "flows of one get with one peer, where both have a worker for each; further ones than the "  \
+      "first are at most half of limits.grants-per-peer")                                          \
     X(CIPHER_BACKEND, "cipher.backend", CHOICE, "auto", "auto|ipsec-mb|openssl",                   \
       "who computes the fast path's ciphers; auto measures at start")                              \
     X(WORKER_COUNT, "worker.count", COUNT, "1", "1..8",                                            \

@@ -58,8 +58,9 @@ struct haul_offers_conf {
      * after. */
     struct haul_addr ports[HAUL_CANDIDATES_MAX];
     size_t port_count;
-    uint32_t port_workers;                           /* the first so many have it; 0: one */
-    uint16_t port_payload_max;                       /* largest payload class of DPDK's net */
+    uint32_t port_workers;     /* the first so many have it; 0: one */
+    uint32_t flows_max;        /* of one transfer with one peer, a worker each; 0: one */
+    uint16_t port_payload_max; /* largest payload class of DPDK's net */
     struct haul_network networks[HAUL_NETWORKS_MAX]; /* fast.networks */
     size_t network_count;
     haul_random_fn *random; /* NULL: the kernel's */
@@ -91,6 +92,7 @@ struct haul_offer_result {
     enum haul_offer_reason reason;
     uint32_t retry_ms;
     uint32_t flow;
+    uint32_t flows_max; /* that this transfer may have with the peer, a worker each at both ends */
     uint16_t wants_max;
     uint16_t payload_max;
     uint8_t cipher;
@@ -103,6 +105,7 @@ struct haul_offer_wish {
     uint16_t wants_max; /* 0: as configured */
     uint64_t rate_max;  /* bytes a second that we want to be sent; 0: as configured */
     uint8_t via;        /* enum haul_via: over which of our nets */
+    bool beside;        /* a further flow of a transfer that has one */
     bool one_cipher;    /* only `cipher`, instead of all that are configured */
     uint8_t cipher;
 

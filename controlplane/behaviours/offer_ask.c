@@ -48,6 +48,7 @@ static void offer_fill(struct haul_offer_ask *ask, struct haul_host *host)
     ask->offer.wire_version_count = 1;
     ask->offer.wire_versions[0] = HAUL_OFFER_WIRE_VERSION;
     ask->offer.via = ask->wish.via;
+    ask->offer.beside = ask->wish.beside;
     haul_offer_side_fill(offers, ask->wish.via, host, &ask->facts, &ask->seat, ask->secret_key,
                          &ask->offer.side);
     if (ask->wish.rate_max != 0)
@@ -65,6 +66,7 @@ static int seat_take(struct haul_offer_ask *ask, struct haul_error *error)
         .remote = ask->facts.remote,
         .root = wish->root,
         .asker = true,
+        .beside = wish->beside,
         .wants_max = wish->wants_max != 0 ? wish->wants_max : ask->offers->conf.wants_max,
         .connection = haul_stream_connection(ask->stream),
         .workers = haul_offer_workers(ask->offers, wish->via, &ask->facts),
@@ -190,6 +192,15 @@ static bool confirm(struct haul_stream *stream, const struct haul_offer_ask *ask
     return haul_offer_send(stream, data, (size_t)(out.at - data));
 }
 
+/* As many as both ends have workers for; one under a ceiling of either, which is a flow's. */
+static uint32_t flows_of(const struct haul_offer_ask *ask, const struct haul_offer_grant *grant)
+{
+    uint32_t ours = haul_offer_flows(ask->offers, ask->wish.via, &ask->facts);
+    uint32_t both = grant->flows < ours ? grant->flows : ours;
+
+    return both == 0 || grant->side.rate_max != 0 || ask->wish.rate_max != 0 ? 1 : both;
+}
+
 /* A granted offer: verify, confirm, open our end. HAUL_OK with the result filled in. */
 static enum haul_error_code take_grant(struct haul_stream *stream, struct haul_offer_ask *ask,
                                        const struct haul_offer_answer *answer,
@@ -225,6 +236,7 @@ static enum haul_error_code take_grant(struct haul_stream *stream, struct haul_o
     if (!started)
         return HAUL_E_LIMIT;
     *result = (struct haul_offer_result){ .flow = ask->seat.flow,
+                                          .flows_max = flows_of(ask, &grant),
                                           .wants_max = terms.wants_max,
                                           .payload_max = terms.payload_max,
                                           .cipher = terms.cipher };

@@ -74,6 +74,16 @@ static bool pick_net(const struct haul_offers *offers, const struct haul_offer *
     return haul_offers_has(offers, (enum haul_via) * via);
 }
 
+/* What our workers and our limits leave to one transfer. */
+static uint32_t flows_of(const struct haul_offers *offers, uint8_t via,
+                         const struct haul_connection_facts *facts)
+{
+    uint32_t flows = haul_offer_flows(offers, via, facts);
+    uint32_t limit = haul_grants_of_transfer(offers->conf.grants);
+
+    return flows < limit ? flows : limit;
+}
+
 static uint16_t least_wants(const struct haul_offers *offers, const struct haul_offer *offer)
 {
     return offer->side.wants_max < offers->conf.wants_max ? (uint16_t)offer->side.wants_max
@@ -150,6 +160,7 @@ static bool grant(struct haul_stream *stream, struct haul_offer_stream *state,
                 sizeof making->secret_key);
     making->grant.version = HAUL_OFFER_VERSION;
     making->grant.wire_version = HAUL_OFFER_WIRE_VERSION;
+    making->grant.flows = flows_of(offers, making->via, &making->facts);
     haul_offer_side_fill(offers, making->via, haul_stream_host(stream), &making->facts,
                          &making->seat, making->secret_key, &making->grant.side);
     making->grant.side.payload_max = haul_offer_payload(haul_offer_payload_of(offers, making->via),
@@ -191,6 +202,7 @@ static bool decide(struct haul_stream *stream, struct haul_offer_stream *state,
     holder.remote = making->facts.remote;
     holder.connection = haul_stream_connection(stream);
     holder.root = making->offer.root;
+    holder.beside = making->offer.beside;
     holder.workers = haul_offer_workers(offers, making->via, &making->facts);
     holder.wants_max = least_wants(offers, &making->offer);
     if (haul_grants_reserve(offers->conf.grants, &holder, &making->seat) != HAUL_SEAT_GIVEN)

@@ -59,6 +59,11 @@ uint16_t haul_offer_payload_of(const struct haul_offers *offers, uint8_t via);
 uint32_t haul_offer_workers(const struct haul_offers *offers, uint8_t via,
                             const struct haul_connection_facts *facts);
 
+/* How many flows a transfer with that peer may have over that net, each on a worker of its own
+ * here. One under a ceiling of the rate, which is a flow's. */
+uint32_t haul_offer_flows(const struct haul_offers *offers, uint8_t via,
+                          const struct haul_connection_facts *facts);
+
 /* What this node says about itself in an offer or a grant: key, receiver id, limits, addresses. */
 void haul_offer_side_fill(const struct haul_offers *offers, uint8_t via, struct haul_host *host,
                           const struct haul_connection_facts *facts,

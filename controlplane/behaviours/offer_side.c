@@ -61,6 +61,18 @@ uint32_t haul_offer_workers(const struct haul_offers *offers, uint8_t via,
     return 0;
 }
 
+uint32_t haul_offer_flows(const struct haul_offers *offers, uint8_t via,
+                          const struct haul_connection_facts *facts)
+{
+    uint32_t workers = haul_grants_workers(offers->conf.grants);
+    uint32_t eligible = haul_offer_workers(offers, via, facts);
+    uint32_t flows = eligible == 0 || eligible > workers ? workers : eligible;
+
+    if (offers->conf.rate_max != 0 || flows > offers->conf.flows_max)
+        flows = offers->conf.rate_max != 0 ? 1 : offers->conf.flows_max;
+    return flows == 0 ? 1 : flows;
+}
+
 /* Where this node may be reached: the end of the control connection first, which works, then where
  * others see it, which works behind a gateway that keeps port numbers, then what else it listens
  * on: as far as the peer, who probes in the kind of network that it sees the connection come from,

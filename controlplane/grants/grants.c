@@ -111,24 +111,57 @@ static bool same_address(const struct haul_addr *a, const struct haul_addr *b)
     return a->family == b->family && memcmp(a->ip, b->ip, a->family == 4 ? 4 : 8) == 0;
 }
 
+/* Grants that a peer or an address holds, and how many of them are further flows of transfers that
+ * have one: those have half of the places at most, so that one transfer keeps no other away. */
+struct held_grants {
+    uint32_t all, beside;
+};
+
+static void held_count(struct held_grants *held, const struct seat *seat)
+{
+    held->all++;
+    held->beside += seat->holder.beside;
+}
+
+static bool held_full(const struct held_grants *held, uint32_t max, bool beside)
+{
+    return held->all >= max || (beside && held->beside >= max / 2);
+}
+
+uint32_t haul_grants_of_transfer(const struct haul_grants *grants)
+{
+    uint32_t max = grants->conf.per_peer_max < grants->conf.per_address_max
+                       ? grants->conf.per_peer_max
+                       : grants->conf.per_address_max;
+
+    return 1 + max / 2;
+}
+
+uint32_t haul_grants_workers(const struct haul_grants *grants)
+{
+    return haul_orders_workers(grants->conf.orders);
+}
+
 static enum haul_seat_refusal limit_reached(struct haul_grants *grants,
                                             const struct haul_grant_holder *holder)
 {
-    uint32_t of_peer = 0, of_address = 0;
+    struct held_grants of_peer = { 0 }, of_address = { 0 };
 
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX && !holder->asker; i++) {
         const struct seat *seat = &grants->seats[i];
 
         if (seat->state == SEAT_FREE || seat->holder.asker)
             continue;
-        of_peer += haul_peer_id_equal(&seat->holder.peer, &holder->peer);
-        of_address += same_address(&seat->holder.remote, &holder->remote);
+        if (haul_peer_id_equal(&seat->holder.peer, &holder->peer))
+            held_count(&of_peer, seat);
+        if (same_address(&seat->holder.remote, &holder->remote))
+            held_count(&of_address, seat);
     }
-    if (of_peer >= grants->conf.per_peer_max && !holder->asker) {
+    if (!holder->asker && held_full(&of_peer, grants->conf.per_peer_max, holder->beside)) {
         haul_counter_add(&grants->counters.refused_peer, 1);
         return HAUL_SEAT_PEER;
     }
-    if (of_address >= grants->conf.per_address_max && !holder->asker) {
+    if (!holder->asker && held_full(&of_address, grants->conf.per_address_max, holder->beside)) {
         haul_counter_add(&grants->counters.refused_address, 1);
         return HAUL_SEAT_ADDRESS;
     }
@@ -154,6 +187,14 @@ static uint32_t fresh_local_id(struct haul_grants *grants)
     }
 }
 
+/* What a peer asks of us for one dataset is taken for one transfer. */
+static bool is_kin(const struct seat *seat, const struct haul_grant_holder *holder)
+{
+    return seat->state != SEAT_FREE && seat->holder.asker == holder->asker &&
+           haul_peer_id_equal(&seat->holder.peer, &holder->peer) &&
+           haul_cid_equal(&seat->holder.root, &holder->root);
+}
+
 /* The number of a new flow, which says its worker. */
 static uint32_t flow_choose(struct haul_grants *grants, const struct haul_grant_holder *holder)
 {
@@ -162,8 +203,12 @@ static uint32_t flow_choose(struct haul_grants *grants, const struct haul_grant_
 
     placing.eligible = holder->workers == 0 || holder->workers > placing.workers ? placing.workers
                                                                                  : holder->workers;
-    for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++)
-        placing.taken |= (uint64_t)(grants->seats[i].state != SEAT_FREE) << i;
+    for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
+        const struct seat *seat = &grants->seats[i];
+
+        placing.taken |= (uint64_t)(seat->state != SEAT_FREE) << i;
+        placing.kin |= (uint64_t)is_kin(seat, holder) << i;
+    }
     return haul_placing_choose(&placing);
 }
 

@@ -78,6 +78,7 @@ struct haul_grant_holder {
     uint64_t connection;
     struct haul_cid root;
     bool asker;         /* we ask, the peer grants */
+    bool beside;        /* a further flow of a transfer that has one */
     uint16_t wants_max; /* wished */
     uint32_t workers;   /* of the node: it may run on the first so many; 0: on any */
     void (*up)(void *context, uint32_t flow, uint32_t payload, haul_time rtt);
@@ -104,6 +105,11 @@ enum haul_seat_refusal haul_grants_reserve(struct haul_grants *grants,
                                            const struct haul_grant_holder *holder,
                                            struct haul_grant_seat *seat);
 void haul_grants_release(struct haul_grants *grants, uint32_t flow);
+
+/* How many flows a transfer of that peer may have at most: none but the first may be among more
+ * than half of the grants that the peer, and that its address, may hold. */
+uint32_t haul_grants_of_transfer(const struct haul_grants *grants);
+uint32_t haul_grants_workers(const struct haul_grants *grants); /* of the node */
 
 /* Orders the data plane to open the flow; grant->wants_max is at most what was reserved. False when
  * too many orders are outstanding: the seat is still reserved. The secrets in `grant` are copied.

@@ -92,6 +92,7 @@ void haul_offer_write(struct haul_out *out, const struct haul_offer *offer)
     message.n_candidates = offer->side.candidate_count;
     message.candidates = room.list;
     message.net = offer->via;
+    message.beside = offer->beside;
     pack(&message.base, out);
 }
 
@@ -115,6 +116,7 @@ bool haul_offer_read(const uint8_t *data, size_t bytes, struct haul_offer *offer
         return false;
     read.version = message->version;
     read.via = message->net < HAUL_VIAS ? (uint8_t)message->net : (uint8_t)HAUL_VIA_KERNEL;
+    read.beside = message->beside != 0;
     read.side.payload_max = message->payload_max;
     read.side.wants_max = message->wants_max;
     read.side.rate_max = message->rate_max;
@@ -150,6 +152,7 @@ void haul_offer_grant_write(struct haul_out *out, const struct haul_offer_grant 
     message.rate_max = grant->side.rate_max;
     message.n_candidates = grant->side.candidate_count;
     message.candidates = room.list;
+    message.flows = grant->flows;
     pack(&message.base, out);
 }
 
@@ -165,6 +168,7 @@ bool haul_offer_grant_read(const uint8_t *data, size_t bytes, struct haul_offer_
     read.version = message->version;
     read.wire_version = message->wire_version;
     read.cipher = message->cipher;
+    read.flows = message->flows;
     read.side.payload_max = message->payload_max;
     read.side.wants_max = message->wants_max;
     read.side.rate_max = message->rate_max;

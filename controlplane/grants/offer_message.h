@@ -30,6 +30,7 @@ struct haul_offer {
     struct haul_cid root;
     struct haul_offer_side side;
     uint8_t via; /* enum haul_via: the asker's net; one that we do not know is the kernel's */
+    bool beside; /* a further flow of a transfer that has one */
     uint8_t wire_version_count;
     uint8_t cipher_count;
     uint32_t wire_versions[HAUL_OFFER_LIST_MAX];
@@ -40,6 +41,7 @@ struct haul_offer_grant {
     uint32_t version;
     uint32_t wire_version;
     uint32_t cipher;
+    uint32_t flows; /* that a transfer may have, each on a worker of its own; 0: as an older node */
     struct haul_offer_side side;
 };
 

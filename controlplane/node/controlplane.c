@@ -146,6 +146,7 @@ static int offers_open(struct haul_controlplane *plane, struct haul_error *error
         .port_count = plane->conf.port_count,
         .port_workers = plane->conf.port_workers,
         .port_payload_max = plane->conf.port_payload_max,
+        .flows_max = (uint32_t)haul_conf_number(conf, HAUL_CONF_FLOW_LANES),
     };
     uint64_t rate = haul_conf_number(conf, HAUL_CONF_FLOW_RATE);
     size_t count = haul_conf_networks(conf, HAUL_CONF_FAST_NETWORKS, networks);

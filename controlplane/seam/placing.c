@@ -21,7 +21,8 @@ uint32_t haul_placing_order(const struct haul_order *order, uint32_t workers)
     return 0;
 }
 
-/* How many flows a worker has, and its lowest free number. */
+/* How many flows a worker has, each of the kin for more than all others together, and its lowest
+ * free number. */
 static uint32_t flows_of(const struct haul_placing *placing, uint32_t worker, uint32_t *lowest)
 {
     uint32_t count = 0;
@@ -29,7 +30,7 @@ static uint32_t flows_of(const struct haul_placing *placing, uint32_t worker, ui
     *lowest = HAUL_FLOWS_MAX;
     for (uint32_t flow = worker; flow < HAUL_FLOWS_MAX; flow += placing->workers) {
         if ((placing->taken >> flow & 1) != 0)
-            count++;
+            count += (placing->kin >> flow & 1) != 0 ? HAUL_FLOWS_MAX : 1;
         else if (*lowest == HAUL_FLOWS_MAX)
             *lowest = flow;
     }

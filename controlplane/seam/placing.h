@@ -18,8 +18,9 @@ struct haul_placing {
     uint32_t eligible; /* a new flow may run on the first of them: at most so many */
     uint32_t turn;     /* who comes first among equals; goes round with each flow */
     uint64_t taken;    /* a bit for each number in use */
+    uint64_t kin;      /* of these, the ones of the same transfer: they come before the fewest */
 };
 
-/* A free number for a new flow, of the worker that has the fewest: the lowest of it. HAUL_FLOWS_MAX
- * when every number is taken that may be had. */
+/* A free number for a new flow, of the worker that has the fewest of its kin, and of these the one
+ * that has the fewest: its lowest. HAUL_FLOWS_MAX when every number is taken that may be had. */
 uint32_t haul_placing_choose(const struct haul_placing *placing);

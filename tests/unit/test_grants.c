@@ -237,6 +237,36 @@ static void a_peer_and_an_address_hold_only_so_many(void)
     bench_close(&bench);
 }
 
+static void further_flows_of_transfers_have_half_of_the_places(void)
+{
+    struct haul_grant_holder holder, beside;
+    struct haul_grant_seat seat;
+    struct bench bench;
+
+    bench_open(&bench); /* two a peer, three an address */
+    CU_ASSERT_EQUAL(haul_grants_of_transfer(bench.grants), 2);
+    holder = beside = holder_of(&bench, 1, false);
+    beside.beside = true;
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &beside, &seat), HAUL_SEAT_GIVEN);
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &beside, &seat), HAUL_SEAT_PEER);
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &holder, &seat), HAUL_SEAT_GIVEN);
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &holder, &seat), HAUL_SEAT_PEER);
+    beside.peer = holder_of(&bench, 2, false).peer; /* another one at the same address */
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &beside, &seat), HAUL_SEAT_ADDRESS);
+    holder.peer = beside.peer;
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &holder, &seat), HAUL_SEAT_GIVEN);
+    beside.remote.ip[3] ^= 1; /* and elsewhere */
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &beside, &seat), HAUL_SEAT_GIVEN);
+    haul_grants_release(bench.grants, seat.flow);
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &holder, &seat), HAUL_SEAT_ADDRESS);
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->refused_peer, 2);
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->refused_address, 2);
+    beside.asker = true; /* ours are bounded by what there is */
+    for (unsigned i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &beside, &seat), HAUL_SEAT_GIVEN);
+    bench_close(&bench);
+}
+
 static void an_ipv6_house_is_one_address(void)
 {
     struct haul_grant_seat seat;
@@ -490,6 +520,8 @@ int main(void)
         { "a grant lives from its order to its end", a_grant_lives_from_its_order_to_its_end },
         { "an unproven grant ends and is counted", an_unproven_grant_ends_and_is_counted },
         { "a peer and an address hold only so many", a_peer_and_an_address_hold_only_so_many },
+        { "further flows of transfers have half of the places",
+          further_flows_of_transfers_have_half_of_the_places },
         { "an IPv6 house is one address", an_ipv6_house_is_one_address },
         { "wants and flows are never promised twice", wants_and_flows_are_never_promised_twice },
         { "a want is answered from what is shared with the peer",

@@ -27,7 +27,8 @@ static struct haul_offer some_offer(void)
                                 .wire_version_count = 1,
                                 .wire_versions = { 1 },
                                 .cipher_count = 2,
-                                .ciphers = { 1, 2 } };
+                                .ciphers = { 1, 2 },
+                                .beside = true };
 
     haul_assert(
         haul_cid_parse("bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy", &offer.root));
@@ -38,7 +39,8 @@ static struct haul_offer some_offer(void)
 static void every_message_is_read_as_it_was_written(void)
 {
     struct haul_offer offer = some_offer(), offer_back;
-    struct haul_offer_grant grant = { .version = 1, .wire_version = 1, .cipher = 2 }, grant_back;
+    struct haul_offer_grant grant = { .version = 1, .wire_version = 1, .cipher = 2, .flows = 3 },
+                            grant_back;
     struct haul_offer_answer answer = { .reason = HAUL_OFFER_BUSY, .retry_ms = 1500 }, answer_back;
     uint8_t data[HAUL_OFFER_BYTES_MAX], signature[64], signature_back[64];
     struct haul_out out = haul_out_to(data, sizeof data);

@@ -50,6 +50,27 @@ static void among_equals_they_take_turns(void)
     CU_ASSERT_EQUAL(haul_placing_choose(&placing), 2);
 }
 
+static void flows_of_one_transfer_have_a_worker_each(void)
+{
+    struct haul_placing placing = { .workers = 4, .eligible = 4 };
+    uint32_t used = 0;
+
+    placing.taken = UINT64_C(0x111133); /* of the first two: five and two; of the others: none */
+    for (uint32_t i = 0; i < 4; i++, placing.turn++) {
+        uint32_t flow = haul_placing_choose(&placing);
+
+        CU_ASSERT_TRUE_FATAL(flow < HAUL_FLOWS_MAX);
+        used |= 1u << haul_placing_worker(flow, 4);
+        placing.taken |= UINT64_C(1) << flow;
+        placing.kin |= UINT64_C(1) << flow;
+    }
+    CU_ASSERT_EQUAL(used, 0xf);
+    /* A fifth goes where there are fewest again, of as many of its kin. */
+    CU_ASSERT_NOT_EQUAL(haul_placing_worker(haul_placing_choose(&placing), 4), 0);
+    placing.eligible = 1; /* with one to choose from they share it */
+    CU_ASSERT_EQUAL(haul_placing_worker(haul_placing_choose(&placing), 4), 0);
+}
+
 static void a_flow_that_needs_a_net_of_few_stays_with_them(void)
 {
     struct haul_placing placing = { .workers = 4, .eligible = 1 };
@@ -90,6 +111,7 @@ int main(void)
         { "one worker gets the lowest free number", one_worker_gets_the_lowest_free_number },
         { "every flow goes where there are fewest", every_flow_goes_where_there_are_fewest },
         { "among equals they take turns", among_equals_they_take_turns },
+        { "flows of one transfer have a worker each", flows_of_one_transfer_have_a_worker_each },
         { "a flow that needs a net of few stays with them",
           a_flow_that_needs_a_net_of_few_stays_with_them },
         { "orders follow their flow, and the others go to the first",
