@@ -30,7 +30,9 @@ struct haul_fetch {
     uint32_t got;
     uint32_t slot;
     uint64_t order; /* udp, local: outstanding order, 0 for none */
-    uint32_t flow;  /* udp: that it was asked of */
+    uint32_t flow;  /* udp: that it was asked of, */
+    uint32_t lane;  /* and the serial of its lane */
+    bool levelled;  /* udp: was called back from a lane that had too many */
     bool on_stream; /* stream: the answer is still due */
     haul_time when; /* verified */
     haul_time retry_at;

@@ -4,39 +4,37 @@
 
 static void fetch_done(void *context, const struct haul_event *event)
 {
-    haul_fetch_done(context, (enum haul_status)event->status, event->length, event->at,
-                    event->when);
+    struct haul_fetch *fetch = context;
+
+    haul_lanes_back(&fetch->transfer->lanes, fetch->lane, event->status == HAUL_STATUS_FLOW_ENDED);
+    haul_fetch_done(fetch, (enum haul_status)event->status, event->length, event->at, event->when);
 }
 
 static bool fast_fetch(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
+    struct haul_lane *lane = haul_lanes_choose(&transfer->lanes);
     struct haul_order order = { .kind = HAUL_ORDER_FETCH,
-                                .flow = transfer->flow,
                                 .length = fetch->measuring ? 0 : fetch->length,
                                 .slot = fetch->slot,
                                 .hash = fetch->cid.hash };
 
+    if (lane == NULL)
+        return false; /* the end of the last one is about to be told */
+    order.flow = fetch->flow = lane->flow;
     haul_fetch_place(fetch, &order.place);
-    fetch->flow = transfer->flow;
     fetch->order = haul_orders_submit(transfer->parts.orders, &order, fetch_done, fetch);
-    return fetch->order != 0;
-}
-
-static void cancel(struct haul_fetch *fetch, uint8_t reason)
-{
-    struct haul_order order = {
-        .kind = HAUL_ORDER_CANCEL, .flow = fetch->flow, .reason = reason, .target = fetch->order
-    };
-
-    /* Without room for the order the end of the flow ends the fetch. */
-    if (fetch->order != 0)
-        (void)haul_orders_submit(fetch->transfer->parts.orders, &order, NULL, NULL);
+    if (fetch->order == 0)
+        return false;
+    fetch->lane = lane->serial;
+    fetch->levelled = false;
+    lane->asked++;
+    return true;
 }
 
 static void fast_cancel(struct haul_fetch *fetch)
 {
-    cancel(fetch, 0);
+    haul_fetch_withdraw(fetch, 0);
 }
 
 /* What the peer was asked for still comes this way; what waits goes the other. */
@@ -47,7 +45,7 @@ static void fast_leave(struct haul_transfer *transfer)
 
         if (fetch->state == HAUL_FETCH_ASKED && fetch->by != transfer->carrier &&
             haul_carrier_is_fast(fetch->by))
-            cancel(fetch, HAUL_CANCEL_WAITING);
+            haul_fetch_withdraw(fetch, HAUL_CANCEL_WAITING);
     }
 }
 

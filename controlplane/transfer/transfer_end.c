@@ -45,7 +45,9 @@ void haul_transfer_seek_end(struct haul_transfer *transfer)
     trial_cancel(transfer);
     if (transfer->offer != NULL)
         haul_offer_cancel(transfer->offer);
-    transfer->offer = NULL;
+    if (transfer->lane_offer != NULL)
+        haul_offer_cancel(transfer->lane_offer);
+    transfer->offer = transfer->lane_offer = NULL;
 }
 
 void haul_transfer_search_close(struct haul_transfer *transfer)
@@ -61,9 +63,32 @@ void haul_transfer_search_close(struct haul_transfer *transfer)
 static void trial_part(struct haul_transfer *transfer)
 {
     trial_cancel(transfer);
-    if (transfer->trial.has_flow && !transfer->trial.ending)
-        haul_grants_end(transfer->parts.grants, transfer->trial.flow);
-    transfer->trial.ending = true;
+    if (transfer->trial.lane.open && !transfer->trial.lane.dying)
+        haul_grants_end(transfer->parts.grants, transfer->trial.lane.flow);
+    transfer->trial.lane.dying = true;
+}
+
+static void lane_end(struct haul_transfer *transfer, struct haul_lane *lane)
+{
+    if (lane->open)
+        haul_grants_end(transfer->parts.grants, lane->flow);
+    lane->dying = true;
+}
+
+void haul_transfer_flows_end(struct haul_transfer *transfer)
+{
+    lane_end(transfer, &transfer->lanes.first);
+    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.further); i++)
+        lane_end(transfer, &transfer->lanes.further[i]);
+}
+
+bool haul_transfer_has_flow(const struct haul_transfer *transfer)
+{
+    bool open = transfer->lanes.first.open;
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.further); i++)
+        open |= transfer->lanes.further[i].open;
+    return open;
 }
 
 void haul_transfer_part(struct haul_transfer *transfer)
@@ -71,15 +96,14 @@ void haul_transfer_part(struct haul_transfer *transfer)
     haul_transfer_seek_end(transfer);
     haul_transfer_search_close(transfer);
     trial_part(transfer);
-    if (transfer->has_flow)
-        haul_grants_end(transfer->parts.grants, transfer->flow);
+    haul_transfer_flows_end(transfer);
     if (transfer->carrier != NULL)
         transfer->carrier->close(transfer);
 }
 
 bool haul_transfer_parted(const struct haul_transfer *transfer)
 {
-    return !transfer->dialling && !transfer->has_flow && !transfer->trial.has_flow;
+    return !transfer->dialling && !haul_transfer_has_flow(transfer) && !transfer->trial.lane.open;
 }
 
 /* --- the end --- */

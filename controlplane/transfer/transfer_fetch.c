@@ -121,6 +121,13 @@ static void done(struct haul_fetch *fetch, uint32_t length, uint64_t at, haul_ti
     haul_fetch_verified(fetch);
 }
 
+/* The carrier in use can be asked again: a lane of the fast path is alive. */
+static bool goes_on(const struct haul_transfer *transfer)
+{
+    return transfer->state == HAUL_TRANSFER_MOVING && haul_carrier_is_fast(transfer->carrier) &&
+           haul_lanes_alive(&transfer->lanes) > 0;
+}
+
 void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,
                      uint64_t at, haul_time when)
 {
@@ -163,17 +170,19 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
     case HAUL_STATUS_UNPROVEN:
     case HAUL_STATUS_SILENT:
     case HAUL_STATUS_CLOSED:
-        /* The carrier says itself that it has gone; another one takes the fetch over. */
+        /* The carrier says itself that it has gone; another one, or another of its lanes, takes the
+         * fetch over. */
         if (fetch->distrusted) {
             retry(fetch, 200 * HAUL_MILLISECOND);
             break;
         }
         fetch->state = HAUL_FETCH_RETRY;
-        fetch->retry_at = fetch->by == transfer->carrier ? HAUL_TIME_NEVER : 0;
+        fetch->retry_at =
+            fetch->by == transfer->carrier && !goes_on(transfer) ? HAUL_TIME_NEVER : 0;
         break;
     }
-    if (transfer->trial.moved != NULL)
-        transfer->trial.moved(transfer);
+    if (transfer->progress != NULL)
+        transfer->progress(transfer);
     haul_transfer_pump(transfer);
 }
 

@@ -1,6 +1,5 @@
 /* What follows when the last block has come: the store is flushed, the dataset committed, the
  * command flushes, and the record says how it went. */
-#include "common/counters.h"
 #include "common/log.h"
 #include "controlplane/transfer/transfer_parts.h"
 #include "controlplane/transfer/usage.h"
@@ -42,14 +41,14 @@ static void record_wire(struct haul_transfer *transfer)
     struct haul_record *record = &transfer->record;
     struct haul_connection_facts facts;
 
-    if (transfer->has_flow) {
-        const struct haul_flow_stats *stats =
-            haul_orders_stats(transfer->parts.orders, transfer->flow);
-
-        record->wire_bytes += haul_counter_read(&stats->rx_bytes);
-        record->duplicate_bytes = haul_counter_read(&stats->rx_duplicate_bytes);
-        record->lost_datagrams = haul_counter_read(&stats->lost_datagrams);
+    if (transfer->lanes.first.open)
+        haul_transfer_account_flow(transfer, transfer->lanes.first.flow);
+    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.further); i++) {
+        if (transfer->lanes.further[i].open)
+            haul_transfer_account_flow(transfer, transfer->lanes.further[i].flow);
     }
+    if (transfer->trial.lane.open)
+        haul_transfer_account_flow(transfer, transfer->trial.lane.flow);
     if (transfer->connection != HAUL_HOST_NO_CONNECTION &&
         haul_host_facts(transfer->parts.host, transfer->connection, &facts))
         record->wire_bytes += facts.rx_bytes - transfer->connection_rx_before;
@@ -154,7 +153,7 @@ static void sync_ask(struct haul_transfer *transfer)
 
 void haul_transfer_replaced(struct haul_transfer *transfer)
 {
-    if (!transfer->replacing || transfer->has_flow || transfer->asked > 0)
+    if (!transfer->replacing || haul_transfer_has_flow(transfer) || transfer->asked > 0)
         return;
     transfer->replacing = false;
     transfer->carriers[HAUL_CARRIER_STREAM]->close(transfer);

@@ -3,7 +3,6 @@
  * a relay that cuts connections off no data goes unless it is forced to: a direct connection is
  * waited for, or a fast path whose hole the offer has punched. A relay without limits carries after
  * a while, and until there is a direct connection, to which the stream moves between two blocks. */
-#include "common/counters.h"
 #include "common/log.h"
 #include "controlplane/behaviours/dcutr.h"
 #include "controlplane/behaviours/offer.h"
@@ -88,17 +87,16 @@ static void fast_path_failed(struct haul_transfer *transfer, const char *why)
     }
 }
 
-/* The flow has ended, whichever of two it was. */
+/* A flow has ended, whichever it was. */
 static void flow_ended(void *context, uint32_t flow, enum haul_status why)
 {
     struct haul_transfer *transfer = context;
 
-    if (haul_trial_ended(transfer, flow))
+    if (haul_transfer_lane_ended(transfer, flow) || haul_trial_ended(transfer, flow))
         return;
     if (transfer->state == HAUL_TRANSFER_MEETING || transfer->state == HAUL_TRANSFER_MOVING)
-        transfer->record.wire_bytes +=
-            haul_counter_read(&haul_orders_stats(transfer->parts.orders, flow)->rx_bytes);
-    transfer->has_flow = false;
+        haul_transfer_account_flow(transfer, flow);
+    transfer->lanes.first.open = false;
     if (transfer->replacing)
         haul_transfer_replaced(transfer);
     else if (seeks(transfer))
@@ -125,9 +123,9 @@ static void on_up(void *context, uint32_t flow, uint32_t payload, haul_time rtt)
             haul_time_since(transfer->began + transfer->record.dial, now_of(transfer));
     transfer->seeking = false;
     transfer->direct_by = 0;
-    transfer->wants_max = transfer->flow_wants_max;
+    haul_transfer_lanes_begin(transfer);
     haul_transfer_move(transfer, haul_carrier_over(transfer, transfer->via));
-    haul_trial_begin(transfer, flow_ended);
+    haul_trial_begin(transfer);
 }
 
 /* Before anything moved, another provider is tried; when all have failed, they are looked for again
@@ -185,10 +183,9 @@ static void on_offered(void *context, const struct haul_offer_result *result)
 
     transfer->offer = NULL;
     if (result->code == HAUL_OK) {
-        transfer->has_flow = true;
-        transfer->flow = result->flow;
-        transfer->flow_wants_max =
-            result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX;
+        haul_lane_take(&transfer->lanes, &transfer->lanes.first, result->flow,
+                       result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX,
+                       result->flows_max);
         if (transfer->seeking && transfer->direct_by == 0)
             transfer->meet_at = haul_time_add(now_of(transfer), PROOF_WAIT);
         haul_transfer_arm(transfer);
@@ -237,6 +234,7 @@ static void offer_begin(struct haul_transfer *transfer)
 
     transfer->meet_at = HAUL_TIME_NEVER;
     transfer->via = via;
+    transfer->flow_ended = flow_ended;
     transfer->offer = haul_offer_ask(transfer->parts.offers, transfer->parts.host,
                                      transfer->connection, &wish, &error);
     if (transfer->offer == NULL)
@@ -270,7 +268,7 @@ static void dial_failed(struct haul_transfer *transfer, const struct haul_error 
 static void carriers_begin(struct haul_transfer *transfer)
 {
     transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
-    if (transfer->ask.carrier != HAUL_CHOOSE_STREAM && !transfer->has_flow &&
+    if (transfer->ask.carrier != HAUL_CHOOSE_STREAM && !transfer->lanes.first.open &&
         transfer->offer == NULL)
         offer_begin(transfer);
     if ((transfer->ask.carrier == HAUL_CHOOSE_AUTO ||
@@ -327,7 +325,8 @@ static bool waited_enough(const struct haul_transfer *transfer)
         (transfer->ask.carrier == HAUL_CHOOSE_AUTO || transfer->ask.carrier == HAUL_CHOOSE_STREAM))
         return true;
     /* The proof of a flow, or its end, comes first. */
-    return !transfer->has_flow && haul_dcutr_over(transfer->parts.dcutr, transfer->connection);
+    return !transfer->lanes.first.open &&
+           haul_dcutr_over(transfer->parts.dcutr, transfer->connection);
 }
 
 /* Met through a relay: looks whether there is a direct way by now. */
@@ -346,8 +345,8 @@ static void relayed_look(struct haul_transfer *transfer)
         }
     } else if (direct != HAUL_HOST_NO_CONNECTION) {
         transfer->direct_by = 0;
-        transfer->meet_at =
-            transfer->has_flow ? haul_time_add(now_of(transfer), PROOF_WAIT) : HAUL_TIME_NEVER;
+        transfer->meet_at = transfer->lanes.first.open ? haul_time_add(now_of(transfer), PROOF_WAIT)
+                                                       : HAUL_TIME_NEVER;
         connection_take(transfer, direct, &facts);
         carriers_begin(transfer);
     } else if (transfer->offer == NULL && waited_enough(transfer)) {
@@ -436,7 +435,7 @@ void haul_transfer_meet(struct haul_transfer *transfer)
         transfer->meet_at = HAUL_TIME_NEVER;
     } else if (transfer->connection == HAUL_HOST_NO_CONNECTION) {
         dial_begin(transfer);
-    } else if (transfer->has_flow) {
+    } else if (transfer->lanes.first.open) {
         transfer->meet_at = HAUL_TIME_NEVER; /* its proof, or its end, is told */
         stream_widen(transfer);
     } else {

@@ -1,13 +1,14 @@
 /* Inside of a transfer; nobody else looks in here. Its files from the top, each calling only those
  * below it: transfer.c (its life: it names the carriers), the carriers, transfer_meet.c (the peer),
- * transfer_trial.c (which of two nets), transfer_fetch.c (blocks that are asked for),
- * transfer_place.c (what becomes of those that came), transfer_search.c (whom to ask),
- * transfer_finish.c (when the last block has come), transfer_end.c (how it ends), transfer_table.c
- * (fetches and their slots). */
+ * transfer_lanes.c (several flows with it), transfer_trial.c (which of two nets), transfer_fetch.c
+ * (blocks that are asked for), transfer_place.c (what becomes of those that came),
+ * transfer_search.c (whom to ask), transfer_finish.c (when the last block has come), transfer_end.c
+ * (how it ends), transfer_table.c (fetches and their slots). */
 #pragma once
 
 #include "controlplane/ticket.h"
 #include "controlplane/transfer/carrier.h"
+#include "controlplane/transfer/lanes.h"
 #include "controlplane/transfer/transfer.h"
 
 #define HAUL_FETCHES_MAX        128u
@@ -45,18 +46,12 @@ enum haul_trial_state {
 struct haul_trial {
     uint8_t state; /* enum haul_trial_state */
     uint8_t via;   /* of the flow that is not in use */
-    bool has_flow;
-    bool proven;
-    bool ending;
     bool warm;
-    uint32_t flow;
-    uint32_t wants_max;
-    struct haul_offer_ask *offer;                  /* until it is answered */
-    haul_time since;                               /* of what is measured */
-    uint64_t bytes;                                /* at that time, over the flow in use */
-    uint64_t rate;                                 /* of the first, bytes a second */
-    void (*moved)(struct haul_transfer *transfer); /* NULL, or: verified bytes were accounted for */
-    void (*ended)(void *context, uint32_t flow, enum haul_status why); /* a flow, either of them */
+    struct haul_lane lane;        /* the flow that is not in use */
+    struct haul_offer_ask *offer; /* until it is answered */
+    haul_time since;              /* of what is measured */
+    uint64_t bytes;               /* at that time, over the flow in use */
+    uint64_t rate;                /* of the first, bytes a second */
 };
 
 /* Whom the DHT told to have the dataset, and how far we have tried (transfer_search.c). */
@@ -113,11 +108,12 @@ struct haul_transfer {
     struct haul_blocks_client *stream; /* stream carrier */
     uint32_t streaming;                /* fetches that the stream has */
     bool seeking;                      /* auto: the stream moves while the fast path is sought */
-    uint32_t flow;                     /* udp: while has_flow */
-    uint32_t flow_wants_max;
     uint32_t wants_max;
-    bool has_flow;
-    uint8_t via; /* enum haul_via: of the flow */
+    struct haul_lanes lanes;                          /* of the fast path */
+    struct haul_offer_ask *lane_offer;                /* for a further one, until it is answered */
+    uint8_t via;                                      /* enum haul_via: of the lanes */
+    void (*progress)(struct haul_transfer *transfer); /* NULL, or: a fetch has come back */
+    void (*flow_ended)(void *context, uint32_t flow, enum haul_status why); /* any of its flows */
     struct haul_trial trial;
     uint64_t connection_rx_before;
 
@@ -170,6 +166,10 @@ void haul_fetch_slot_give(struct haul_fetch *fetch);
 haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
 void haul_transfer_withdraw_all(struct haul_transfer *transfer); /* to ask somebody else for it */
 void haul_transfer_cancel_all(struct haul_transfer *transfer);
+/* A fetch that the worker has comes back; with HAUL_CANCEL_WAITING only if nobody was asked. */
+void haul_fetch_withdraw(struct haul_fetch *fetch, uint8_t reason);
+/* What a flow moved goes into the record, once. */
+void haul_transfer_account_flow(struct haul_transfer *transfer, uint32_t flow);
 
 /* transfer_end.c */
 void haul_transfer_arm(struct haul_transfer *transfer); /* the timer, for what is due next */
@@ -179,7 +179,9 @@ void haul_transfer_fail_text(struct haul_transfer *transfer, enum haul_error_cod
 /* Well with a record, badly with an error, closed with neither. */
 void haul_transfer_over(struct haul_transfer *transfer, const struct haul_record *record,
                         const struct haul_error *error);
-void haul_transfer_part(struct haul_transfer *transfer); /* lets go of flow and streams */
+bool haul_transfer_has_flow(const struct haul_transfer *transfer); /* of its lanes */
+void haul_transfer_flows_end(struct haul_transfer *transfer);      /* of its lanes; each is told */
+void haul_transfer_part(struct haul_transfer *transfer);           /* lets go of flow and streams */
 bool haul_transfer_parted(const struct haul_transfer *transfer);
 void haul_transfer_seek_end(struct haul_transfer *transfer); /* nothing is left to move */
 void haul_transfer_search_close(struct haul_transfer *transfer);
@@ -216,14 +218,19 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
 HAUL_MUST_USE bool haul_fetch_verify(struct haul_fetch *fetch);
 
 /* transfer_trial.c */
-/* A fast path is proven and moves; `ended` is told of every flow's end from now on. */
-void haul_trial_begin(struct haul_transfer *transfer,
-                      void (*ended)(void *context, uint32_t flow, enum haul_status why));
+void haul_trial_begin(struct haul_transfer *transfer); /* a fast path is proven and moves */
+void haul_trial_moved(struct haul_transfer *transfer);
+bool haul_trial_runs(const struct haul_transfer *transfer);
 /* True when the end of this flow is no end for the transfer: nothing more is to be done. */
 bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow);
 /* Which net was faster with this peer of late; false when that is not known. */
 bool haul_trial_known(const struct haul_transfer *transfer, uint8_t *via);
 void haul_trial_forget(struct haul_transfer *transfer);
+
+/* transfer_lanes.c */
+void haul_transfer_lanes_begin(struct haul_transfer *transfer); /* the first is proven and moves */
+/* True when the end of this flow is no end for the transfer: nothing more is to be done. */
+bool haul_transfer_lane_ended(struct haul_transfer *transfer, uint32_t flow);
 
 /* transfer_meet.c */
 void haul_transfer_meet(struct haul_transfer *transfer);

@@ -141,8 +141,7 @@ bool haul_transfer_replace(struct haul_transfer *transfer, const struct haul_err
         transfer->events.note(transfer->context, text);
     haul_transfer_seek_end(transfer);
     haul_transfer_withdraw_all(transfer);
-    if (transfer->has_flow)
-        haul_grants_end(transfer->parts.grants, transfer->flow);
+    haul_transfer_flows_end(transfer);
     haul_log(HAUL_LOG_INFO, "provider-replaced", "text=\"%s\"", why->text);
     haul_transfer_settle(transfer);
     return true;

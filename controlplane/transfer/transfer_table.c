@@ -1,5 +1,6 @@
 /* The table of a transfer's fetches: taken and given back, with or without a slot of the control
- * plane, and withdrawn all together. */
+ * plane, and withdrawn, one or all together; and what its flows moved. */
+#include "common/counters.h"
 #include "controlplane/transfer/transfer_parts.h"
 
 struct haul_fetch *haul_fetch_take(struct haul_transfer *transfer)
@@ -59,6 +60,17 @@ haul_time haul_transfer_retry_at(const struct haul_transfer *transfer)
     return at;
 }
 
+void haul_fetch_withdraw(struct haul_fetch *fetch, uint8_t reason)
+{
+    struct haul_order order = {
+        .kind = HAUL_ORDER_CANCEL, .flow = fetch->flow, .reason = reason, .target = fetch->order
+    };
+
+    /* Without room for the order the end of the flow ends the fetch. */
+    if (fetch->order != 0)
+        (void)haul_orders_submit(fetch->transfer->parts.orders, &order, NULL, NULL);
+}
+
 void haul_transfer_withdraw_all(struct haul_transfer *transfer)
 {
     for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
@@ -83,4 +95,13 @@ void haul_transfer_cancel_all(struct haul_transfer *transfer)
     }
     transfer->ordered = NULL;
     transfer->ordered_end = &transfer->ordered;
+}
+
+void haul_transfer_account_flow(struct haul_transfer *transfer, uint32_t flow)
+{
+    const struct haul_flow_stats *stats = haul_orders_stats(transfer->parts.orders, flow);
+
+    transfer->record.wire_bytes += haul_counter_read(&stats->rx_bytes);
+    transfer->record.duplicate_bytes += haul_counter_read(&stats->rx_duplicate_bytes);
+    transfer->record.lost_datagrams += haul_counter_read(&stats->lost_datagrams);
 }

@@ -3,7 +3,6 @@
  * the other, which then moves as much; the faster one has the rest. What the loser was asked for it
  * still brings, so that no byte is fetched twice, and the verdict holds for this peer for a while.
  * Short transfers are over before it matters. */
-#include "common/counters.h"
 #include "common/log.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/transfer/transfer_parts.h"
@@ -72,18 +71,12 @@ void haul_trial_forget(struct haul_transfer *transfer)
 static void change(struct haul_transfer *transfer)
 {
     struct haul_trial *trial = &transfer->trial;
-    struct haul_trial before = *trial;
+    uint8_t via = trial->via;
 
     trial->via = transfer->via;
-    trial->flow = transfer->flow;
-    trial->wants_max = transfer->flow_wants_max;
-    trial->has_flow = transfer->has_flow;
-    trial->proven = true;
-    transfer->via = before.via;
-    transfer->flow = before.flow;
-    transfer->has_flow = before.has_flow;
-    transfer->flow_wants_max = before.wants_max;
-    transfer->wants_max = before.wants_max;
+    transfer->via = via;
+    haul_lanes_swap(&transfer->lanes, &trial->lane);
+    transfer->wants_max = transfer->lanes.first.wants_max;
     haul_transfer_move(transfer, haul_carrier_over(transfer, transfer->via));
 }
 
@@ -105,10 +98,10 @@ static void on_trial_up(void *context, uint32_t flow, uint32_t payload, haul_tim
 
     (void)payload;
     (void)rtt;
-    if (!trial->has_flow || flow != trial->flow || trial->proven ||
+    if (!trial->lane.open || flow != trial->lane.flow || trial->lane.proven ||
         transfer->state != HAUL_TRANSFER_MOVING)
         return;
-    trial->proven = true;
+    trial->lane.proven = true;
     if (trial->state != HAUL_TRIAL_ASKING)
         return;
     trial->state = HAUL_TRIAL_OVER; /* move may end the transfer */
@@ -127,10 +120,10 @@ static void on_trial_offered(void *context, const struct haul_offer_result *resu
 
     trial->offer = NULL;
     if (result->code == HAUL_OK) {
-        trial->has_flow = true;
-        trial->flow = result->flow;
-        trial->wants_max =
-            result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX;
+        trial->lane.dying = false;
+        haul_lane_take(&transfer->lanes, &trial->lane, result->flow,
+                       result->wants_max < HAUL_FETCHES_MAX ? result->wants_max : HAUL_FETCHES_MAX,
+                       result->flows_max);
     } else {
         trial->state = HAUL_TRIAL_OVER;
     }
@@ -148,7 +141,7 @@ static void ask(struct haul_transfer *transfer)
         .cipher = transfer->ask.cipher,
         .done = on_trial_offered,
         .up = on_trial_up,
-        .ended = transfer->trial.ended,
+        .ended = transfer->flow_ended,
         .context = transfer,
     };
     struct haul_error error;
@@ -199,7 +192,7 @@ static void decide(struct haul_transfer *transfer, uint64_t rate)
         haul_carrier_name(haul_carrier_over(transfer, better ? transfer->via : first)->carrier),
         haul_carrier_name(haul_carrier_over(transfer, first)->carrier), before,
         haul_carrier_name(haul_carrier_over(transfer, transfer->via)->carrier), rate);
-    if (!better && trial->has_flow)
+    if (!better && trial->lane.open)
         change(transfer);
 }
 
@@ -208,7 +201,7 @@ static void loser_end(struct haul_transfer *transfer)
 {
     struct haul_trial *trial = &transfer->trial;
 
-    if (!trial->has_flow || trial->ending)
+    if (!trial->lane.open || trial->lane.dying)
         return;
     for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
         const struct haul_fetch *fetch = &transfer->fetches[i];
@@ -217,11 +210,11 @@ static void loser_end(struct haul_transfer *transfer)
             fetch->by == haul_carrier_over(transfer, trial->via))
             return;
     }
-    trial->ending = true;
-    haul_grants_end(transfer->parts.grants, trial->flow);
+    trial->lane.dying = true;
+    haul_grants_end(transfer->parts.grants, trial->lane.flow);
 }
 
-static void trial_moved(struct haul_transfer *transfer)
+void haul_trial_moved(struct haul_transfer *transfer)
 {
     struct haul_trial *trial = &transfer->trial;
     uint64_t rate;
@@ -248,38 +241,37 @@ static void trial_moved(struct haul_transfer *transfer)
 
 /* --- its life --- */
 
-void haul_trial_begin(struct haul_transfer *transfer,
-                      void (*ended)(void *context, uint32_t flow, enum haul_status why))
+bool haul_trial_runs(const struct haul_transfer *transfer)
+{
+    return transfer->trial.state != HAUL_TRIAL_NONE && transfer->trial.state != HAUL_TRIAL_OVER;
+}
+
+void haul_trial_begin(struct haul_transfer *transfer)
 {
     uint8_t via;
 
     if (transfer->trial.state == HAUL_TRIAL_NONE && transfer->ask.carrier == HAUL_CHOOSE_AUTO &&
         haul_offers_has(transfer->parts.offers, HAUL_VIA_KERNEL) &&
-        haul_offers_has(transfer->parts.offers, HAUL_VIA_DPDK) &&
-        !haul_trial_known(transfer, &via)) {
-        transfer->trial.ended = ended;
-        transfer->trial.moved = trial_moved;
+        haul_offers_has(transfer->parts.offers, HAUL_VIA_DPDK) && !haul_trial_known(transfer, &via))
         measure_from(transfer, HAUL_TRIAL_FIRST);
-    }
 }
 
 bool haul_trial_ended(struct haul_transfer *transfer, uint32_t flow)
 {
     struct haul_trial *trial = &transfer->trial;
-    bool other = trial->has_flow && flow == trial->flow;
+    bool other = trial->lane.open && flow == trial->lane.flow;
 
     if (!other &&
-        !(trial->has_flow && trial->proven && !trial->ending &&
+        !(trial->lane.open && trial->lane.proven && !trial->lane.dying &&
           transfer->state == HAUL_TRANSFER_MOVING && haul_carrier_is_fast(transfer->carrier)))
         return false;
     if (transfer->state == HAUL_TRANSFER_MOVING)
-        transfer->record.wire_bytes +=
-            haul_counter_read(&haul_orders_stats(transfer->parts.orders, flow)->rx_bytes);
+        haul_transfer_account_flow(transfer, flow);
     trial->state = HAUL_TRIAL_OVER;
     if (other) {
-        trial->has_flow = false;
+        trial->lane.open = false;
     } else { /* the one in use died, and the other lives */
-        transfer->has_flow = false;
+        transfer->lanes.first.open = false;
         change(transfer);
     }
     haul_transfer_settle(transfer);

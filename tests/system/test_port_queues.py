@@ -14,6 +14,12 @@ def queues(node, name):
     return [status[f"dpdk-{i}"][name] for i in range(status["dpdk"]["queues"])]
 
 
+def workers(node, name):
+    """That counter of each worker."""
+    status = node.status()
+    return [status[f"worker-{i}"][name] for i in range(status["worker"]["count"])]
+
+
 def adds_up(node, name):
     """The sum that the port tells, once nothing moves."""
     status = node.status()
@@ -53,6 +59,26 @@ def over_vhost(bench):
     gets_at_once(bench, ((a, b, "there"), (b, a, "back")), 24 * MIB + 5)
     check_both_worked(a)
     check_both_worked(b)
+    a.stop()
+    b.stop()
+
+
+@case("one get over vhost moves by both queue pairs and both workers of both nodes")
+def one_get(bench):
+    socket = bench.path("vhost")
+    a, b = pair(bench, f"net_vhost0,iface={socket},client=0,queues=2",
+                f"net_virtio_user0,path={socket},queues=2", **TWO)
+    record = moves(bench, a, b, "tree", 96 * MIB)
+    check_both_worked(a)
+    check_both_worked(b)
+    for node, name in ((a, "served_bytes"), (b, "fetched_bytes")):
+        wait_for(lambda node=node, name=name: sum(workers(node, name)) >= 92 * MIB, f"{name} of all")
+        assert min(workers(node, name)) >= 24 * MIB, (node.name, workers(node, name))
+    # Blocks leave by the queue pair of the worker that serves them.
+    datagrams = queues(a, "tx_datagrams")
+    assert min(datagrams) > 24 * MIB // 1408, datagrams
+    assert record["wire_bytes"] > record["bytes"], record
+    equal(a.status()["offers"]["received"], 2, "offers")
     a.stop()
     b.stop()
 
