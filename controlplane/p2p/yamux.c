@@ -10,14 +10,20 @@
 #define GROW_ROUND_TRIPS 4u
 #define GROW_FLOOR       (2 * HAUL_MILLISECOND)
 
+/* In fewer than these it is far too small. A window that the path empties at once is announced
+ * again a whole round trip later, so below two there is no telling how much too small. */
+#define GROW_TWICE 2u
+
 /* What was used up is announced by halves while a window is small, then in smaller parts: what
  * waits to be announced is lost to the sender, and half of a window as large as the path would be
  * half of its rate. */
 #define STEP_MIN   (512u << 10)
 #define STEP_SHARE 8u
 
-/* Streams that only begin take no more than this part of what is left for windows to grow. */
+/* Streams that only begin take no more than this part of what is left for windows to grow; one that
+ * is alone and takes what an earlier one of its connection had grown to, no more than that part. */
 #define FIRST_SHARE 8u
+#define AGAIN_SHARE 4u
 
 /* --- streams --- */
 
@@ -234,7 +240,7 @@ static void window_take(struct haul_yamux *yamux, struct haul_yamux_stream *stre
 }
 
 /* Doubles the window when half of it was used up within a few round trips, and doubles it twice
- * when that took less than one, as at the beginning of a long path; as far as both the stream's own
+ * when that took less than two, as at the beginning of a long path; as far as both the stream's own
  * limit and what the connection may hold together allow. */
 static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stream)
 {
@@ -246,9 +252,11 @@ static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stre
     if (yamux->rtt == 0 || stream->recv_window >= stream->window_max ||
         took >= GROW_ROUND_TRIPS * haul_time_max(yamux->rtt, GROW_FLOOR))
         return;
-    if (took < yamux->rtt)
+    if (took < GROW_TWICE * yamux->rtt)
         more *= 3;
     window_take(yamux, stream, more);
+    if (stream->recv_window > yamux->window_seen)
+        yamux->window_seen = stream->recv_window;
 }
 
 void haul_yamux_window(struct haul_yamux *yamux, struct haul_yamux_stream *stream, uint32_t bytes,
@@ -256,13 +264,16 @@ void haul_yamux_window(struct haul_yamux *yamux, struct haul_yamux_stream *strea
 {
     uint32_t before = stream->recv_window;
     uint64_t more = yamux->window_spare;
+    bool again = yamux->live == 1 && yamux->window_seen > first;
 
     stream->window_max = bytes;
     if (first <= before)
         return;
+    if (again)
+        first = yamux->window_seen < bytes ? yamux->window_seen : bytes;
     if (yamux->window_pool != NULL && *yamux->window_pool < more)
         more = *yamux->window_pool;
-    more /= FIRST_SHARE;
+    more /= again ? AGAIN_SHARE : FIRST_SHARE;
     window_take(yamux, stream, more < first - before ? more : first - before);
     if (stream->recv_window == before)
         return;

@@ -112,6 +112,7 @@ struct haul_yamux {
     uint16_t fresh;        /* slots from here on were never used */
     uint64_t window_spare; /* bytes by which all windows together may still grow */
     uint64_t window_taken; /* bytes by which they have grown */
+    uint32_t window_seen;  /* the largest to which use has made one grow */
     uint64_t *window_pool; /* what other connections draw from as well; NULL: none */
 
     /* Input: the view being read, the header in progress, the frame in progress. */
@@ -166,7 +167,9 @@ bool haul_yamux_sendable(struct haul_yamux_stream *stream, size_t bytes);
 
 /* How far the receive window may grow. The first part of it (0: what every stream has) is announced
  * with the next frame, as far as an eighth of what windows may still grow goes: on a long path the
- * first round trips are then not spent on finding out. For owners who take what comes at once. */
+ * first round trips are then not spent on finding out. A stream that is alone on its connection
+ * begins with what an earlier one had grown to, as far as a quarter goes: the path is the same. For
+ * owners who take what comes at once. */
 #define HAUL_YAMUX_WINDOW_FIRST (4u << 20)
 void haul_yamux_window(struct haul_yamux *yamux, struct haul_yamux_stream *stream, uint32_t bytes,
                        uint32_t first);

@@ -375,6 +375,51 @@ static void the_first_window_is_announced_at_once_and_leaves_most_to_others(void
     CU_ASSERT_EQUAL(left->yamux.window_spare, 7u << 20);
 }
 
+/* Opens a stream on both sides and gives its receiver a window as a behaviour does. */
+static struct haul_yamux_stream *open_with_window(uint32_t most, uint32_t first)
+{
+    struct haul_yamux_stream *stream = haul_yamux_open(&left->yamux, now);
+
+    settle(65536);
+    haul_yamux_window(&right->yamux, right->last, most, first);
+    settle(65536);
+    return stream;
+}
+
+/* The other side lets go when it hears of the reset. */
+static void let_go(struct haul_yamux_stream *stream)
+{
+    haul_yamux_release(&right->yamux, stream);
+    settle(65536);
+}
+
+static void a_stream_alone_begins_with_what_the_one_before_had_grown_to(void)
+{
+    struct haul_yamux_stream *next;
+
+    CU_ASSERT_EQUAL(run_link(50 * HAUL_MILLISECOND, 16u << 20, 256u << 20), 16u << 20);
+    /* Beside another one it begins as all do. */
+    next = open_with_window(64u << 20, HAUL_YAMUX_WINDOW_FIRST);
+    CU_ASSERT_EQUAL(next->send_credit, HAUL_YAMUX_WINDOW_FIRST);
+    let_go(right->last);
+    let_go(&right->streams[0]);
+    CU_ASSERT_EQUAL(right->yamux.window_spare, 256u << 20);
+
+    next = open_with_window(64u << 20, HAUL_YAMUX_WINDOW_FIRST);
+    CU_ASSERT_EQUAL(next->send_credit, 16u << 20);
+    let_go(right->last);
+    /* No further than its own limit, a quarter of what is left, and never for who did not ask. */
+    next = open_with_window(8u << 20, HAUL_YAMUX_WINDOW_FIRST);
+    CU_ASSERT_EQUAL(next->send_credit, 8u << 20);
+    let_go(right->last);
+    right->yamux.window_spare = 8u << 20;
+    next = open_with_window(64u << 20, HAUL_YAMUX_WINDOW_FIRST);
+    CU_ASSERT_EQUAL(next->send_credit, HAUL_YAMUX_WINDOW_BYTES + (2u << 20));
+    let_go(right->last);
+    next = open_with_window(64u << 20, 0);
+    CU_ASSERT_EQUAL(next->send_credit, HAUL_YAMUX_WINDOW_BYTES);
+}
+
 static void windows_share_what_the_connection_may_hold(void)
 {
     CU_ASSERT_EQUAL(run_link(50 * HAUL_MILLISECOND, 16u << 20, 1u << 20),
@@ -661,6 +706,7 @@ int main(void)
         T(the_open_rides_with_the_first_data),
         T(a_full_window_holds_the_sender_until_the_owner_consumes),
         T(one_stream_fills_a_long_path),
+        T(a_stream_alone_begins_with_what_the_one_before_had_grown_to),
         T(a_window_is_nearly_all_under_way),
         T(windows_grow_by_doubling_to_their_limit),
         T(the_first_window_is_announced_at_once_and_leaves_most_to_others),
