@@ -182,6 +182,18 @@ static void af_packet_judge(const struct haul_fitness_facts *facts, struct haul_
 
 /* --- cards --- */
 
+/* What gives it to DPDK. */
+static void bind_say(const struct haul_machine *machine, const struct haul_card *card, char *text,
+                     size_t bytes)
+{
+    char down[HAUL_SYSFS_NAME_BYTES + 24] = "";
+
+    if (card->name[0] != '\0')
+        snprintf(down, sizeof down, "ip link set %s down; ", card->name);
+    snprintf(text, bytes, "%s%sdpdk-devbind.py -b vfio-pci %s",
+             machine->module_vfio_pci ? "" : "modprobe vfio-pci; ", down, card->pci);
+}
+
 static void pci_judge(const struct haul_fitness_facts *facts, const struct haul_card *card,
                       struct haul_fitness *row)
 {
@@ -189,10 +201,11 @@ static void pci_judge(const struct haul_fitness_facts *facts, const struct haul_
     const char *pmd = haul_card_pmd(card);
     char remedy[256];
 
-    if (pmd == NULL && !card->for_dpdk) {
+    /* Without a driver only a few makers tell which of DPDK's it wants. */
+    if (pmd == NULL && !card->for_dpdk && card->driver[0] != '\0') {
         unfit(row, "use kernel UDP or af_xdp on it",
               "no driver of DPDK's is known for %04x:%04x (%s)", card->vendor, card->device,
-              card->driver[0] != '\0' ? card->driver : "no driver");
+              card->driver);
         return;
     }
     if (pmd != NULL && !dpdk_possible(facts, row, pmd))
@@ -220,11 +233,11 @@ static void pci_judge(const struct haul_fitness_facts *facts, const struct haul_
                   card->driver[0] != '\0' ? card->driver : "no driver");
             return;
         }
-        snprintf(remedy, sizeof remedy, "%sip link set %s down; dpdk-devbind.py -b vfio-pci %s",
-                 machine->module_vfio_pci ? "" : "modprobe vfio-pci; ",
-                 card->name[0] != '\0' ? card->name : "IT", card->pci);
-        unfit(row, remedy, "it is bound to the kernel's driver %s",
-              card->driver[0] != '\0' ? card->driver : "(none)");
+        bind_say(machine, card, remedy, sizeof remedy);
+        if (card->driver[0] == '\0')
+            unfit(row, remedy, "it has no driver");
+        else
+            unfit(row, remedy, "it is bound to the kernel's driver %s", card->driver);
         return;
     }
     if (strcmp(card->driver, "vfio-pci") == 0 && card->iommu_group[0] == '\0') {

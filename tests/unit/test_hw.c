@@ -257,6 +257,19 @@ static void a_card_of_the_kernel_says_how_to_give_it_away(void)
     tree_close();
 }
 
+static void a_card_without_any_driver_is_only_to_be_bound(void)
+{
+    tree_open();
+    pci_make("0000:3b:00.0", NULL, "0x8086\n");
+    put("", "/sys/kernel/iommu_groups/7/x");
+    trials = (struct haul_machine_trials){ 0 };
+    judge(true);
+    CU_ASSERT_EQUAL_FATAL(card_count, 1);
+    CU_ASSERT_TRUE(refused_for("dpdk-pci", "0000:3b:00.0", "it has no driver",
+                               "modprobe vfio-pci; dpdk-devbind.py -b vfio-pci 0000:3b:00.0"));
+    tree_close();
+}
+
 /* Giving away the card that the session comes by would be the last thing it did. */
 static void the_card_of_the_default_route_is_not_to_be_given_away(void)
 {
@@ -391,6 +404,8 @@ int main(void)
         { "huge pages are read by size and node", huge_pages_are_read_by_size_and_node },
         { "a card of the kernel's says how to give it to DPDK",
           a_card_of_the_kernel_says_how_to_give_it_away },
+        { "a card without any driver is only to be bound, and no interface is named",
+          a_card_without_any_driver_is_only_to_be_bound },
         { "the card of the default route is not to be given away",
           the_card_of_the_default_route_is_not_to_be_given_away },
         { "a card bound to vfio is found without an interface",
