@@ -86,7 +86,7 @@
     X(DPDK_BOUND, "dpdk-bound", "the card belongs to a driver of the kernel",                      \
       "bind it to vfio-pci (dpdk-devbind.py -b vfio-pci ADDRESS) unless you reach the machine by " \
       "it")                                                                                        \
-    X(DPDK_IOMMU, "dpdk-iommu", "the card is bound to vfio-pci, and the machine has no IOMMU on",  \
+    X(DPDK_IOMMU, "dpdk-iommu", "vfio-pci wants an IOMMU for the card, and there is none on",      \
       "boot with intel_iommu=on or amd_iommu=on, and enable VT-d or AMD-Vi in the firmware")       \
     X(DPDK_FAILED, "dpdk-failed", "DPDK refused to start",                                         \
       "see the reason given; log.level debug shows what DPDK says itself")                         \

@@ -30,6 +30,22 @@ static bool is_shared(const char *driver)
     return strcmp(driver, "mlx5_core") == 0 || strcmp(driver, "mlx4_core") == 0;
 }
 
+/* Whether vfio-pci takes cards without an IOMMU. */
+static bool unsafe_allowed(const char *sys)
+{
+    char path[PATH_MAX];
+    FILE *file;
+    int first;
+
+    snprintf(path, sizeof path, "%s/module/vfio/parameters/enable_unsafe_noiommu_mode", sys);
+    file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    first = fgetc(file);
+    fclose(file);
+    return first == 'Y' || first == '1';
+}
+
 static int vfio_check(const char *sys, const char *dev, const char *card, struct haul_error *error)
 {
     char group[64], path[PATH_MAX];
@@ -52,7 +68,7 @@ static int vfio_check(const char *sys, const char *dev, const char *card, struct
 int haul_card_check_at(const char *sys, const char *dev, const char *device,
                        struct haul_error *error)
 {
-    char card[32], driver[64], path[PATH_MAX];
+    char card[32], driver[64], group[64], path[PATH_MAX];
     size_t length = strcspn(device, ",");
 
     /* A short address means domain zero. */
@@ -61,10 +77,17 @@ int haul_card_check_at(const char *sys, const char *dev, const char *device,
     if (access(path, F_OK) != 0)
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "there is no PCI card %s; lspci lists them",
                          card);
-    if (!link_name(sys, card, "driver", driver, sizeof driver))
+    if (!link_name(sys, card, "driver", driver, sizeof driver)) {
+        /* vfio-pci refuses one without a group, and then it has none any more. */
+        if (!link_name(sys, card, "iommu_group", group, sizeof group) && !unsafe_allowed(sys))
+            return haul_fail(error, HAUL_E_DPDK_IOMMU,
+                             "card %s has no driver, and no IOMMU group, without which vfio-pci "
+                             "does not take it",
+                             card);
         return haul_fail(error, HAUL_E_DPDK_BOUND,
                          "card %s has no driver: modprobe vfio-pci; dpdk-devbind.py -b vfio-pci %s",
                          card, card);
+    }
     if (strcmp(driver, "vfio-pci") == 0)
         return vfio_check(sys, dev, card, error);
     if (is_shared(driver) || strncmp(driver, "uio_", 4) == 0 || strcmp(driver, "igb_uio") == 0)
