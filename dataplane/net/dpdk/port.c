@@ -78,6 +78,7 @@ static void offloads_choose(struct haul_port *port, const struct rte_eth_dev_inf
     conf->txmode.offloads = info->tx_offload_capa & (ip | udp | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
     conf->rxmode.offloads =
         info->rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+    port->checks_sums = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
     if (port->shared_memory) { /* summing over an authenticated payload protects nothing */
         conf->txmode.offloads &= ~udp;
         port->sums |= HAUL_ETHER_SUM_UDP_NONE;

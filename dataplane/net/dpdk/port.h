@@ -23,6 +23,7 @@ struct haul_port {
     struct rte_mempool *pool;
     uint32_t frames;   /* in the pool */
     unsigned sums;     /* enum haul_ether_sums */
+    bool checks_sums;  /* the driver says whether those of a frame hold */
     uint64_t flags[2]; /* of mbufs to send, IPv4 and IPv6 */
     bool wakes;        /* the driver can wake us */
     uint8_t mac[HAUL_MAC_BYTES];
