@@ -74,6 +74,7 @@ struct haul_dpdk {
     uint16_t number;         /* of its queue pair */
     uint16_t port_first;     /* UDP port of the first queue's worker */
     int interrupt_fd;        /* readable when frames arrive and it was asked for; -1: poll */
+    bool interrupt_wakes;    /* the last frames came with it */
     struct haul_ether *ether;
     char *device; /* as configured, for the log */
     haul_time ether_due;

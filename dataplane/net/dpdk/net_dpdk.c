@@ -42,7 +42,17 @@ static void interrupt_take(int fd)
         return; /* somebody was faster */
 }
 
-/* The card wakes us. It may have filled its queue before it was asked to. True: something came. */
+/* How long a look may be away. A first datagram after a long silence is a probe, which can wait. */
+static haul_time sleep_most(const struct haul_dpdk *dpdk, haul_time now)
+{
+    haul_time quiet = haul_time_since(dpdk->quiet_since, now);
+
+    return quiet < BUSY_SPAN ? SLEEP_BUSY : quiet < DEEP_SPAN ? SLEEP_IDLE : SLEEP_DEEP;
+}
+
+/* The card wakes us. It may have filled its queue before it was asked to. There are drivers that
+ * promise an interrupt which never comes: only one that has woken us, and missed nothing since, is
+ * slept on for long. True: something came. */
 static bool wait_interrupt(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t count,
                            haul_time span)
 {
@@ -53,23 +63,24 @@ static bool wait_interrupt(struct haul_dpdk *dpdk, struct pollfd *polled, nfds_t
         dpdk->interrupt_fd = -1; /* its peer went away: from now on we look ourselves */
         return false;
     }
+    if (!dpdk->interrupt_wakes)
+        span = haul_time_min(span, sleep_most(dpdk, haul_clock_read()));
     if (!haul_dpdk_peek(dpdk)) {
+        bool rung;
+
         polled[count] = (struct pollfd){ .fd = dpdk->interrupt_fd, .events = POLLIN };
         woken = sleep_on(polled, count + 1, span);
-        if (woken && polled[count].revents != 0)
+        rung = woken && polled[count].revents != 0;
+        if (rung)
             interrupt_take(polled[count].fd);
-        haul_counter_add(&dpdk->counters.wakes, haul_dpdk_peek(dpdk));
+        if (haul_dpdk_peek(dpdk)) {
+            haul_counter_add(&dpdk->counters.wakes, 1);
+            if (rung || !woken) /* what woke us otherwise says nothing about it */
+                dpdk->interrupt_wakes = rung;
+        }
     }
     rte_eth_dev_rx_intr_disable(port, dpdk->number);
     return woken;
-}
-
-/* How long a look may be away. A first datagram after a long silence is a probe, which can wait. */
-static haul_time sleep_most(const struct haul_dpdk *dpdk, haul_time now)
-{
-    haul_time quiet = haul_time_since(dpdk->quiet_since, now);
-
-    return quiet < BUSY_SPAN ? SLEEP_BUSY : quiet < DEEP_SPAN ? SLEEP_IDLE : SLEEP_DEEP;
 }
 
 /* We look. True: something came, or the card took what had waited for it. */
