@@ -298,11 +298,11 @@ static bool rule_make(const struct haul_port *port, enum rte_flow_item_type ip, 
            rte_flow_create(port->id, &attributes, pattern, actions, &error) != NULL;
 }
 
-/* The first queue needs none: everything that no rule names comes there. They go when the port
- * stops. */
+/* For the first queue too: most cards bring there what no rule names, but not all. They go when the
+ * port stops. */
 void haul_port_steer(struct haul_port *port, uint16_t first)
 {
-    for (uint16_t queue = 1; queue < port->queues; queue++) {
+    for (uint16_t queue = 0; queue < port->queues && port->queues > 1; queue++) {
         uint16_t udp = (uint16_t)(first + queue);
 
         port->rules += rule_make(port, RTE_FLOW_ITEM_TYPE_IPV4, udp, queue);
