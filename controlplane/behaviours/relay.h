@@ -60,6 +60,7 @@ struct haul_relay_conf {
     struct haul_relay_limits limits;
     const struct haul_multiaddr *relays; /* copied; each with the relay's id at its end */
     size_t relay_count;
+    haul_time retry; /* the first pause before a relay that failed is asked again; 0: 1 s */
 };
 
 struct haul_relay;

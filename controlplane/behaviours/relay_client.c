@@ -38,11 +38,11 @@ static void tell(struct haul_relay *relay)
 static void retry(struct haul_relay_place *place)
 {
     uint32_t doublings = place->failures < 6 ? place->failures : 6;
+    haul_time first = place->relay->conf.retry != 0 ? place->relay->conf.retry : RETRY_FIRST;
 
     place->failures++;
-    haul_loop_timer_set(
-        place->timer,
-        haul_time_add(now_of(place->relay), haul_time_min(RETRY_FIRST << doublings, RETRY_MAX)));
+    haul_loop_timer_set(place->timer, haul_time_add(now_of(place->relay),
+                                                    haul_time_min(first << doublings, RETRY_MAX)));
 }
 
 static void place_lost(struct haul_relay_place *place)

@@ -74,7 +74,9 @@ static void rig_open(struct rig_node *node, uint8_t seed, const struct haul_rela
                      const struct rig_node *place, const struct haul_protocol *extra)
 {
     struct haul_multiaddr at;
-    struct haul_relay_conf conf = { .loop = pair.loop, .key = &node->key, .serve = serve != NULL };
+    struct haul_relay_conf conf = {
+        .loop = pair.loop, .key = &node->key, .serve = serve != NULL, .retry = 50 * HAUL_MILLISECOND
+    };
     struct haul_host_conf host = { .key = &node->key,
                                    .protocols = node->protocols,
                                    .context = node,

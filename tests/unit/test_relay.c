@@ -173,23 +173,6 @@ static void a_circuit_is_cut_at_its_limit_of_bytes(void)
     end();
 }
 
-static bool a_was_cut(void)
-{
-    return haul_relay_counters(r.relay)->circuits_cut == 1 && a_is_alone();
-}
-
-static void a_circuit_is_cut_at_its_limit_of_time(void)
-{
-    struct haul_relay_limits limits = rig_limits;
-
-    limits.circuit.seconds = 1;
-    begin(&limits);
-    CU_ASSERT_TRUE_FATAL(host_pair_run(b_has_place, 10 * HAUL_SECOND));
-    CU_ASSERT_TRUE_FATAL(rig_dial());
-    CU_ASSERT_TRUE(host_pair_run(a_was_cut, 10 * HAUL_SECOND));
-    end();
-}
-
 static void without_a_limit_bulk_passes_and_nobody_is_told_of_one(void)
 {
     struct haul_relay_limits limits = rig_limits;
@@ -255,24 +238,24 @@ static void places_are_limited(void)
     end();
 }
 
-static bool renewed(void)
+static bool a_was_cut_and_b_renewed(void)
 {
-    return haul_relay_counters(b.relay)->places_kept >= 2;
+    return haul_relay_counters(r.relay)->circuits_cut == 1 && a_is_alone() &&
+           haul_relay_counters(b.relay)->places_kept >= 2;
 }
 
-static bool expired(void)
-{
-    return haul_relay_counters(r.relay)->reserved >= 2;
-}
-
-static void a_place_is_renewed_before_it_runs_out(void)
+/* Both in the one second that the shortest times are long. */
+static void a_circuit_is_cut_at_its_limit_of_time_and_a_place_renewed_before_its_end(void)
 {
     struct haul_relay_limits limits = rig_limits;
 
+    limits.circuit.seconds = 1;
     limits.reservation_life = 2 * HAUL_SECOND;
     begin(&limits);
-    CU_ASSERT_TRUE(host_pair_run(renewed, 20 * HAUL_SECOND));
-    CU_ASSERT_TRUE(expired());
+    CU_ASSERT_TRUE_FATAL(host_pair_run(b_has_place, 10 * HAUL_SECOND));
+    CU_ASSERT_TRUE_FATAL(rig_dial());
+    CU_ASSERT_TRUE(host_pair_run(a_was_cut_and_b_renewed, 20 * HAUL_SECOND));
+    CU_ASSERT_TRUE(haul_relay_counters(r.relay)->reserved >= 2);
     CU_ASSERT_EQUAL(haul_relay_counters(b.relay)->places_lost, 0);
     end();
 }
@@ -469,7 +452,8 @@ int main(void)
         { "a full connection runs through the relay", a_full_connection_runs_through_the_relay },
         { "what the ends let go of the relay forgets", what_the_ends_let_go_of_the_relay_forgets },
         { "a circuit is cut at its limit of bytes", a_circuit_is_cut_at_its_limit_of_bytes },
-        { "a circuit is cut at its limit of time", a_circuit_is_cut_at_its_limit_of_time },
+        { "a circuit is cut at its limit of time, and a place renewed before its end",
+          a_circuit_is_cut_at_its_limit_of_time_and_a_place_renewed_before_its_end },
         { "without a limit bulk passes, and nobody is told of one",
           without_a_limit_bulk_passes_and_nobody_is_told_of_one },
         { "who has no place is not reached, connected or not", who_has_no_place_is_not_reached },
@@ -477,7 +461,6 @@ int main(void)
         { "places and circuits are limited", places_are_limited },
         { "how often peers ask is limited, for each and for a network",
           how_often_peers_ask_is_limited },
-        { "a place is renewed before it runs out", a_place_is_renewed_before_it_runs_out },
         { "a place that is lost is no longer told, and taken again",
           a_place_that_is_lost_is_no_longer_told_and_taken_again },
         { "who offers no more is no relay, until it offers again",
