@@ -21,6 +21,8 @@ static bool any_mapped(const struct haul_mapping *mapping)
 
 static void method_begin(struct haul_mapping *mapping, enum mapping_method method)
 {
+    if (method != mapping->method)
+        mapping->epoch = (struct haul_epoch){ 0 };
     mapping->running = method;
     mapping->step = 0;
     mapping->tries = 0;
@@ -89,15 +91,29 @@ static void round_end(struct haul_mapping *mapping, bool spoke)
             mapping->pause == 0 ? RETRY_FIRST : haul_time_min(2 * mapping->pause, RETRY_MAX);
         mapping_wait(mapping, mapping->pause);
     }
+    if (mapping->forgotten)
+        mapping_anew(mapping);
     haul_log(HAUL_LOG_DEBUG, "port-mapping", "method=%s tcp=%u udp=%u",
              haul_mapping_method(mapping), mapping->ports[0].outside, mapping->ports[1].outside);
     mapping->conf.changed(mapping->conf.context);
 }
 
+/* Another one has an age of its own. */
+static bool gateway_find(struct haul_mapping *mapping)
+{
+    struct haul_addr before = mapping->gateway;
+    bool found = mapping_gateway_find(mapping);
+
+    if (!found || !haul_addr_equal(&before, &mapping->gateway))
+        mapping->epoch = (struct haul_epoch){ 0 };
+    return found;
+}
+
 static void round_begin(struct haul_mapping *mapping)
 {
     haul_counter_add(&mapping->counters.rounds, 1);
-    mapping->alone = !mapping_gateway_find(mapping);
+    mapping->forgotten = false;
+    mapping->alone = !gateway_find(mapping);
     if (mapping->alone)
         round_end(mapping, false);
     else
@@ -140,6 +156,7 @@ struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf)
     mapping->conf = *conf;
     mapping->over = round_end;
     mapping->fd = -1;
+    mapping->news = -1;
     mapping->ports[0] = (struct mapping_port){ .tcp = true, .inside = conf->tcp };
     mapping->ports[1] = (struct mapping_port){ .tcp = false, .inside = conf->udp };
     mapping->timer = haul_loop_timer(conf->loop, on_timer, mapping);
@@ -148,6 +165,7 @@ struct haul_mapping *haul_mapping_open(const struct haul_mapping_conf *conf)
         free(mapping);
         return NULL;
     }
+    mapping_news_open(mapping);
     mapping_wait(mapping, 0);
     return mapping;
 }
@@ -157,6 +175,7 @@ bool haul_mapping_release(struct haul_mapping *mapping)
     enum mapping_method method = mapping->method;
 
     mapping_hang_up(mapping);
+    mapping_news_close(mapping);
     mapping->running = MAPPING_NONE;
     mapping->releasing = true;
     mapping->release_by = haul_time_add(mapping_now(mapping), HAUL_MAPPING_RELEASE_MAX);
@@ -178,6 +197,7 @@ void haul_mapping_close(struct haul_mapping *mapping)
     if (mapping == NULL)
         return;
     mapping_hang_up(mapping);
+    mapping_news_close(mapping);
     haul_loop_timer_free(mapping->timer);
     free(mapping->answer);
     free(mapping);

@@ -4,8 +4,9 @@
  * family of addresses; without one no packet leaves.
  *
  * The gateway is a stranger. Only the default gateway is asked and heard, whatever else answers;
- * what it says is bounded in bytes and in time (docs/decisions/0012-port-mapping.md). Control
- * thread only. */
+ * what it says is bounded in bytes and in time (docs/decisions/0012-port-mapping.md). When its
+ * epoch says that it has lost its mappings, or it announces that it has begun anew, it is asked for
+ * them at once, but not more often than every HAUL_MAPPING_ANEW_MIN. Control thread only. */
 #pragma once
 
 #include "common/addr.h"
@@ -17,6 +18,7 @@ struct haul_mapping;
 
 #define HAUL_MAPPING_LEASE_SECONDS 3600u
 #define HAUL_MAPPING_RELEASE_MAX   (2 * HAUL_SECOND)
+#define HAUL_MAPPING_ANEW_MIN      (10 * HAUL_SECOND)
 
 struct haul_mapping_conf {
     struct haul_loop *loop;
@@ -30,7 +32,9 @@ struct haul_mapping_conf {
     X(rounds, "times the gateway was asked for mappings")                                          \
     X(failed_rounds, "of these, without any")                                                      \
     X(foreign_answers, "answers that did not come from the gateway")                               \
-    X(bad_answers, "answers of the gateway that were malformed, too long or too slow")
+    X(bad_answers, "answers of the gateway that were malformed, too long or too slow")             \
+    X(announced, "times the gateway said unasked how old it is")                                   \
+    X(forgotten, "times the gateway had forgotten its mappings, and was asked anew at once")
 
 struct haul_mapping_counters {
 #define X(name, help) uint64_t name;

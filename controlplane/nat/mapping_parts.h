@@ -1,11 +1,12 @@
 /* What the files of the port mapping share, from the top: mapping.c has the schedule; mapping_pcp.c
  * speaks PCP, mapping_pmp.c NAT-PMP, mapping_igd.c finds and asks an Internet gateway device;
- * mapping_exchange.c is what they speak through, mapping_gateway.c says with whom. One exchange
- * runs at a time. */
+ * mapping_epoch.c notices when the gateway has forgotten; mapping_exchange.c is what they speak
+ * through, mapping_gateway.c says with whom. One exchange runs at a time. */
 #pragma once
 
 #include "controlplane/host/loop.h"
 #include "controlplane/nat/mapping.h"
+#include "controlplane/p2p/nat/epoch.h"
 #include "controlplane/p2p/nat/igd.h"
 #include "controlplane/p2p/nat/natpmp.h"
 #include "controlplane/p2p/nat/pcp.h"
@@ -37,6 +38,12 @@ struct haul_mapping {
     haul_time release_by, pause;
     uint32_t lease_seconds; /* the shortest of this round */
 
+    struct haul_epoch epoch; /* of that gateway, in that method */
+    bool forgotten;          /* since it was asked last */
+    haul_time anew_at;       /* not before: it is asked out of turn */
+    int news;                /* socket of what it announces; -1: none */
+    struct haul_watch *news_watch;
+
     /* The exchange that runs. */
     int fd;
     struct haul_watch *watch;
@@ -60,6 +67,13 @@ int mapping_socket(struct haul_mapping *mapping, int kind, const struct haul_add
                    haul_watch_fn *ready, unsigned interest);
 /* The next datagram. False: there is none, or nobody listens at the gateway: the method is over. */
 bool mapping_heard(struct haul_mapping *mapping, uint8_t *data, size_t capacity, size_t *bytes);
+
+/* mapping_epoch.c: what an answer says of the gateway's age. */
+void mapping_aged(struct haul_mapping *mapping, uint32_t epoch);
+void mapping_anew(struct haul_mapping *mapping); /* has the next round soon */
+/* Hears what gateways announce; where that cannot be heard, answers must do. */
+void mapping_news_open(struct haul_mapping *mapping);
+void mapping_news_close(struct haul_mapping *mapping);
 
 /* mapping_gateway.c: the gateway, and over IPv6 our own address; false: there is none. */
 bool mapping_gateway_find(struct haul_mapping *mapping);

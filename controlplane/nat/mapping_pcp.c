@@ -66,6 +66,7 @@ static void answered(struct haul_mapping *mapping, const struct haul_pcp_answer 
     if (map->tcp != port->tcp || map->inside != port->inside ||
         memcmp(map->nonce, port->nonce, sizeof port->nonce) != 0)
         return; /* of another question, or made up */
+    mapping_aged(mapping, answer->epoch);
     port->outside = 0;
     if (answer->result == HAUL_PCP_SUCCESS && map->seconds > 0 &&
         map->outside.family == mapping->own.family) {

@@ -60,11 +60,13 @@ static void answered(struct haul_mapping *mapping, const struct haul_natpmp_answ
             mapping->over(mapping, false);
             return;
         }
+        mapping_aged(mapping, answer->epoch);
         mapping->external = answer->external;
     } else {
         if (answer->op != (port->tcp ? HAUL_NATPMP_TCP : HAUL_NATPMP_UDP) ||
             answer->inside != port->inside)
             return; /* of an earlier question */
+        mapping_aged(mapping, answer->epoch);
         port->outside = answer->result == 0 && answer->seconds > 0 ? answer->outside : 0;
         if (port->outside != 0 && answer->seconds < mapping->lease_seconds)
             mapping->lease_seconds = answer->seconds;

@@ -7,7 +7,8 @@ MODE: pmp, moved (NAT-PMP that gives other ports than it is asked for), pcp (and
 IPv6), stranger (PCP under other numbers, then none), igd, or igd with a fault:
 permanent (no leases), taken (the port is another's), chunked, endless (a description without end), loris (a byte now and then), elsewhere (the description lies at
 another machine), broken (NAT-PMP and HTTP answers that are none), silent. Every request prints one
-line of JSON; forwards are made with nft."""
+line of JSON; forwards are made with nft. A line on standard input makes the gateway start anew: it
+has forgotten its forwards, and when the line is "announce" it says so (RFC 6887, section 14.1)."""
 import json
 import socket
 import struct
@@ -45,6 +46,29 @@ def hole(protocol, client, inside):
 
 
 nonces = {}  # (client, protocol, inside) to the number under which it was mapped
+began = time.monotonic() - 1000
+
+
+def epoch():
+    return int(time.monotonic() - began)
+
+
+def start_anew(announces):
+    """Under the lock of nobody: the tests ask for nothing meanwhile."""
+    global began
+    began = time.monotonic()
+    forwards.clear()
+    nonces.clear()
+    subprocess.run(["nft", "flush chain ip nat forwards"], check=True)
+    say(anew=announces)
+    if not announces:
+        return
+    news = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    news.bind((INSIDE, 0))
+    news.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(INSIDE))
+    text = struct.pack(">BBHI4s", 0, 128, 0, epoch(), socket.inet_aton(OUTSIDE)) if MODE in ("pmp", "moved") \
+        else struct.pack(">BBBBII12x", 2, 0x80, 0, 0, 0, epoch())
+    news.sendto(text, ("224.0.0.1", 5350))
 
 
 def map_port(data, client):
@@ -66,7 +90,7 @@ def map_port(data, client):
         forward(protocol, outside, address if seconds else None, inside)
     if result == 0 and not seconds:
         del nonces[address, protocol, inside]
-    return result, struct.pack(">BBBBII12x12sB3xHH16s", 2, 0x81, 0, result, seconds, 1, nonce, number, inside,
+    return result, struct.pack(">BBBBII12x12sB3xHH16s", 2, 0x81, 0, result, seconds, epoch(), nonce, number, inside,
                                outside, where)
 
 
@@ -104,7 +128,7 @@ def pmp():
             continue
         if len(data) == 2:
             say(pmp="address")
-            server.sendto(struct.pack(">BBHI4s", 0, 128, 0, 1, socket.inet_aton(OUTSIDE)), client)
+            server.sendto(struct.pack(">BBHI4s", 0, 128, 0, epoch(), socket.inet_aton(OUTSIDE)), client)
             continue
         _, op, _, inside, outside, lease = struct.unpack(">BBHHHI", data)
         protocol = {1: "udp", 2: "tcp"}[op]
@@ -118,8 +142,8 @@ def pmp():
                 if whom == client[0] and port == inside and known[0] == protocol:
                     forward(*known, None, 0)
         # An answer of another question first: it must be passed over.
-        server.sendto(struct.pack(">BBHIHHI", 0, 128 + op, 0, 1, inside ^ 1, 7, lease), client)
-        server.sendto(struct.pack(">BBHIHHI", 0, 128 + op, 0, 1, inside, outside, lease), client)
+        server.sendto(struct.pack(">BBHIHHI", 0, 128 + op, 0, epoch(), inside ^ 1, 7, lease), client)
+        server.sendto(struct.pack(">BBHIHHI", 0, 128 + op, 0, epoch(), inside, outside, lease), client)
 
 
 def ssdp():
@@ -248,4 +272,6 @@ if MODE in ("pmp", "moved", "broken"):
 if MODE not in ("pcp", "stranger", "pmp", "moved", "silent"):
     threading.Thread(target=ssdp, daemon=True).start()
     threading.Thread(target=http, daemon=True).start()
+for line in sys.stdin:
+    start_anew(line.strip() == "announce")
 threading.Event().wait()

@@ -19,14 +19,19 @@ class Gateway:
     def __init__(self, bench, router, mode, outside):
         self.asked = []
         process = bench.popen([*router.inside, sys.executable, GATEWAY, mode, router.gateway, outside],
-                              stdout=subprocess.PIPE)
-        self.output = process.stdout
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.input, self.output = process.stdin, process.stdout
         self.output.readline()
         threading.Thread(target=self.read, daemon=True).start()
 
     def read(self):
         for line in self.output:
             self.asked.append(json.loads(line))
+
+    def start_anew(self, announces):
+        """It has forgotten everything; it tells so, or not."""
+        self.input.write(b"announce\n" if announces else b"say nothing\n")
+        self.input.flush()
 
     def all(self, **wanted):
         return [line for line in self.asked if wanted.items() <= line.items()]

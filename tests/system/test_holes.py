@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Ports that PCP opens, as mappings and as holes in a firewall of IPv6, and the fast path through them."""
-from homes import NODE, Gateway, home, mapped
+import sys
+
+from homes import NODE, Gateway, home, mapped, mapping
 from internet import Internet
 from nodes import case, equal, main, same, wait_for
 
@@ -20,6 +22,39 @@ def pcp(bench):
         away.get(ticket, "-o", bench.path(carrier), "--carrier", carrier, "--timeout", "20s").ok()
     node.stop()
     wait_for(lambda: [line["result"] for line in gateway.all(pcp="map", lease=0)] == [0, 0], "both to be given back")
+
+
+@case("a gateway that has forgotten its mappings and says so is asked for them at once, in PCP and NAT-PMP")
+def forgotten(bench):
+    internet = Internet(bench)
+    homes = {}
+    for i, (mode, method) in enumerate((("pcp", "PCP"), ("pmp", "NAT-PMP"))):
+        outside = f"8.{70 + i}.0.1"
+        router = internet.router(f"r{i}", outside)
+        gateway = Gateway(bench, router, mode, outside)
+        host = internet.behind(router, f"h{i}", "10.0.0.2")
+        node = bench.node(mode, launcher=host.inside, settings=NODE)
+        homes[mode] = (node, gateway, router, mapped(node, method))
+    for mode, (node, gateway, router, _) in homes.items():
+        equal(mapping(node).get("forgotten"), 0)
+        gateway.start_anew(announces=True)
+        wait_for(lambda g=gateway, m=mode: len([line for line in g.asked[g.asked.index({"anew": True}):]
+                                                if line.get(m) == "map"]) >= 2 if {"anew": True} in g.asked else False,
+                 f"{mode}: both to be asked for anew")
+        wait_for(lambda r=router: r.run("nft", "list", "chain", "ip", "nat", "forwards").count("dnat to 10.0.0.2") == 2,
+                 f"{mode}: both to be forwarded anew")
+        equal((mapping(node)["forgotten"], mapping(node)["announced"]), (1, 1))
+    # A neighbour that says the same is not heard.
+    node, _, router, before = homes["pcp"]
+    rounds = mapping(node)["rounds"]
+    other = internet.behind(router, "other", "10.0.0.3")
+    other.run(sys.executable, "-c", "import socket, struct\n"
+              "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+              "s.bind(('10.0.0.3', 0))\n"
+              "s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton('10.0.0.3'))\n"
+              "s.sendto(struct.pack('>BBBBII12x', 2, 0x80, 0, 0, 0, 0), ('224.0.0.1', 5350))")
+    wait_for(lambda: mapping(node)["foreign_answers"] >= 1, "the neighbour to be passed over")
+    equal((mapping(node)["rounds"], mapping(node)["tcp"], mapping(node)["udp"]), (rounds, *before))
 
 
 # A home with addresses of its own over IPv6, behind a firewall that lets nothing in.
@@ -107,4 +142,4 @@ def fast(bench):
         same(source, bench.path("back " + mode))
 
 
-main()
+main(at_once=2)

@@ -196,6 +196,7 @@ static void nat_pmp_answers_are_whole_or_nothing(void)
     CU_ASSERT_TRUE(haul_natpmp_decode(address, sizeof address, &answer));
     CU_ASSERT_EQUAL(answer.op, HAUL_NATPMP_ADDRESS);
     CU_ASSERT_EQUAL(answer.external.ip[0], 8);
+    CU_ASSERT_EQUAL(answer.epoch, 9);
     CU_ASSERT_TRUE(haul_natpmp_decode(mapped, sizeof mapped, &answer));
     CU_ASSERT_EQUAL(answer.op, HAUL_NATPMP_TCP);
     CU_ASSERT_EQUAL(answer.inside, 4501);

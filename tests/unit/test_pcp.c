@@ -124,6 +124,32 @@ static void what_is_no_answer_to_map_is_refused(void)
     }
 }
 
+static void an_announcement_tells_the_epoch_and_nothing_else_is_one(void)
+{
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } wrong[] = { { 0, 0 }, { 0, 1 }, { 1, 0x00 }, { 1, 0x81 }, { 3, 1 }, { 3, 8 } };
+    static const char *const told = "0280000000000000"
+                                    "01020304"
+                                    "000000000000000000000000";
+    uint8_t data[32] = { 0 };
+    size_t bytes = unit_hex(told, data, sizeof data);
+    uint32_t epoch = 5;
+
+    CU_ASSERT_TRUE(haul_pcp_announce_decode(data, bytes, &epoch));
+    CU_ASSERT_EQUAL(epoch, 0x01020304);
+    CU_ASSERT_TRUE(haul_pcp_announce_decode(data, bytes + 4, &epoch)); /* with an option */
+    CU_ASSERT_FALSE(haul_pcp_announce_decode(data, bytes + 3, &epoch));
+    for (size_t i = 0; i < bytes; i++)
+        CU_ASSERT_FALSE(haul_pcp_announce_decode(data, i, &epoch));
+    for (size_t i = 0; i < HAUL_COUNT_OF(wrong); i++) {
+        (void)unit_hex(told, data, sizeof data);
+        data[wrong[i].at] = wrong[i].value;
+        CU_ASSERT_FALSE(haul_pcp_announce_decode(data, bytes, &epoch));
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -132,6 +158,8 @@ int main(void)
           an_answer_is_read_and_every_prefix_refused },
         { "refusals are told from another version", refusals_are_told_from_another_version },
         { "what is no answer to MAP is refused", what_is_no_answer_to_map_is_refused },
+        { "an announcement tells the epoch, and nothing else is one",
+          an_announcement_tells_the_epoch_and_nothing_else_is_one },
     };
 
     return unit_main("pcp", tests, HAUL_COUNT_OF(tests));

@@ -27,7 +27,7 @@ bool haul_natpmp_decode(const uint8_t *data, size_t bytes, struct haul_natpmp_an
     uint64_t op = haul_in_be(&in, 1);
 
     read.result = (uint16_t)haul_in_be(&in, 2);
-    (void)haul_in_be(&in, 4); /* seconds since its start: leases are renewed in time anyway */
+    read.epoch = (uint32_t)haul_in_be(&in, 4);
     if (version != 0 || op < ANSWER || op > ANSWER + HAUL_NATPMP_TCP)
         return false;
     read.op = (enum haul_natpmp_op)(op - ANSWER);

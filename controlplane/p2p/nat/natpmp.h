@@ -6,6 +6,7 @@
 #include "common/bytes.h"
 
 #define HAUL_NATPMP_PORT      5351u
+#define HAUL_NATPMP_NEWS_PORT 5350u /* where clients hear what it announces, at 224.0.0.1 */
 #define HAUL_NATPMP_BYTES_MAX 16u
 
 enum haul_natpmp_op { HAUL_NATPMP_ADDRESS, HAUL_NATPMP_UDP, HAUL_NATPMP_TCP };
@@ -13,6 +14,7 @@ enum haul_natpmp_op { HAUL_NATPMP_ADDRESS, HAUL_NATPMP_UDP, HAUL_NATPMP_TCP };
 struct haul_natpmp_answer {
     enum haul_natpmp_op op;
     uint16_t result;           /* 0: done */
+    uint32_t epoch;            /* seconds since the gateway began to know its mappings */
     struct haul_addr external; /* ADDRESS; its port is 0 */
     uint16_t inside, outside;  /* the others: ports */
     uint32_t seconds;          /* for how long; 0: no more */

@@ -2,12 +2,13 @@
 
 #include <string.h>
 
-#define VERSION 2u
-#define MAP     1u
-#define ANSWER  0x80u
-#define TCP     6u
-#define UDP     17u
-#define RESULTS 13u /* those that are defined */
+#define VERSION  2u
+#define ANNOUNCE 0u
+#define MAP      1u
+#define ANSWER   0x80u
+#define TCP      6u
+#define UDP      17u
+#define RESULTS  13u /* those that are defined */
 
 static const uint8_t v4_mapped[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -88,5 +89,23 @@ bool haul_pcp_decode(const uint8_t *data, size_t bytes, struct haul_pcp_answer *
     read.map.tcp = protocol == TCP;
     read.result = result == 0 ? HAUL_PCP_SUCCESS : HAUL_PCP_REFUSED;
     *answer = read;
+    return true;
+}
+
+bool haul_pcp_announce_decode(const uint8_t *data, size_t bytes, uint32_t *epoch)
+{
+    struct haul_in in = haul_in_from(data, bytes);
+    uint64_t version = haul_in_be(&in, 1);
+    uint64_t op = haul_in_be(&in, 1);
+    uint64_t result = haul_in_be(&in, 2) & 0xff;
+    uint32_t told;
+
+    (void)haul_in_be(&in, 4); /* of no mapping */
+    told = (uint32_t)haul_in_be(&in, 4);
+    (void)haul_in_bytes(&in, 12);
+    if (in.bad || version != VERSION || op != (ANSWER | ANNOUNCE) || result != 0 ||
+        bytes > HAUL_PCP_BYTES_MAX || bytes % 4 != 0)
+        return false;
+    *epoch = told;
     return true;
 }

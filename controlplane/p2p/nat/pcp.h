@@ -7,6 +7,7 @@
 #include "common/bytes.h"
 
 #define HAUL_PCP_PORT        5351u
+#define HAUL_PCP_NEWS_PORT   5350u /* where clients hear its ANNOUNCE, at 224.0.0.1 and ff02::1 */
 #define HAUL_PCP_MAP_BYTES   60u   /* a request, and an answer without options */
 #define HAUL_PCP_BYTES_MAX   1100u /* of any message */
 #define HAUL_PCP_NONCE_BYTES 12u
@@ -38,3 +39,7 @@ void haul_pcp_write_map(struct haul_out *out, const struct haul_addr *client,
 /* False when it is no whole answer to a MAP request. */
 HAUL_MUST_USE bool haul_pcp_decode(const uint8_t *data, size_t bytes,
                                    struct haul_pcp_answer *answer);
+
+/* ANNOUNCE, which a server says unasked when it has begun anew (section 14.1); false when it is
+ * none. */
+HAUL_MUST_USE bool haul_pcp_announce_decode(const uint8_t *data, size_t bytes, uint32_t *epoch);
