@@ -175,5 +175,5 @@ KINDS = {kind.name: kind for kind in (
          ["noise", "tls"], make_js, lacks={
              "autonat 1 answers": "@libp2p/autonat 3.0 takes the asker's own connection for one it dialled, "
                                   "and closes it before it answers",
-             "dcutr": "@libp2p/dcutr 3.0 cannot dial TCP from the port that it listens on"}),
+             "dcutr": "@libp2p/dcutr 3.0 dials with @libp2p/tcp 11.0, which cannot dial from the port that it listens on"}),
 )}

@@ -23,20 +23,44 @@ def base58_encode(data):
     return "1" * (len(data) - len(data.lstrip(b"\0"))) + text
 
 
+def place_of(address):
+    """Peer id, and what comes before it, of /ip4/ADDRESS/tcp/PORT[/p2p/RELAY/p2p-circuit]/p2p/ID."""
+    where, peer = address.rsplit("/p2p/", 1)
+    words = iter(where.split("/")[1:])
+    place = b""
+    for word in words:
+        if word == "ip4":
+            place += bytes([4, *map(int, next(words).split("."))])
+        elif word == "tcp":
+            place += b"\x06" + int(next(words)).to_bytes(2, "big")
+        elif word == "p2p":
+            relay = base58_decode(next(words))
+            place += b"\xa5\x03" + bytes([len(relay)]) + relay
+        elif word == "p2p-circuit":
+            place += b"\xa2\x02"
+    return base58_decode(peer), place
+
+
 def ticket_make(root, address):
-    """A ticket for the dataset `root` at /ip4/127.0.0.1/tcp/PORT/p2p/ID. All lengths are below 128."""
-    parts = address.split("/")
-    peer = base58_decode(parts[6])
-    place = LOOPBACK + int(parts[4]).to_bytes(2, "big")
+    """A ticket for the dataset `root` at that address. All lengths are below 128."""
+    peer, place = place_of(address)
     body = b"\x01" + root + bytes([len(peer)]) + peer + bytes([1, len(place)]) + place
     body += hashlib.sha256(body).digest()[:4]
     return "haul:" + base64.b32encode(body).decode().lower().rstrip("=")
 
 
+def ticket_bytes(text):
+    encoded = text.removeprefix("haul:").upper()
+    return base64.b32decode(encoded + "=" * (-len(encoded) % 8))
+
+
+def ticket_root(text):
+    return ticket_bytes(text)[1:37]
+
+
 def ticket_read(text):
     """Root CID, and the loopback address of the peer as a multiaddr."""
-    encoded = text.removeprefix("haul:").upper()
-    body = base64.b32decode(encoded + "=" * (-len(encoded) % 8))
+    body = ticket_bytes(text)
     root, at = body[1:37], 38 + body[37]
     peer = base58_encode(body[38:at])
     count, at = body[at], at + 1

@@ -21,6 +21,7 @@ func (n *node) obey(words []string) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	ctx = network.WithAllowLimitedConn(ctx, "interop")
 	line, err := n.command(ctx, words[0], words[1:])
 	if line == nil {
 		line = result{}

@@ -26,6 +26,7 @@ import (
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 type result map[string]any
@@ -33,6 +34,7 @@ type result map[string]any
 // node is the peer and what its commands share.
 type node struct {
 	host       host.Host
+	seen       map[string]multiaddr.Multiaddr // our public addresses, as peers see them directly
 	dht        *dht.IpfsDHT
 	nat        *autonatv2.AutoNAT
 	identified map[peer.ID]result
@@ -90,6 +92,10 @@ func (n *node) watch() error {
 				line["observed"] = told.ObservedAddr.String()
 			}
 			n.lock.Lock()
+			if told.ObservedAddr != nil && !relayed(told.Conn.RemoteMultiaddr()) &&
+				manet.IsPublicAddr(told.ObservedAddr) {
+				n.seen[told.ObservedAddr.String()] = told.ObservedAddr
+			}
 			n.identified[told.Peer] = line
 			close(n.changed)
 			n.changed = make(chan struct{})
@@ -193,7 +199,7 @@ func main() {
 	if err != nil {
 		fatal(err)
 	}
-	n := &node{host: h, identified: map[peer.ID]result{}, changed: make(chan struct{})}
+	n := &node{host: h, seen: map[string]multiaddr.Multiaddr{}, identified: map[peer.ID]result{}, changed: make(chan struct{})}
 	if err := n.watch(); err != nil {
 		fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 func relayed(address multiaddr.Multiaddr) bool {
@@ -29,8 +30,23 @@ func (n *node) listening() []multiaddr.Multiaddr {
 	return list
 }
 
+// where are the addresses that a punch is aimed at: where peers see us, or on loopback where we listen.
+func (n *node) where() []multiaddr.Multiaddr {
+	list := n.listening()
+	if manet.IsIPLoopback(list[0]) {
+		return list
+	}
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	list = []multiaddr.Multiaddr{}
+	for _, address := range n.seen {
+		list = append(list, address)
+	}
+	return list
+}
+
 // through is a relay, punches holes, and keeps a place, as far as it is told to. Holes are punched by
-// a service of our own, as the host's waits for a public address, which loopback does not have.
+// a service of our own: the host's believes an address once four peers have seen it, and loopback never.
 func (n *node) through(serves, punches bool, place string) error {
 	if serves {
 		if _, err := relay.New(n.host); err != nil {
@@ -42,7 +58,7 @@ func (n *node) through(serves, punches bool, place string) error {
 		if !ok {
 			return errors.New("no identify")
 		}
-		if _, err := holepunch.NewService(n.host, told.IDService(), n.listening); err != nil {
+		if _, err := holepunch.NewService(n.host, told.IDService(), n.where); err != nil {
 			return err
 		}
 	}
