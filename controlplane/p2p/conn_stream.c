@@ -111,7 +111,7 @@ void haul_conn_streams_expire(struct haul_conn *conn)
     if (conn->now < conn->streams_deadline)
         return;
     conn->streams_deadline = HAUL_TIME_NEVER;
-    for (size_t i = 0; i < conn->stream_count; i++) {
+    for (size_t i = 0; i < conn->yamux.fresh; i++) {
         struct haul_conn_stream *stream = &conn->streams[i];
 
         if (stream->mux == NULL || !stream->negotiating)
@@ -216,13 +216,14 @@ static bool on_muxer(struct haul_conn *conn, const struct haul_yamux_event *muxe
 static bool next_told(struct haul_conn *conn, struct haul_conn_event *event)
 {
     bool room = conn->telling > 0 && haul_conn_out_room(conn) >= conn->out_bytes / 4;
+    uint16_t used = conn->yamux.fresh; /* the slots behind these never had a stream */
 
     if (!room && conn->expiring == 0)
         return false;
-    for (size_t i = 0; conn->telling > 0 && i < conn->stream_count; i++) {
+    for (size_t i = 0; conn->telling > 0 && i < used; i++) {
         struct haul_conn_stream *stream = &conn->streams[conn->tell_at];
 
-        conn->tell_at = (uint16_t)((conn->tell_at + 1u) % conn->stream_count);
+        conn->tell_at = (uint16_t)((conn->tell_at + 1u) % used);
         if (stream->mux == NULL || stream->tell == 0)
             continue;
         if (stream->tell & TELL_EXPIRED) {
