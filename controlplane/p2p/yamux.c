@@ -5,14 +5,15 @@
 #include "common/bytes.h"
 #include "controlplane/p2p/yamux_parts.h"
 
-/* A window of which half is used up in fewer round trips is too small. Where the network's round
- * trip is shorter than a busy thread's turn, the turn is what the window must span. */
-#define GROW_ROUND_TRIPS 4u
+/* A window of which half is used up in fewer round trips is too small; a larger one would only let
+ * data wait with the sender, in front of what it has to say next. Where the network's round trip is
+ * shorter than a busy thread's turn, the turn is what the window must span. */
+#define GROW_ROUND_TRIPS 2u
 #define GROW_FLOOR       (2 * HAUL_MILLISECOND)
 
-/* In fewer than these it is far too small. A window that the path empties at once is announced
- * again a whole round trip later, so below two there is no telling how much too small. */
-#define GROW_TWICE 2u
+/* In fewer than these it is far too small. One that the path empties at once is announced again a
+ * whole round trip later, so below that there is no telling how much too small. */
+#define GROW_TWICE(rtt) (3 * (rtt) / 2)
 
 /* What was used up is announced by halves while a window is small, then in smaller parts: what
  * waits to be announced is lost to the sender, and half of a window as large as the path would be
@@ -240,7 +241,7 @@ static void window_take(struct haul_yamux *yamux, struct haul_yamux_stream *stre
 }
 
 /* Doubles the window when half of it was used up within a few round trips, and doubles it twice
- * when that took less than two, as at the beginning of a long path; as far as both the stream's own
+ * when that took about one, as at the beginning of a long path; as far as both the stream's own
  * limit and what the connection may hold together allow. */
 static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stream)
 {
@@ -252,7 +253,7 @@ static void window_grow(struct haul_yamux *yamux, struct haul_yamux_stream *stre
     if (yamux->rtt == 0 || stream->recv_window >= stream->window_max ||
         took >= GROW_ROUND_TRIPS * haul_time_max(yamux->rtt, GROW_FLOOR))
         return;
-    if (took < GROW_TWICE * yamux->rtt)
+    if (took < GROW_TWICE(yamux->rtt))
         more *= 3;
     window_take(yamux, stream, more);
     if (stream->recv_window > yamux->window_seen)

@@ -129,7 +129,7 @@ struct haul_yamux {
     /* Liveness and round trip. */
     haul_time now, heard_at;
     haul_time ping_next, ping_sent;
-    haul_time rtt; /* smoothed; 0 until known */
+    haul_time rtt; /* the shortest, slowly forgotten; 0 until known */
     uint32_t ping_value;
     bool ping_wanted, ping_out;
 

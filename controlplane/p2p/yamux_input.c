@@ -4,6 +4,8 @@
 #include "common/bytes.h"
 #include "controlplane/p2p/yamux_parts.h"
 
+#define RTT_SHARE 16u /* of what a ping took longer: a path may change */
+
 void haul_yamux_input(struct haul_yamux *yamux, const uint8_t *data, size_t bytes, haul_time now)
 {
     haul_assert(yamux->at == yamux->end);
@@ -52,7 +54,11 @@ static bool frame_ping(struct haul_yamux *yamux)
             return fail(yamux, HAUL_YAMUX_PONG_UNASKED);
         yamux->ping_out = false;
         yamux->ping_next = yamux->now + HAUL_YAMUX_PING_EVERY;
-        yamux->rtt = yamux->rtt == 0 ? took : (yamux->rtt + took) / 2;
+        /* The shortest is the path's: a longer one has waited behind data that a window let in. */
+        if (yamux->rtt == 0 || took < yamux->rtt)
+            yamux->rtt = took;
+        else
+            yamux->rtt += (took - yamux->rtt) / RTT_SHARE;
         if (yamux->rtt == 0)
             yamux->rtt = 1; /* known, and shorter than the clock can tell */
         return true;

@@ -353,6 +353,12 @@ static void windows_grow_by_doubling_to_their_limit(void)
     CU_ASSERT_EQUAL(run_link(50 * HAUL_MILLISECOND, 0, UINT64_MAX / 2), HAUL_YAMUX_WINDOW_BYTES);
 }
 
+static void windows_do_not_outgrow_the_path(void)
+{
+    /* 4 MiB a round trip: eight of them at most. */
+    CU_ASSERT_TRUE(run_link(50 * HAUL_MILLISECOND, 256u << 20, UINT64_MAX / 2) <= 32u << 20);
+}
+
 static void the_first_window_is_announced_at_once_and_leaves_most_to_others(void)
 {
     struct haul_yamux_stream *stream;
@@ -441,6 +447,19 @@ static void a_ping_measures_the_round_trip_and_is_answered_once(void)
     CU_ASSERT_EQUAL(haul_yamux_deadline(&left->yamux), now + HAUL_YAMUX_PING_EVERY);
     CU_ASSERT_EQUAL(left->fault, HAUL_YAMUX_SOUND);
     CU_ASSERT_FALSE(haul_yamux_control_waits(&right->yamux));
+    /* A long one has waited behind data, and changes little; a shorter one counts. */
+    now += HAUL_YAMUX_PING_EVERY;
+    haul_yamux_expire(&left->yamux, now);
+    side_control(left);
+    now += 190 * HAUL_MILLISECOND;
+    settle(12);
+    CU_ASSERT_EQUAL(left->yamux.rtt, 40 * HAUL_MILLISECOND);
+    now += HAUL_YAMUX_PING_EVERY;
+    haul_yamux_expire(&left->yamux, now);
+    side_control(left);
+    now += 20 * HAUL_MILLISECOND;
+    settle(12);
+    CU_ASSERT_EQUAL(left->yamux.rtt, 20 * HAUL_MILLISECOND);
 }
 
 static void silence_after_a_ping_ends_the_connection(void)
@@ -709,6 +728,7 @@ int main(void)
         T(a_stream_alone_begins_with_what_the_one_before_had_grown_to),
         T(a_window_is_nearly_all_under_way),
         T(windows_grow_by_doubling_to_their_limit),
+        T(windows_do_not_outgrow_the_path),
         T(the_first_window_is_announced_at_once_and_leaves_most_to_others),
         T(windows_share_what_the_connection_may_hold),
         T(a_ping_measures_the_round_trip_and_is_answered_once),
