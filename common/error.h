@@ -90,6 +90,15 @@
       "boot with intel_iommu=on or amd_iommu=on, and enable VT-d or AMD-Vi in the firmware")       \
     X(DPDK_FAILED, "dpdk-failed", "DPDK refused to start",                                         \
       "see the reason given; log.level debug shows what DPDK says itself")                         \
+    X(VALUE_KEY, "value-key", "the text is not a key that the DHT keeps values under",             \
+      "write /pk/PEER or /ipns/PEER; what nobody can validate nobody keeps")                       \
+    X(VALUE_INVALID, "value-invalid", "the value is not a record that belongs to the key",         \
+      "see the reason given; every peer of the DHT would refuse it too")                           \
+    X(VALUE_OLD, "value-old", "a newer value of the key is there already",                         \
+      "get that one (`haul dht get-value`), and put one with a higher sequence number")            \
+    X(VALUE_UNKNOWN, "value-unknown",                                                              \
+      "no peer of the DHT that was asked holds a value of the key",                                \
+      "check the key; values run out after 48 hours unless they are put again")                    \
     X(INTERNAL, "internal", "haul contradicted itself", "report it, with the log of the node")
 
 enum haul_error_code {

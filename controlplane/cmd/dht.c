@@ -1,15 +1,33 @@
-/* haul dht: find, provide, providers, peers. */
+/* haul dht: find, provide, providers, peers, put-value, get-value. */
 #include "controlplane/cmd/attach.h"
 #include "controlplane/cmd/print.h"
+#include "controlplane/p2p/kad/ipns.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-static const char *const verbs[] = {
-    [HAUL__CTL__DHT_VERB__FIND] = "find",
-    [HAUL__CTL__DHT_VERB__PROVIDE] = "provide",
-    [HAUL__CTL__DHT_VERB__PROVIDERS] = "providers",
-    [HAUL__CTL__DHT_VERB__PEERS] = "peers",
+#define VALUE_BYTES_MAX HAUL_IPNS_BYTES_MAX
+
+static const struct {
+    const char *name;
+    size_t arguments;
+    const char *what;
+} verbs[] = {
+    [HAUL__CTL__DHT_VERB__FIND] = { "find", 1, "a peer id" },
+    [HAUL__CTL__DHT_VERB__PROVIDE] = { "provide", 1, "a CID" },
+    [HAUL__CTL__DHT_VERB__PROVIDERS] = { "providers", 1, "a CID" },
+    [HAUL__CTL__DHT_VERB__PEERS] = { "peers", 0, "no further argument" },
+    [HAUL__CTL__DHT_VERB__PUT_VALUE] = { "put-value", 2, "a key and a file (or -)" },
+    [HAUL__CTL__DHT_VERB__GET_VALUE] = { "get-value", 1, "a key" },
+};
+
+/* Of put-value: what it puts. */
+struct value {
+    uint8_t *bytes;
+    size_t count;
 };
 
 static int verb_of(const struct haul_options *options, Haul__Ctl__DhtVerb *verb,
@@ -18,18 +36,17 @@ static int verb_of(const struct haul_options *options, Haul__Ctl__DhtVerb *verb,
     const char *name = options->arguments[0];
 
     for (unsigned i = 0; i < HAUL_COUNT_OF(verbs); i++) {
-        if (strcmp(name, verbs[i]) != 0)
+        if (strcmp(name, verbs[i].name) != 0)
             continue;
         *verb = (Haul__Ctl__DhtVerb)i;
-        if ((options->argument_count == 2) == (*verb != HAUL__CTL__DHT_VERB__PEERS))
+        if (options->argument_count == 1 + verbs[i].arguments)
             return 0;
-        return haul_fail(error, HAUL_E_USAGE, "`haul dht %s` takes %s", name,
-                         *verb == HAUL__CTL__DHT_VERB__PEERS  ? "no further argument"
-                         : *verb == HAUL__CTL__DHT_VERB__FIND ? "a peer id"
-                                                              : "a CID");
+        return haul_fail(error, HAUL_E_USAGE, "`haul dht %s` takes %s", name, verbs[i].what);
     }
     return haul_fail(error, HAUL_E_USAGE,
-                     "`haul dht` can find, provide, providers and peers, not '%.40s'", name);
+                     "`haul dht` can find, provide, providers, peers, put-value and get-value, not "
+                     "'%.40s'",
+                     name);
 }
 
 static void peer_json(const Haul__Ctl__DhtPeer *peer, bool table)
@@ -65,6 +82,62 @@ static void peer_show(const struct haul_options *options, const Haul__Ctl__DhtPe
         printf("    %s\n", peer->addresses[i]);
 }
 
+/* The whole file, or standard input for "-"; one byte too many is as good as all of them. */
+static int value_read(const char *path, struct value *value, struct haul_error *error)
+{
+    bool standard = strcmp(path, "-") == 0;
+    FILE *file = standard ? stdin : fopen(path, "rb");
+    bool whole;
+
+    if (file == NULL)
+        return haul_fail(error, HAUL_E_SOURCE_UNREADABLE, "%.120s: %s", path, strerror(errno));
+    value->bytes = malloc(VALUE_BYTES_MAX + 1);
+    if (value->bytes != NULL)
+        value->count = fread(value->bytes, 1, VALUE_BYTES_MAX + 1, file);
+    whole = value->bytes != NULL && !ferror(file);
+    if (!standard)
+        fclose(file);
+    if (!whole)
+        return haul_fail(error, HAUL_E_SOURCE_UNREADABLE, "%.120s cannot be read", path);
+    if (value->count > VALUE_BYTES_MAX)
+        return haul_fail(error, HAUL_E_VALUE_INVALID, "%.120s is larger than %u bytes", path,
+                         VALUE_BYTES_MAX);
+    return 0;
+}
+
+/* To the path of --output as it is; without one, in hexadecimal digits. */
+static int value_show(const struct haul_options *options, const ProtobufCBinaryData *data,
+                      struct haul_error *error)
+{
+    static char hex[2 * VALUE_BYTES_MAX + 1];
+    const char *path = options->text[HAUL_OPTION_OUTPUT];
+    bool standard = path != NULL && strcmp(path, "-") == 0, written;
+    FILE *file;
+
+    for (size_t i = 0; i < data->len && i < VALUE_BYTES_MAX; i++)
+        snprintf(hex + 2 * i, 3, "%02x", data->data[i]);
+    if (haul_options_has(options, HAUL_OPTION_JSON)) {
+        json_t *object = json_object();
+
+        json_object_set_new(object, "event", json_string("value"));
+        json_object_set_new(object, "key", json_string(options->arguments[1]));
+        json_object_set_new(object, "bytes", json_integer((json_int_t)data->len));
+        json_object_set_new(object, "value", json_string(hex));
+        haul_print_json(object);
+    } else if (path == NULL) {
+        puts(hex);
+    }
+    if (path == NULL)
+        return 0;
+    file = standard ? stdout : fopen(path, "wb");
+    if (file == NULL)
+        return haul_fail(error, HAUL_E_TARGET_UNWRITABLE, "%.120s: %s", path, strerror(errno));
+    written = fwrite(data->data, 1, data->len, file) == data->len && fflush(file) == 0;
+    if (!standard)
+        written = fclose(file) == 0 && written;
+    return written ? 0 : haul_fail(error, HAUL_E_TARGET_UNWRITABLE, "%.120s", path);
+}
+
 /* Nothing found is a failure that says what was looked for. */
 static int done_show(const struct haul_options *options, Haul__Ctl__DhtVerb verb,
                      const Haul__Ctl__Done *done, struct haul_error *error)
@@ -73,7 +146,10 @@ static int done_show(const struct haul_options *options, Haul__Ctl__DhtVerb verb
         printf("%s\n", done->record);
     if (verb == HAUL__CTL__DHT_VERB__PROVIDE)
         haul_print_note(options, "%" PRIu64 " peers took the announcement", done->files);
-    if (done->files > 0 || verb == HAUL__CTL__DHT_VERB__PEERS)
+    if (verb == HAUL__CTL__DHT_VERB__PUT_VALUE)
+        haul_print_note(options, "%" PRIu64 " peers hold the value", done->files);
+    if (done->files > 0 || verb == HAUL__CTL__DHT_VERB__PEERS ||
+        verb == HAUL__CTL__DHT_VERB__GET_VALUE)
         return 0;
     if (verb == HAUL__CTL__DHT_VERB__FIND)
         return haul_fail(error, HAUL_E_PEER_UNREACHABLE, "nobody in the DHT knows %.80s",
@@ -82,7 +158,7 @@ static int done_show(const struct haul_options *options, Haul__Ctl__DhtVerb verb
 }
 
 static int dht_run(const struct haul_options *options, struct haul_client *client,
-                   Haul__Ctl__DhtVerb verb, struct haul_error *error)
+                   Haul__Ctl__DhtVerb verb, const struct value *value, struct haul_error *error)
 {
     Haul__Ctl__Ask ask = HAUL__CTL__ASK__INIT;
     Haul__Ctl__DhtAsk dht = HAUL__CTL__DHT_ASK__INIT;
@@ -91,6 +167,7 @@ static int dht_run(const struct haul_options *options, struct haul_client *clien
     dht.verb = verb;
     if (options->argument_count > 1)
         dht.what = (char *)options->arguments[1];
+    dht.value = (ProtobufCBinaryData){ .len = value->count, .data = value->bytes };
     dht.timeout_ms = options->number[HAUL_OPTION_TIMEOUT] / 1000000;
     ask.what_case = HAUL__CTL__ASK__WHAT_DHT;
     ask.dht = &dht;
@@ -101,6 +178,11 @@ static int dht_run(const struct haul_options *options, struct haul_client *clien
             return -1;
         if (answer->what_case == HAUL__CTL__ANSWER__WHAT_DONE)
             return done_show(options, verb, answer->done, error);
+        if (answer->what_case == HAUL__CTL__ANSWER__WHAT_DATA) {
+            if (value_show(options, &answer->data->bytes, error) < 0)
+                return -1;
+            continue;
+        }
         if (answer->what_case != HAUL__CTL__ANSWER__WHAT_DHT_PEER)
             return haul_fail(error, HAUL_E_INTERNAL,
                              "the node sent an answer that dht does not expect");
@@ -113,13 +195,17 @@ int haul_cmd_dht(const struct haul_options *options)
     Haul__Ctl__DhtVerb verb = HAUL__CTL__DHT_VERB__PEERS;
     struct haul_attach attach;
     struct haul_error error;
+    struct value value = { 0 };
     int failed = verb_of(options, &verb, &error);
 
+    if (failed == 0 && verb == HAUL__CTL__DHT_VERB__PUT_VALUE)
+        failed = value_read(options->arguments[2], &value, &error);
     if (failed == 0)
         failed = haul_attach_open(&attach, options, true, &error);
-    if (failed < 0)
-        return haul_print_error(options, &error);
-    failed = dht_run(options, &attach.client, verb, &error);
-    haul_attach_close(&attach);
+    if (failed == 0) {
+        failed = dht_run(options, &attach.client, verb, &value, &error);
+        haul_attach_close(&attach);
+    }
+    free(value.bytes);
     return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;
 }

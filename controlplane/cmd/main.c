@@ -69,13 +69,16 @@ static const struct haul_command table[] = {
       "Without an argument: the datasets of this node. Otherwise the entries of a directory, here\n"
       "or at the peer that the ticket names; only its nodes are fetched.",
       BIT(TIMEOUT), 0, 1, haul_cmd_ls },
-    { "dht", "find|provide|providers|peers [PEER|CID]", "ask the DHT",
+    { "dht", "find|provide|providers|peers|put-value|get-value [PEER|CID|KEY [FILE]]",
+      "ask the DHT",
       "`haul dht find PEER` looks for a peer, `haul dht providers CID` for who announces a "
       "dataset,\n"
       "`haul dht provide CID` announces a dataset that is shared with everybody, once and now, "
       "and\n"
-      "`haul dht peers` prints the routing table. The node must have joined one (dht.mode).",
-      BIT(TIMEOUT), 1, 2, haul_cmd_dht },
+      "`haul dht peers` prints the routing table; `put-value KEY FILE` and `get-value KEY` put and "
+      "get\n"
+      "the record of a key (/pk/PEER, /ipns/PEER). The node must have joined one (dht.mode).",
+      BIT(TIMEOUT) | BIT(OUTPUT), 1, 3, haul_cmd_dht },
     { "status", "", "show what the running node is, uses and does",
       "Prints addresses, what is in use (receive, segmentation, cipher, store), connections, and\n"
       "the counters of every flow.",

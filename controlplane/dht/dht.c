@@ -108,6 +108,7 @@ void haul_dht_stop(struct haul_dht *dht)
     dht->names = NULL;
     while ((run = LIST_FIRST(&dht->runs)) != NULL)
         haul_dht_run_cancel(run);
+    haul_dht_values_free(dht);
     haul_dht_queries_cancel(dht);
     dht->host = NULL;
     haul_dht_dials_pump(dht); /* what waits for a dial ends */

@@ -44,6 +44,9 @@ struct haul_dht_conf {
     X(announce_failed, "keys that no peer took")                                                   \
     X(announce_lookups, "look-ups for announcing")                                                 \
     X(announce_streams, "streams that announced keys to a peer")                                   \
+    X(values_told, "peers told a value")                                                           \
+    X(values_taken, "of which took it")                                                            \
+    X(values_invalid, "values heard that belong to no such key, are forged or over")               \
     X(connections_released, "connections closed because the DHT needed them no more")
 
 struct haul_dht_counters {
@@ -75,6 +78,7 @@ enum haul_dht_kind {
     HAUL_DHT_NEAREST,   /* the peers nearest to a key */
     HAUL_DHT_PEER,      /* one peer: its id is the key */
     HAUL_DHT_PROVIDERS, /* who has it: the key is a multihash */
+    HAUL_DHT_VALUE,     /* what peers hold under the key: see below */
 };
 
 struct haul_dht_result {
@@ -96,6 +100,9 @@ struct haul_dht_search {
      * inside haul_dht_search. */
     void (*found)(void *context, const struct haul_peer_id *peer,
                   const struct haul_multiaddr *addresses, size_t count);
+    /* VALUE: what a peer holds, NULL for nothing; true when that is enough. */
+    bool (*heard)(void *context, const struct haul_kad_contact *from,
+                  const struct haul_kad_record *record);
     void (*done)(void *context, const struct haul_dht_result *result); /* last, and once */
 };
 
@@ -103,6 +110,43 @@ struct haul_dht_query;
 HAUL_MUST_USE int haul_dht_search(struct haul_dht *dht, const struct haul_dht_search *search,
                                   struct haul_dht_query **query, struct haul_error *error);
 void haul_dht_cancel(struct haul_dht_query *query); /* nothing is told any more */
+
+/* --- values --- */
+
+#define HAUL_DHT_QUORUM 16u /* valid answers after which the best is believed to be the best */
+
+struct haul_dht_value_result {
+    const uint8_t *value; /* the best that was found, valid inside of the call; ours when put */
+    size_t value_bytes;   /* 0: nothing was found */
+    bool newer;           /* put: the DHT holds a better one, and nobody was told ours */
+    uint32_t asked, answered;
+    uint32_t holders; /* of the best */
+    uint32_t worse;   /* peers that hold a worse one */
+    uint32_t invalid; /* records that were none */
+    uint32_t told;    /* of the nearest, which did not hold the best */
+    uint32_t taken;   /* put: by so many of them */
+    uint32_t refused;
+    haul_time took;
+};
+
+typedef void haul_dht_value_fn(void *context, const struct haul_dht_value_result *result);
+
+struct haul_dht_value_wish {
+    const uint8_t *key; /* "/pk/" or "/ipns/" and a peer id in binary; copied, as the value */
+    size_t key_bytes;
+    const uint8_t *value; /* to be put; NULL: to get it */
+    size_t value_bytes;
+    uint32_t quorum; /* get: valid answers that are enough; 0: all there are */
+    haul_time timeout;
+    haul_dht_value_fn *done; /* once; a get is told before stale holders are */
+    void *context;
+};
+
+/* VALUE_KEY, VALUE_INVALID and VALUE_OLD for what need not be asked. */
+struct haul_dht_value;
+HAUL_MUST_USE int haul_dht_value_begin(struct haul_dht *dht, const struct haul_dht_value_wish *wish,
+                                       struct haul_dht_value **value, struct haul_error *error);
+void haul_dht_value_cancel(struct haul_dht_value *value); /* before it is done */
 
 /* --- announcing --- */
 

@@ -1,12 +1,13 @@
 /* Inside of the DHT of a node, from the top: dht.c opens it, dht_upkeep.c joins and stays,
- * dht_provide.c announces, dht_query.c searches, dht_ask.c reaches one peer, dht_lease.c keeps the
- * connections few. For these files only. */
+ * dht_provide.c announces, dht_value.c puts and gets values, dht_query.c searches, dht_ask.c
+ * reaches one peer, dht_lease.c keeps the connections few. For these files only. */
 #pragma once
 
 #include "common/counters.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/dht/names.h"
 #include "controlplane/host/loop.h"
+#include "controlplane/p2p/kad/choice.h"
 #include "controlplane/p2p/kad/sweep.h"
 
 #include <sys/queue.h>
@@ -46,7 +47,7 @@ struct haul_dht_query {
     uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
     struct haul_timer *timer;
     haul_time began;
-    bool seeded, over;
+    bool seeded, over, enough;
     uint32_t hops;
     LIST_HEAD(, haul_dht_ask) asks;
     LIST_ENTRY(haul_dht_query) link;
@@ -74,6 +75,7 @@ struct haul_dht_bootstrap {
 
 LIST_HEAD(haul_dht_queries, haul_dht_query);
 LIST_HEAD(haul_dht_runs, haul_dht_run);
+LIST_HEAD(haul_dht_values, haul_dht_value);
 
 struct haul_dht {
     struct haul_dht_conf conf;
@@ -102,6 +104,7 @@ struct haul_dht {
     struct haul_dht_queries queries;
     uint32_t query_count;
     struct haul_dht_runs runs;
+    struct haul_dht_values values;
     struct haul_dht_lease leases[HAUL_DHT_LEASES_MAX];
     size_t lease_count;
 
@@ -152,6 +155,10 @@ size_t haul_dht_heard(struct haul_dht *dht, uint64_t connection,
 
 /* Where we see the other end of a connection. */
 enum haul_addr_scope haul_dht_scope(const struct haul_dht *dht, uint64_t connection);
+
+/* --- dht_value.c --- */
+
+void haul_dht_values_free(struct haul_dht *dht);
 
 /* --- dht_query.c --- */
 

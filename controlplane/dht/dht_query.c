@@ -65,14 +65,19 @@ static void on_answer(void *context, struct haul_dht_ask *ask,
                                HAUL_COUNT_OF(heard));
         haul_kad_lookup_answered(&query->lookup, &ask->contact.key, heard, count);
         finds_take(query, ask, answer, heard, count);
+        if (query->search.heard != NULL && !query->over &&
+            query->search.heard(query->search.context, &ask->contact,
+                                answer->has_record ? &answer->record : NULL))
+            query->enough = true;
     }
     query_due(query);
 }
 
 static void ask_begin(struct haul_dht_query *query, const struct haul_kad_contact *contact)
 {
-    enum haul_kad_type type =
-        query->search.kind == HAUL_DHT_PROVIDERS ? HAUL_KAD_GET_PROVIDERS : HAUL_KAD_FIND_NODE;
+    enum haul_kad_type type = query->search.kind == HAUL_DHT_PROVIDERS ? HAUL_KAD_GET_PROVIDERS
+                              : query->search.kind == HAUL_DHT_VALUE   ? HAUL_KAD_GET_VALUE
+                                                                       : HAUL_KAD_FIND_NODE;
     struct haul_dht_ask *ask;
     size_t bytes = 0;
     uint8_t *frame = haul_dht_request(type, query->key, query->search.key_bytes, &bytes);
@@ -189,7 +194,7 @@ static void on_timer(void *context)
     haul_kad_lookup_tick(&query->lookup, now);
     if (!query->seeded)
         query->seeded = seed(query);
-    while (query->seeded && query->found_count < query->search.found_max &&
+    while (query->seeded && !query->enough && query->found_count < query->search.found_max &&
            haul_kad_lookup_next(&query->lookup, now, &contact))
         ask_begin(query, &contact);
     tell(query);
@@ -197,7 +202,7 @@ static void on_timer(void *context)
         query_free(query);
         return;
     }
-    if (query->found_count >= query->search.found_max || query->lookup.over ||
+    if (query->found_count >= query->search.found_max || query->enough || query->lookup.over ||
         (query->seeded ? haul_kad_lookup_done(&query->lookup) : !is_joining(dht))) {
         query_end(query);
         return;

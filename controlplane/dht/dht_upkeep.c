@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BOOTSTRAP_FIRST (1 * HAUL_SECOND)
 #define BOOTSTRAP_MAX   (60 * HAUL_SECOND)
@@ -178,11 +179,22 @@ static void check_due(struct haul_dht *dht)
     probe(dht, &contact);
 }
 
+/* Records end in calendar time, which may be set anew under us. */
+static void calendar_look(struct haul_dht *dht)
+{
+    struct timespec time;
+
+    if (clock_gettime(CLOCK_REALTIME, &time) == 0 && time.tv_sec > 0)
+        dht->records.unix_ahead =
+            (uint64_t)time.tv_sec * HAUL_SECOND + (uint64_t)time.tv_nsec - haul_dht_now(dht);
+}
+
 void haul_dht_tick(void *context)
 {
     struct haul_dht *dht = context;
     haul_time now = haul_dht_now(dht);
 
+    calendar_look(dht);
     bootstrap_due(dht);
     refresh_due(dht);
     check_due(dht);

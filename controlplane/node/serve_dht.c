@@ -1,14 +1,16 @@
-/* dht: find, provide, providers, peers. */
+/* dht: find, provide, providers, peers, put-value, get-value. */
 #include "controlplane/dht/dht.h"
 #include "controlplane/node/controlplane_parts.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct asking {
     struct haul_dht_query *query;
     struct haul_dht_run *run;
+    struct haul_dht_value *value;
 };
 
 static void peer_send(struct haul_request *request, const struct haul_peer_id *peer,
@@ -140,6 +142,111 @@ static int provide(struct haul_request *request, const struct haul_cid *cid,
                             error);
 }
 
+/* --- values --- */
+
+static void value_record(const struct haul_dht_value_result *result, const char *event,
+                         char *record, size_t bytes)
+{
+    snprintf(record, bytes,
+             "{\"event\":\"%s\",\"asked\":%u,\"answered\":%u,\"holders\":%u,\"worse\":%u,"
+             "\"invalid\":%u,\"told\":%u,\"taken\":%u,\"refused\":%u,"
+             "\"seconds\":%" PRIu64 ".%03" PRIu64 "}",
+             event, result->asked, result->answered, result->holders, result->worse,
+             result->invalid, result->told, result->taken, result->refused,
+             result->took / HAUL_SECOND, result->took / HAUL_MILLISECOND % 1000);
+}
+
+static void on_got(void *context, const struct haul_dht_value_result *result)
+{
+    struct asking *asking = haul_request_state(context);
+    Haul__Ctl__Answer answer = HAUL__CTL__ANSWER__INIT;
+    Haul__Ctl__Data data = HAUL__CTL__DATA__INIT;
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+    struct haul_error error;
+    char record[256];
+
+    asking->value = NULL;
+    if (result->value_bytes == 0) {
+        haul_fail(&error, HAUL_E_VALUE_UNKNOWN,
+                  "none of %u peers that answered holds a valid value of the key",
+                  result->answered);
+        haul_request_fail(context, &error);
+        return;
+    }
+    data.bytes =
+        (ProtobufCBinaryData){ .len = result->value_bytes, .data = (uint8_t *)result->value };
+    answer.what_case = HAUL__CTL__ANSWER__WHAT_DATA;
+    answer.data = &data;
+    haul_request_send(context, &answer);
+    value_record(result, "lookup", record, sizeof record);
+    done.record = record;
+    done.bytes = result->value_bytes;
+    haul_request_done(context, &done);
+}
+
+static void on_put(void *context, const struct haul_dht_value_result *result)
+{
+    struct asking *asking = haul_request_state(context);
+    Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
+    struct haul_error error;
+    char record[256];
+
+    asking->value = NULL;
+    if (result->newer || result->taken + result->holders == 0) {
+        if (result->newer)
+            haul_fail(&error, HAUL_E_VALUE_OLD, "a peer of the DHT holds a newer value of the key");
+        else
+            haul_fail(&error, HAUL_E_PEER_UNREACHABLE, "no peer of the DHT took the value");
+        haul_request_fail(context, &error);
+        return;
+    }
+    value_record(result, "put", record, sizeof record);
+    done.record = record;
+    done.files = result->taken + result->holders;
+    haul_request_done(context, &done);
+}
+
+/* "/pk/" or "/ipns/" before a peer id in text: the same before its bytes. */
+static bool value_key(const char *text, uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX], size_t *bytes)
+{
+    const char *name = text[0] == '/' ? strchr(text + 1, '/') : NULL;
+    struct haul_peer_id peer;
+    size_t space;
+
+    if (name == NULL || !haul_peer_id_parse(name + 1, &peer))
+        return false;
+    space = (size_t)(name + 1 - text);
+    if (space + peer.length > HAUL_KAD_KEY_TEXT_BYTES_MAX)
+        return false;
+    memcpy(key, text, space);
+    memcpy(key + space, peer.bytes, peer.length);
+    *bytes = space + peer.length;
+    return true;
+}
+
+static int value_begin(struct haul_request *request, const Haul__Ctl__DhtAsk *ask,
+                       struct haul_error *error)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    struct asking *asking = haul_request_state(request);
+    bool put = ask->verb == HAUL__CTL__DHT_VERB__PUT_VALUE;
+    uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
+    struct haul_dht_value_wish wish = { .key = key,
+                                        .quorum = HAUL_DHT_QUORUM,
+                                        .timeout = ask->timeout_ms * HAUL_MILLISECOND,
+                                        .done = put ? on_put : on_got,
+                                        .context = request };
+
+    if (!value_key(ask->what, key, &wish.key_bytes))
+        return haul_fail(error, HAUL_E_VALUE_KEY, "'%.80s' is not /pk/PEER or /ipns/PEER",
+                         ask->what);
+    if (put) {
+        wish.value = ask->value.len > 0 ? ask->value.data : key;
+        wish.value_bytes = ask->value.len;
+    }
+    return haul_dht_value_begin(plane->parts.dht, &wish, &asking->value, error);
+}
+
 static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct haul_error *error)
 {
     struct haul_controlplane *plane = haul_request_context(request);
@@ -165,6 +272,9 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
         if (dht->verb == HAUL__CTL__DHT_VERB__PROVIDE)
             return provide(request, &cid, error);
         return search(request, HAUL_DHT_PROVIDERS, cid.hash.bytes, HAUL_HASH_BYTES, timeout, error);
+    case HAUL__CTL__DHT_VERB__PUT_VALUE:
+    case HAUL__CTL__DHT_VERB__GET_VALUE:
+        return value_begin(request, dht, error);
     case _HAUL__CTL__DHT_VERB_IS_INT_SIZE:
         break;
     }
@@ -177,6 +287,8 @@ static void gone(struct haul_request *request)
 
     if (asking->query != NULL)
         haul_dht_cancel(asking->query);
+    if (asking->value != NULL)
+        haul_dht_value_cancel(asking->value);
     if (asking->run != NULL)
         haul_dht_run_cancel(asking->run);
 }

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
 """A DHT of real nodes: they find each other through one, and a CID alone finds a dataset."""
+import os
+import subprocess
+
 from dagpb import RAW, Dataset, node as unixfs_node, unixfs
 from nodes import case, equal, main, same, wait_for
 
@@ -132,6 +135,83 @@ def dies(bench):
     with open(file, "rb") as content:
         assert done.out == content.read(), "other bytes"
     assert "event=provider-replaced" in getter.log(), getter.log()
+
+
+def ipns(bench, name, sequence, seconds=3600, value="/ipfs/bafkqaaa"):
+    """A record in a file, and the key that it belongs to."""
+    path = bench.path(name)
+    words = [os.environ["IPNS_RECORD"], "1", value, str(sequence), str(seconds), path]
+    return "/ipns/" + subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip(), path
+
+
+@case("a value that one node puts every other gets, a newer one replaces it, and an older one does not")
+def values(bench):
+    nodes, _ = network(bench, 4)
+    key, old = ipns(bench, "old", 5)
+    nodes[3].json("dht", "get-value", key).fails("value-unknown")
+    put = nodes[1].json("dht", "put-value", key, old).ok().object
+    equal((put["event"], put["taken"], put["refused"]), ("put", 3, 0))
+    nodes[3].json("dht", "get-value", key, "-o", bench.path("got")).ok()
+    same(old, bench.path("got"))
+    _, new = ipns(bench, "new", 6, value="/ipfs/bafkqabaa")
+    nodes[2].json("dht", "put-value", key, new).ok()
+    for node in nodes:
+        rows = node.json("dht", "get-value", key).ok().objects
+        with open(new, "rb") as file:
+            equal(rows[0]["value"], file.read().hex())
+        equal((rows[1]["worse"], rows[1]["invalid"]), (0, 0))
+    nodes[0].json("dht", "put-value", key, old).fails("value-old")
+    # The public key of a peer lies in its id, and its holder answers for it.
+    shown = nodes[0].json("dht", "get-value", "/pk/" + nodes[2].peer).ok().objects
+    equal(shown[0]["value"][:8], "08011220")
+    nodes[0].run("dht", "get-value", "/pk/" + nodes[2].peer, "-o", bench.path("key")).ok()
+    put = nodes[3].json("dht", "put-value", "/pk/" + nodes[2].peer, bench.path("key")).ok().object
+    equal(put["taken"] + put["holders"], 3)
+
+
+@case("who holds a worse value, or lost it, is told the best by whoever asks next")
+def corrected(bench):
+    nodes, first = network(bench, 3)
+    key, old = ipns(bench, "old", 1)
+    nodes[1].json("dht", "put-value", key, old).ok()
+    # A node that begins again has lost what it held.
+    nodes[2].stop()
+    nodes[2].start()
+    wait_for(lambda: facts(nodes[2])["peers"] >= 2, "the node to be there again")
+    rows = nodes[0].json("dht", "get-value", key).ok().objects
+    equal(rows[1]["told"], 1)
+    wait_for(lambda: facts(nodes[0])["values_taken"] == 1, "it to be told")
+    # Asked alone, with the others gone, it answers.
+    nodes[1].stop()
+    nodes[0].stop()
+    late = bench.node("late", settings={**JOIN, "dht.bootstrap": f"/ip4/127.0.0.1/tcp/{nodes[2].tcp_port}/p2p/{nodes[2].peer}"})
+    wait_for(lambda: facts(late)["peers"] >= 1, "the late one to know one")
+    late.json("dht", "get-value", key, "-o", bench.path("got")).ok()
+    same(old, bench.path("got"))
+
+
+@case("keys that nobody validates, wrong, large and run out values are refused by name before anybody is asked")
+def no_values(bench):
+    nodes, _ = network(bench, 2)
+    node, (key, good) = nodes[0], ipns(bench, "good", 1)
+    stranger = "/ipns/" + nodes[1].peer
+    for what in ("/v/hello", "hello", "/ipns/hello", "/pk/", key + "x", "/other" + key[5:]):
+        node.json("dht", "get-value", what).fails("value-key")
+        node.json("dht", "put-value", what, good).fails("value-key")
+    node.json("dht", "put-value", stranger, good).fails("value-invalid", "signature")
+    node.json("dht", "put-value", "/pk/" + nodes[1].peer, good).fails("value-invalid")
+    node.json("dht", "put-value", key, ipns(bench, "over", 2, seconds=0)[1]).fails("value-invalid", "run out")
+    with open(good, "rb") as file:
+        record = file.read()
+    for name, content in (("empty", b""), ("cut", record[:-1]), ("zeros", bytes(10240)), ("large", bytes(10241)),
+                          ("forged", record[:10] + bytes([record[10] ^ 1]) + record[11:])):
+        with open(bench.path(name), "wb") as file:
+            file.write(content)
+        node.json("dht", "put-value", key, bench.path(name)).fails("value-invalid")
+    node.json("dht", "put-value", key, bench.path("nowhere")).fails("source-unreadable")
+    node.json("dht", "put-value", key).fails("usage", status=2)
+    node.json("dht", "get-value").fails("usage", status=2)
+    equal(facts(node)["values_told"], 0)
 
 
 @case("announced datasets are announced again in time, also after a restart")

@@ -292,6 +292,176 @@ static void searches_are_limited_and_a_cancelled_one_says_nothing(void)
     finish();
 }
 
+/* --- values --- */
+
+struct ipns {
+    uint8_t key[64], value[512];
+    struct haul_kad_record record;
+};
+
+/* A record of a key that no node has. */
+static void ipns_make(struct ipns *made, uint64_t sequence)
+{
+    const uint8_t secret[32] = { 99 };
+    struct haul_out out = haul_out_to(made->value, sizeof made->value);
+    struct haul_key key;
+
+    haul_key_from_seed(&key, secret);
+    haul_ipns_write(&key, "/ipfs/x", 7, sequence, UINT64_C(4000000000) * HAUL_SECOND, &out);
+    memcpy(made->key, "/ipns/", 6);
+    memcpy(made->key + 6, key.id.bytes, key.id.length);
+    made->record = (struct haul_kad_record){ .key = made->key,
+                                             .key_bytes = 6u + key.id.length,
+                                             .value = made->value,
+                                             .value_bytes = (size_t)(out.at - made->value) };
+}
+
+static struct haul_dht_value_result told;
+static uint8_t told_value[HAUL_KAD_RECORD_VALUE_MAX];
+
+static void on_value(void *context, const struct haul_dht_value_result *result)
+{
+    (void)context;
+    told = *result;
+    memcpy(told_value, result->value, result->value_bytes);
+    seen.done++;
+}
+
+static int value_begin(struct node *node, const struct ipns *made, bool put,
+                       struct haul_dht_value **value, struct haul_error *error)
+{
+    const struct haul_dht_value_wish wish = { .key = made->key,
+                                              .key_bytes = made->record.key_bytes,
+                                              .value = put ? made->value : NULL,
+                                              .value_bytes = made->record.value_bytes,
+                                              .done = on_value };
+
+    seen.done = 0;
+    return haul_dht_value_begin(node->dht, &wish, value, error);
+}
+
+static bool value_run(struct node *node, const struct ipns *made, bool put)
+{
+    struct haul_dht_value *value;
+
+    CU_ASSERT_EQUAL_FATAL(value_begin(node, made, put, &value, NULL), 0);
+    return run(is_done, 10 * HAUL_SECOND);
+}
+
+static bool holds(const struct node *node, const struct ipns *made)
+{
+    const struct haul_kad_value *here =
+        haul_kad_records_get(haul_dht_server(node->dht)->records, made->key, made->record.key_bytes,
+                             haul_loop_now(loop));
+
+    return here != NULL && here->value_bytes == made->record.value_bytes &&
+           memcmp(here->value, made->value, here->value_bytes) == 0;
+}
+
+static void a_value_that_one_puts_all_keep_and_another_gets(void)
+{
+    struct ipns made;
+
+    start(NODES);
+    CU_ASSERT_TRUE_FATAL(run(all_know_all, 20 * HAUL_SECOND));
+    ipns_make(&made, 5);
+    CU_ASSERT_TRUE(value_run(&nodes[1], &made, true));
+    CU_ASSERT_EQUAL(told.taken, NODES - 1);
+    CU_ASSERT_FALSE(told.newer);
+    for (size_t i = 0; i < NODES; i++)
+        CU_ASSERT_TRUE(holds(&nodes[i], &made));
+    CU_ASSERT_TRUE(value_run(&nodes[4], &made, false));
+    CU_ASSERT_EQUAL(told.value_bytes, made.record.value_bytes);
+    CU_ASSERT_EQUAL(memcmp(told_value, made.value, told.value_bytes), 0);
+    CU_ASSERT_EQUAL(told.holders, NODES - 1);
+    CU_ASSERT_EQUAL(told.told, 0);
+    finish();
+}
+
+static struct ipns newest;
+
+static bool all_hold_the_newest(void)
+{
+    for (size_t i = 0; i < node_count; i++) {
+        if (!holds(&nodes[i], &newest))
+            return false;
+    }
+    return true;
+}
+
+static void who_holds_a_worse_value_or_none_is_told_the_best_behind_a_get(void)
+{
+    struct ipns old;
+
+    start(NODES);
+    CU_ASSERT_TRUE_FATAL(run(all_know_all, 20 * HAUL_SECOND));
+    ipns_make(&old, 5);
+    ipns_make(&newest, 6);
+    for (size_t i = 1; i < 4; i++)
+        CU_ASSERT_TRUE(haul_kad_records_put(haul_dht_server(nodes[i].dht)->records,
+                                            i == 2 ? &newest.record : &old.record,
+                                            haul_loop_now(loop)));
+    CU_ASSERT_TRUE(value_run(&nodes[0], &old, false));
+    CU_ASSERT_EQUAL(told.value_bytes, newest.record.value_bytes);
+    CU_ASSERT_EQUAL(memcmp(told_value, newest.value, told.value_bytes), 0);
+    CU_ASSERT_EQUAL(told.holders, 1);
+    CU_ASSERT_EQUAL(told.worse, 2);
+    CU_ASSERT_EQUAL(told.told, NODES - 2);
+    CU_ASSERT_TRUE(run(all_hold_the_newest, 10 * HAUL_SECOND));
+    finish();
+}
+
+static void an_older_value_is_put_nowhere(void)
+{
+    struct haul_dht_value *value;
+    struct haul_error error;
+    struct ipns old;
+
+    start(NODES);
+    CU_ASSERT_TRUE_FATAL(run(all_know_all, 20 * HAUL_SECOND));
+    ipns_make(&old, 5);
+    ipns_make(&newest, 6);
+    CU_ASSERT_TRUE(haul_kad_records_put(haul_dht_server(nodes[2].dht)->records, &newest.record,
+                                        haul_loop_now(loop)));
+    CU_ASSERT_TRUE(value_run(&nodes[0], &old, true));
+    CU_ASSERT_TRUE(told.newer);
+    CU_ASSERT_EQUAL(told.taken, 0);
+    for (size_t i = 0; i < NODES; i++)
+        CU_ASSERT_FALSE(holds(&nodes[i], &old));
+    CU_ASSERT_EQUAL(value_begin(&nodes[2], &old, true, &value, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_VALUE_OLD);
+    finish();
+}
+
+static void what_is_no_value_is_refused_before_anybody_is_asked(void)
+{
+    struct haul_dht_value *value;
+    struct haul_error error;
+    struct ipns made;
+
+    start(2);
+    ipns_make(&made, 5);
+    made.value[20] ^= 1;
+    CU_ASSERT_EQUAL(value_begin(&nodes[0], &made, true, &value, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_VALUE_INVALID);
+    made.record.key_bytes--;
+    CU_ASSERT_EQUAL(value_begin(&nodes[0], &made, false, &value, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_VALUE_KEY);
+    ipns_make(&made, 5);
+    memcpy(made.key, "/ipnx/", 6);
+    CU_ASSERT_EQUAL(value_begin(&nodes[0], &made, false, &value, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_VALUE_KEY);
+    CU_ASSERT_EQUAL(haul_dht_counters(nodes[0].dht)->values_told, 0);
+    /* One that is cancelled says nothing, nor one that is under way when the node stops. */
+    ipns_make(&made, 5);
+    CU_ASSERT_EQUAL(value_begin(&nodes[0], &made, true, &value, NULL), 0);
+    haul_dht_value_cancel(value);
+    CU_ASSERT_EQUAL(value_begin(&nodes[1], &made, true, &value, NULL), 0);
+    haul_dht_stop(nodes[1].dht);
+    CU_ASSERT_FALSE(run(is_done, 50 * HAUL_MILLISECOND));
+    finish();
+}
+
 /* --- a peer that sends what it likes --- */
 
 static struct {
@@ -542,6 +712,13 @@ static const struct unit_test tests[] = {
     { "a search ends when nobody can be reached", a_search_ends_when_nobody_can_be_reached },
     { "searches are limited, and a cancelled one says nothing",
       searches_are_limited_and_a_cancelled_one_says_nothing },
+    { "a value that one puts, all keep and another gets",
+      a_value_that_one_puts_all_keep_and_another_gets },
+    { "who holds a worse value or none is told the best behind a get",
+      who_holds_a_worse_value_or_none_is_told_the_best_behind_a_get },
+    { "an older value is put nowhere", an_older_value_is_put_nowhere },
+    { "what is no value is refused before anybody is asked",
+      what_is_no_value_is_refused_before_anybody_is_asked },
     { "requests on one stream are answered at a bounded rate",
       requests_on_one_stream_are_answered_at_a_bounded_rate },
     { "what is no request resets the stream", what_is_no_request_resets_the_stream },

@@ -1,34 +1,64 @@
 /* Value records: only what this node can validate itself is taken and told, so nobody can use it as
- * storage. One namespace is: "/pk/" and a peer id, whose value is the public key of that id. Every
- * other is refused. Bounded; the oldest makes room. Pure; the memory is the caller's. */
+ * storage for what he likes. Two namespaces are:
+ *
+ *     /pk/ID     the public key of that peer
+ *     /ipns/ID   what the holder of that key says that its name stands for (kad/ipns.h)
+ *
+ * ID is a peer id in binary. Every other is refused. A better record takes the place of a worse one
+ * and never the other way. Bounded; the oldest makes room. Pure; the memory is the caller's. */
 #pragma once
 
 #include "common/time.h"
+#include "controlplane/p2p/kad/ipns.h"
 #include "controlplane/p2p/kad/message.h"
 
-#define HAUL_KAD_RECORD_VALUE_MAX 800u /* the key of RSA with 4,096 bits takes 560 */
+#define HAUL_KAD_RECORD_VALUE_MAX HAUL_IPNS_BYTES_MAX
+#define HAUL_KAD_PUBLIC_KEY_MAX   800u /* of /pk/: the key of RSA with 4,096 bits takes 560 */
 #define HAUL_KAD_RECORD_LIFE      (48 * 3600 * HAUL_SECOND)
 
+enum haul_kad_record_fault {
+    HAUL_KAD_RECORD_GOOD,
+    HAUL_KAD_RECORD_KEY,       /* no peer id stands behind the namespace, or the key is too long */
+    HAUL_KAD_RECORD_NAMESPACE, /* of the key: nobody here can validate it */
+    HAUL_KAD_RECORD_SIZE,      /* of the value: none, or too large */
+    HAUL_KAD_RECORD_MALFORMED,
+    HAUL_KAD_RECORD_STRANGER, /* the value belongs to another key */
+    HAUL_KAD_RECORD_FORGED,
+    HAUL_KAD_RECORD_OVER, /* its time has run out */
+};
+
 struct haul_kad_value {
-    struct haul_peer_id name; /* behind "/pk/" */
-    uint16_t value_bytes;
     haul_time stored, ends; /* ends 0: free */
+    uint16_t value_bytes;
+    uint8_t key_bytes;
+    uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
     uint8_t value[HAUL_KAD_RECORD_VALUE_MAX];
 };
 
 struct haul_kad_records {
     struct haul_kad_value *values;
     uint32_t capacity, count;
+    uint64_t unix_ahead; /* Unix time in nanoseconds is haul_time and this; the owner's to keep */
 };
 
 void haul_kad_records_init(struct haul_kad_records *records, struct haul_kad_value *values,
                            uint32_t capacity);
 
-/* Does the key lie in a namespace that we validate, and does the value belong to it? */
-bool haul_kad_record_valid(const uint8_t *key, size_t key_bytes, const uint8_t *value,
-                           size_t value_bytes);
+/* GOOD, KEY or NAMESPACE. */
+enum haul_kad_record_fault haul_kad_key_check(const uint8_t *key, size_t key_bytes);
 
-/* False when the record is not valid. Its own time to live can only shorten ours. */
+/* Is the key a good one, and does the value belong to it? */
+enum haul_kad_record_fault haul_kad_record_check(const uint8_t *key, size_t key_bytes,
+                                                 const uint8_t *value, size_t value_bytes,
+                                                 uint64_t unix_ns);
+
+/* Of two good records of a key: above zero when the first is the better one, zero when they are the
+ * same. Newer is better; of two that are as new, the one that holds for longer. */
+int haul_kad_record_order(const uint8_t *key, size_t key_bytes, const uint8_t *one,
+                          size_t one_bytes, const uint8_t *other, size_t other_bytes);
+
+/* False when the record is not good, or a better one is here. Its own time to live can only shorten
+ * ours. */
 bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_kad_record *record,
                           haul_time now);
 

@@ -154,8 +154,9 @@ static enum haul_kad_verdict get_value(const struct answering *answering)
     if (value != NULL) {
         record.value = value->value;
         record.value_bytes = value->value_bytes;
-    } else if (haul_kad_record_valid(request->key, request->key_bytes, server->public_key,
-                                     server->public_key_bytes)) {
+    } else if (server->public_key != NULL &&
+               haul_kad_record_check(request->key, request->key_bytes, server->public_key,
+                                     server->public_key_bytes, 0) == HAUL_KAD_RECORD_GOOD) {
         record.value = server->public_key;
         record.value_bytes = server->public_key_bytes;
     }
