@@ -79,6 +79,8 @@
       "build it where libdpdk-dev is installed, or leave dpdk.device empty")                       \
     X(DPDK_MEMORY, "dpdk-memory", "there are not enough free huge pages for DPDK",                 \
       "reserve some: echo 128 >/proc/sys/vm/nr_hugepages; or stop what holds them")                \
+    X(DPDK_PAGES, "dpdk-pages", "the huge pages that DPDK had found free were taken by others",    \
+      "start again, or set dpdk.pages to ordinary")                                                \
     X(DPDK_PERMISSION, "dpdk-permission", "this user may not use the device with DPDK",            \
       "see the reason given: run as root, or give the program the capability it names")            \
     X(DPDK_DEVICE, "dpdk-device", "DPDK cannot find or start the device",                          \

@@ -3,6 +3,7 @@
 #include "common/conf.h"
 #include "common/counters.h"
 #include "common/log.h"
+#include "controlplane/cmd/node_again.h"
 #include "controlplane/cmd/node_port.h"
 #include "controlplane/cmd/print.h"
 #include "controlplane/node/controlplane.h"
@@ -352,7 +353,15 @@ static int node_open(struct node *node, const struct haul_options *options,
         conf_read(node, options, error) < 0)
         return -1;
     log_level(node, options);
-    return data_open(node, perf, error) < 0 ? -1 : control_open(node, perf, error);
+    if (data_open(node, perf, error) < 0) {
+        if (error->code == HAUL_E_DPDK_PAGES) {
+            haul_log(HAUL_LOG_WARN, "dpdk-pages-taken",
+                     "what=\"%s; the node starts again with ordinary ones\"", error->text);
+            haul_node_again(options, "dpdk.pages=ordinary");
+        }
+        return -1;
+    }
+    return control_open(node, perf, error);
 }
 
 static void node_close(struct node *node)

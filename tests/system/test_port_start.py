@@ -97,7 +97,7 @@ def no_huge_pages(bench):
         node.stop()
 
 
-@case("huge pages that somebody takes between our look and DPDK's start: told, with what to do")
+@case("huge pages that somebody takes between our look and DPDK's start: told, and auto does without")
 def huge_pages_taken(bench):
     # Two files of sysfs are covered by ones that promise what is not there.
     said, under = bench.file("said"), "hugepages/hugepages-2048kB/free_hugepages"
@@ -110,10 +110,19 @@ def huge_pages_taken(bench):
     with huge_pages_alone():
         lack = meminfo("HugePages_Free") * 2 + 2048
         bench.file("said", b"%d\n" % lack)
-        for pages, udp in (("huge", "127.0.0.1:0"), ("auto", None)):
+        for udp in ("127.0.0.1:0", None):
             refused(bench, "dpdk-memory", "somebody took some", "dpdk.pages: ordinary",
                     "/proc/sys/vm/nr_hugepages", launcher=launcher, device="net_null0", number=1,
-                    dpdk_pages=pages, dpdk_memory=str(lack), listen_udp=udp)
+                    dpdk_pages="huge", dpdk_memory=str(lack), listen_udp=udp)
+        # DPDK starts once in a process: the node does so again, as the same one.
+        node = bench.node("auto", launcher, settings=settings("net_null0", 1, dpdk_pages="auto",
+                                                              dpdk_memory=str(lack)))
+    contains(node.log(), "event=dpdk-pages-taken")
+    contains(node.log(), "huge_pages=no")
+    equal(node.status()["dpdk"]["link_up"], 1)
+    with open(f"/proc/{node.pid}/cmdline") as words:
+        contains(words.read(), "dpdk.pages=ordinary")
+    node.stop()
 
 
 @case("a user without the capability is told which one is missing")

@@ -152,16 +152,22 @@ static int memory_choose(const struct haul_net_port *port, size_t bytes, struct 
                      port->device, bytes >> 20, found >> 20, huge_pages_wanted(bytes, found));
 }
 
-/* There were enough when we looked. DPDK does not start a second time in one process, so that
- * ordinary pages cannot be tried instead. What is free now says nothing: DPDK gave back what it had
- * got. */
+/* There were enough when we looked. DPDK does not start a second time in one process: whether
+ * ordinary pages are tried instead, in another one, is the caller's to decide (DPDK_PAGES). What is
+ * free now says nothing: DPDK gave back what it had got. */
 static int memory_gone(const struct haul_net_port *port, size_t bytes, struct haul_error *error)
 {
+    bool card = haul_eal_is_card(port->device);
+
+    if (port->pages == HAUL_NET_PAGES_AUTO && !card)
+        return haul_fail(error, HAUL_E_DPDK_PAGES,
+                         "%s found %zu MiB of huge pages free, and somebody took some before it "
+                         "had them",
+                         port->device, bytes >> 20);
     return haul_fail(error, HAUL_E_DPDK_MEMORY,
                      "%s found %zu MiB of huge pages free, and somebody took some before it had "
                      "them: start again%s, or echo %zu >/proc/sys/vm/nr_hugepages (as root)",
-                     port->device, bytes >> 20,
-                     haul_eal_is_card(port->device) ? "" : " (dpdk.pages: ordinary needs none)",
+                     port->device, bytes >> 20, card ? "" : " (dpdk.pages: ordinary needs none)",
                      huge_pages_wanted(bytes, 0));
 }
 
