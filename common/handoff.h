@@ -71,6 +71,7 @@ struct haul_grant {
     uint16_t wants_max;      /* wants that may be outstanding in each direction */
     uint16_t payload_max;    /* largest payload class that both ends accept */
     uint64_t rate_max;       /* bytes a second, 0 for no ceiling; the rate itself for FIXED */
+    haul_time probe_after;   /* from the opening to the first probe; 0: none */
     uint8_t seal_secret[32]; /* traffic secrets; key and nonce base are derived from them, */
     uint8_t open_secret[32]; /* and so is the next key generation (WIRE.md) */
     struct haul_addr candidates[HAUL_CANDIDATES_MAX]; /* where the peer may be reached */

@@ -1,8 +1,12 @@
 /* The asker's side: offer out, answer in, confirmation out. */
 #include "controlplane/behaviours/offer_parts.h"
 
+#include "controlplane/host/loop.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+#define HALF_ROUND_MAX (2 * HAUL_SECOND) /* a granter that takes longer is not waited for */
 
 static void ask_free(struct haul_offer_ask *ask)
 {
@@ -133,11 +137,19 @@ void haul_offer_cancel(struct haul_offer_ask *ask)
     ask_free(ask);
 }
 
+static haul_time now_of(struct haul_stream *stream)
+{
+    return haul_loop_now(haul_host_loop(haul_stream_host(stream)));
+}
+
 void haul_offer_ask_begin(struct haul_stream *stream, struct haul_offer_stream *state)
 {
     struct haul_offer_ask *ask = state->ask;
 
-    if (ask != NULL && !haul_offer_send(stream, ask->message, ask->bytes))
+    if (ask == NULL)
+        return;
+    ask->asked_at = now_of(stream);
+    if (!haul_offer_send(stream, ask->message, ask->bytes))
         haul_stream_reset(stream);
 }
 
@@ -230,6 +242,9 @@ static enum haul_error_code take_grant(struct haul_stream *stream, struct haul_o
     terms.cipher = (uint8_t)grant.cipher;
     if (!haul_offer_flow(offers, &ask->facts, &terms, &flow))
         return HAUL_E_PEER_PROTOCOL;
+    if (ask->facts.relayed) /* when the granter has our confirmation, and probes as well */
+        flow.probe_after =
+            haul_time_min(haul_time_since(ask->asked_at, now_of(stream)) / 2, HALF_ROUND_MAX);
     started =
         confirm(stream, ask, hash) && haul_grants_start(offers->conf.grants, ask->seat.flow, &flow);
     haul_kex_wipe(&flow, sizeof flow);

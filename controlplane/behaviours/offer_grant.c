@@ -149,6 +149,14 @@ static bool send_answer(struct haul_stream *stream, const struct haul_offer_answ
     return haul_offer_send(stream, data, (size_t)(out.at - data));
 }
 
+/* Through a relay both ends are behind gateways, mostly, and a probe that comes before the other
+ * end has sent one may spoil the hole it is meant for: it has to wait for the confirmation. */
+static void flow_hold(struct haul_offer_stream *state, const struct making *making)
+{
+    state->grant = making->flow;
+    state->reserved = true;
+}
+
 /* Opens the flow and answers: the flow probes the asker while the answer is on its way. */
 static bool grant(struct haul_stream *stream, struct haul_offer_stream *state,
                   struct making *making)
@@ -169,12 +177,15 @@ static bool grant(struct haul_stream *stream, struct haul_offer_stream *state,
         haul_grants_release(offers->conf.grants, flow);
         return false;
     }
-    if (!haul_grants_start(offers->conf.grants, flow, &making->flow)) {
+    state->flow = flow;
+    if (making->facts.relayed) {
+        flow_hold(state, making);
+    } else if (haul_grants_start(offers->conf.grants, flow, &making->flow)) {
+        state->holds = true;
+    } else {
         haul_grants_release(offers->conf.grants, flow);
         return refuse(stream, HAUL_OFFER_BUSY, HAUL_GRANTS_RETRY_MS);
     }
-    state->flow = flow;
-    state->holds = true;
     if (!send_answer(stream, &making->answer))
         return false;
     haul_counter_add(&offers->counters.given, 1);
@@ -211,6 +222,22 @@ static bool decide(struct haul_stream *stream, struct haul_offer_stream *state,
     return grant(stream, state, making);
 }
 
+static void flow_unhold(struct haul_offer_stream *state)
+{
+    haul_kex_wipe(&state->grant, sizeof state->grant);
+    state->reserved = false;
+}
+
+/* The flow that was held probes now, as the asker does half a round trip after its confirmation. */
+static bool flow_open(struct haul_offers *offers, struct haul_offer_stream *state)
+{
+    state->holds = haul_grants_start(offers->conf.grants, state->flow, &state->grant);
+    if (!state->holds)
+        haul_grants_release(offers->conf.grants, state->flow);
+    flow_unhold(state);
+    return state->holds;
+}
+
 static bool confirm(struct haul_stream *stream, struct haul_offer_stream *state)
 {
     struct haul_offers *offers = haul_offers_of(stream);
@@ -224,6 +251,8 @@ static bool confirm(struct haul_stream *stream, struct haul_offer_stream *state)
         return false;
     }
     state->confirmed = true;
+    if (state->reserved && !flow_open(offers, state))
+        return false;
     if (state->holds) { /* else: the flow has ended meanwhile */
         haul_grants_forget(offers->conf.grants, state->flow);
         haul_grants_confirm(offers->conf.grants, state->flow);
@@ -254,6 +283,10 @@ bool haul_offer_grant_input(struct haul_stream *stream, struct haul_offer_stream
 /* A grant that was not confirmed when its stream ended never will be. */
 void haul_offer_grant_closed(struct haul_offers *offers, struct haul_offer_stream *state)
 {
+    if (state->reserved) {
+        haul_grants_release(offers->conf.grants, state->flow);
+        flow_unhold(state);
+    }
     if (!state->holds)
         return;
     haul_grants_forget(offers->conf.grants, state->flow);

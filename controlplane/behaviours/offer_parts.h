@@ -28,6 +28,8 @@ struct haul_offer_stream {
     bool answered;              /* granter: the offer was */
     bool confirmed;             /* granter: nothing more is expected */
     bool holds;                 /* granter: `flow` is open and waits for its confirmation */
+    bool reserved;              /* granter, through a relay: it is opened when it is confirmed, */
+    struct haul_grant grant;    /* with this; wiped when it is over */
     uint32_t flow;
     uint8_t hash[32]; /* granter: of the transcript */
     struct haul_inbox inbox;
@@ -42,6 +44,7 @@ struct haul_offer_ask {
     struct haul_connection_facts facts;
     struct haul_grant_seat seat;
     struct haul_offer offer;
+    haul_time asked_at;
     uint8_t secret_key[HAUL_KEX_BYTES];
     uint16_t bytes; /* of the offer below, which both sides hash */
     uint8_t message[HAUL_OFFER_BYTES_MAX];

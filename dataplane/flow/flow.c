@@ -74,7 +74,8 @@ struct haul_flow *haul_flow_init(void *memory, const struct haul_flow_conf *conf
     flow->ping_at = HAUL_TIME_NEVER;
     make_tables(flow, memory, grant->wants_max);
     haul_rng_init(&flow->rng, conf->seed);
-    haul_path_init(&flow->path, grant->candidates, grant->candidate_count, &flow->rng, now);
+    haul_path_init(&flow->path, grant->candidates, grant->candidate_count, &flow->rng,
+                   haul_time_add(now, grant->probe_after));
     haul_class_init(&flow->class, conf->payload_first, grant->payload_max, now);
     rate.datagram_bytes = flow->class.payload + HAUL_WIRE_OVERHEAD;
     haul_rate_init(&flow->rate, &rate, now);

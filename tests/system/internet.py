@@ -1,6 +1,8 @@
 """A small internet of network namespaces: hosts with public addresses on one link, and routers with
 private networks behind them. Needs root; refused with Skip. Every namespace ends with its bench."""
+import os
 import subprocess
+import sys
 
 from nodes import Skip
 from network import namespace
@@ -15,6 +17,16 @@ table ip filter {
 }"""
 
 
+SLOW_WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "slow_wire.py")
+# Frames leave with their checksums in them, and no longer than the wire takes: a program carries them.
+PLAIN_FRAMES = """
+import ctypes, fcntl, socket, struct, sys
+SIOCETHTOOL, ETHTOOL_STXCSUM = 0x8946, 0x17
+value = ctypes.create_string_buffer(struct.pack("II", ETHTOOL_STXCSUM, 0))
+fcntl.ioctl(socket.socket(), SIOCETHTOOL, struct.pack("16sP16x", sys.argv[1].encode(), ctypes.addressof(value)))
+"""
+
+
 class Host:
     """A namespace: `inside` are the words that run a program in it."""
 
@@ -23,6 +35,7 @@ class Host:
         self.inside = namespace(internet.bench)
         self.pid = self.inside[2]
         self.links = 0
+        self.slow = None  # of a wire: the program that delays
 
     def run(self, *words, input=None):
         try:
@@ -39,17 +52,38 @@ class Host:
         wire.links += 1
         self.run("ip", "link", "add", name, "type", "veth", "peer", "name", port)
         self.run("ip", "link", "set", port, "netns", wire.pid)
-        wire.run("ip", "link", "set", port, "master", "wire", "up")
+        if wire.slow:
+            self.run(sys.executable, "-c", PLAIN_FRAMES, name)
+            wire.join(port)
+        else:
+            wire.run("ip", "link", "set", port, "master", "wire", "up")
         self.run("ip", "link", "set", name, "up")
+
+    def join(self, port):
+        """Between the cable and the bridge, what delays."""
+        near, far = port.replace("p", "s"), port.replace("p", "t")
+        self.run("ip", "link", "add", near, "type", "veth", "peer", "name", far)
+        self.run("ip", "link", "set", far, "master", "wire", "up")
+        self.run("ip", "link", "set", near, "up")
+        self.run("ip", "link", "set", port, "up")
+        self.slow.stdin.write(f"{port} {near}\n".encode())
+        self.slow.stdin.flush()
+        if self.slow.stdout.readline() != b"joined\n":
+            raise Skip("packet sockets are refused here")
 
     def rules(self, text):
         self.run("nft", "-f", "-", input=text)
 
 
 class Internet:
-    def __init__(self, bench):
+    """`delay`: milliseconds that everything takes from a host to the middle, and again from there."""
+
+    def __init__(self, bench, delay=0):
         self.bench = bench
         self.wire = self.bridge("wire")
+        if delay:
+            self.wire.slow = bench.popen([*self.wire.inside, sys.executable, SLOW_WIRE, str(delay)],
+                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def bridge(self, name):
         wire = Host(self, name)

@@ -7,6 +7,7 @@
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BLOCKS 24u
@@ -498,6 +499,35 @@ static void keys_change_by_time_without_losing_anything(void)
     pair_close(pair);
 }
 
+static void the_first_probe_waits_as_long_as_the_grant_says(void)
+{
+    const haul_time begin = 5 * HAUL_SECOND, wait = 100 * HAUL_MILLISECOND;
+    struct pair *pair = pair_open(&toy_aead, 3, 8, 1408);
+    struct haul_grant grant = pair->side[0].grant;
+    struct haul_flow_stats stats = { 0 };
+    const struct haul_flow_conf conf = { .grant = &grant,
+                                         .aead = &toy_aead,
+                                         .stats = &stats,
+                                         .seed = 1,
+                                         .wants_max = 8,
+                                         .payload_first = 1408 };
+    uint8_t data[2048];
+    struct haul_train train = { .data = data, .capacity = sizeof data };
+    void *memory = aligned_alloc(64, haul_flow_bytes(8));
+    struct haul_flow *flow;
+
+    grant.probe_after = wait;
+    flow = haul_flow_init(memory, &conf, begin);
+    CU_ASSERT_EQUAL(haul_flow_deadline(flow), begin + wait);
+    CU_ASSERT_FALSE(haul_flow_output(flow, &train, 1, begin));
+    CU_ASSERT_FALSE(haul_flow_output(flow, &train, 1, begin + wait - 1));
+    CU_ASSERT_TRUE(haul_flow_output(flow, &train, 1, begin + wait));
+    CU_ASSERT_EQUAL(train.bytes, 100);
+    haul_flow_fini(flow);
+    free(memory);
+    pair_close(pair);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -528,6 +558,8 @@ int main(void)
           a_closed_flow_ends_on_both_sides_and_gives_everything_back },
         { "a path that never answers is unproven after five small probes",
           a_path_that_never_answers_is_unproven_after_five_small_probes },
+        { "the first probe waits as long as the grant says",
+          the_first_probe_waits_as_long_as_the_grant_says },
         { "a peer that falls silent ends a busy flow and spares an idle one",
           a_peer_that_falls_silent_ends_a_busy_flow_and_spares_an_idle_one },
         { "a seeder learns of the end though the path was away when it was told",
