@@ -22,6 +22,7 @@
 #define CARRY_WAIT   (2 * HAUL_SECOND)  /* mostly there is a direct way by then */
 #define DIRECT_LOOK  (100 * HAUL_MILLISECOND)
 #define OFFER_RETRY  (50 * HAUL_MILLISECOND) /* a limit of ours: other transfers have the rest */
+#define OFFER_MAX    (5 * HAUL_SECOND)       /* to the next offer, whatever a busy peer says */
 
 static haul_time now_of(const struct haul_transfer *transfer)
 {
@@ -140,6 +141,19 @@ static bool provider_failed(struct haul_transfer *transfer)
     return true;
 }
 
+/* Through a relay, of whose bytes an offer takes some, the pauses grow, and looking for a direct
+ * way goes on meanwhile. */
+static void offer_again(struct haul_transfer *transfer, haul_time pause)
+{
+    if (transfer->direct_by == 0) {
+        transfer->meet_at = haul_time_add(now_of(transfer), haul_time_min(pause, OFFER_MAX));
+        return;
+    }
+    pause = haul_time_min(pause, OFFER_MAX) << (transfer->refusals < 4 ? transfer->refusals : 4);
+    transfer->refusals++;
+    transfer->offer_at = haul_time_add(now_of(transfer), haul_time_min(pause, OFFER_MAX));
+}
+
 static void refused(struct haul_transfer *transfer, const struct haul_offer_result *result)
 {
     char cid[HAUL_CID_TEXT_BYTES];
@@ -155,8 +169,7 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
             haul_transfer_fail(transfer, &error);
         break;
     case HAUL_OFFER_BUSY:
-        transfer->meet_at =
-            haul_time_add(now_of(transfer), haul_time_max(result->retry_ms, 50) * HAUL_MILLISECOND);
+        offer_again(transfer, haul_time_max(result->retry_ms, 50) * HAUL_MILLISECOND);
         stream_widen(transfer);
         break;
     case HAUL_OFFER_INCOMPATIBLE:
@@ -172,7 +185,7 @@ static void refused(struct haul_transfer *transfer, const struct haul_offer_resu
 static void offer_failed(struct haul_transfer *transfer, enum haul_error_code code, const char *why)
 {
     if (code == HAUL_E_LIMIT)
-        transfer->meet_at = haul_time_add(now_of(transfer), OFFER_RETRY);
+        offer_again(transfer, OFFER_RETRY);
     else
         fast_path_failed(transfer, why);
 }
@@ -318,11 +331,14 @@ static bool waited_enough(const struct haul_transfer *transfer)
 {
     struct haul_connection_facts facts;
 
-    if (now_of(transfer) >= transfer->direct_by ||
-        !haul_host_facts(transfer->parts.host, transfer->connection, &facts))
+    if (!haul_host_facts(transfer->parts.host, transfer->connection, &facts))
         return true;
     if (now_of(transfer) >= transfer->carry_at && !facts.circuit.limited &&
         (transfer->ask.carrier == HAUL_CHOOSE_AUTO || transfer->ask.carrier == HAUL_CHOOSE_STREAM))
+        return true;
+    if (transfer->offer_at != HAUL_TIME_NEVER) /* a busy peer, as over a direct connection */
+        return false;
+    if (now_of(transfer) >= transfer->direct_by)
         return true;
     /* The proof of a flow, or its end, comes first. */
     return !transfer->lanes.first.open &&
@@ -335,6 +351,11 @@ static void relayed_look(struct haul_transfer *transfer)
     uint64_t direct = haul_host_find_direct(transfer->parts.host, &transfer->target.ticket.peer);
     struct haul_connection_facts facts;
 
+    if (transfer->offer_at <= now_of(transfer)) {
+        transfer->offer_at = HAUL_TIME_NEVER;
+        if (seeks(transfer) && direct == HAUL_HOST_NO_CONNECTION)
+            offer_begin(transfer);
+    }
     if (transfer->state == HAUL_TRANSFER_MOVING) {
         transfer->meet_at = haul_time_add(now_of(transfer), DIRECT_LOOK);
         if (direct != HAUL_HOST_NO_CONNECTION) {
@@ -376,6 +397,8 @@ static void relayed_begin(struct haul_transfer *transfer)
 
     transfer->direct_by = haul_time_add(now_of(transfer), DIRECT_WAIT);
     transfer->carry_at = haul_time_add(now_of(transfer), CARRY_WAIT);
+    transfer->offer_at = HAUL_TIME_NEVER;
+    transfer->refusals = 0;
     transfer->seeking = transfer->ask.carrier == HAUL_CHOOSE_AUTO;
     peer_text(transfer, peer);
     snprintf(text, sizeof text, "met %s through a relay; looking for a direct way", peer);

@@ -101,6 +101,8 @@ struct haul_transfer {
     haul_time direct_by; /* met through a relay: so long a direct way is waited for, and NEVER once
                           * the relay carries; 0: not, or found */
     haul_time carry_at;  /* when a relay without limits carries meanwhile */
+    haul_time offer_at;  /* met through a relay and busy: when it is asked again; NEVER: not */
+    unsigned refusals;   /* as it was busy, through this relay */
     uint64_t onward;     /* the direct connection that the stream moves to; none: it stays */
     unsigned dials;
     struct haul_search *search; /* for providers; NULL: a ticket says who */

@@ -52,5 +52,27 @@ def crossing(bench):
     same(source, bench.path("got"))
 
 
+@case("an offer that a busy peer refuses through a relay is made again, in growing pauses, and granted then")
+def busy(bench):
+    internet = Internet(bench)
+    at = relay(bench, internet)
+    seeder, _ = behind(bench, internet, 1, "seeder", at, **{"limits.grants-per-peer": "1"})
+    getter, _ = behind(bench, internet, 2, "getter", at)
+    large, small = bench.file("large", 48 * MIB), bench.file("small", MIB)
+    tickets = [seeder.share(source) for source in (large, small)]
+    refused = lambda: seeder.status()["offers"]["refused_busy"]  # noqa: E731
+    first = bench.start("get", "--home", getter.home, tickets[0], "-o", "-", "--carrier", "udp")
+    first.stdout.read(2 * MIB)  # what is not read holds the rest back, and with it the only flow
+    equal(refused(), 0)
+    second = bench.start("get", "--home", getter.home, "--json", tickets[1], "-o", bench.path("got"), "--carrier", "udp",
+                         "--timeout", "60s")
+    wait_for(lambda: refused() >= 2, "the offer to be repeated")
+    first.kill()
+    first.wait()
+    bench.finish(second).ok()
+    same(small, bench.path("got"))
+    assert refused() <= 8, f"{refused()} offers were refused"
+
+
 if __name__ == "__main__":
     main()
