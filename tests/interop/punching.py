@@ -7,7 +7,6 @@ Each peer is met in both roles: it dials haul through the relay, and haul begins
 a block of it, and it begins. Behind each is a cone gateway, which keeps port numbers, or a symmetric one,
 which takes another port for every destination. Two cones must meet directly; with a symmetric gateway
 neither side can know the other's port, and what was begun through the relay has to go on through it."""
-import contextlib
 import json
 import os
 import sys
@@ -38,9 +37,9 @@ def note(row, case, why, how=None):
         print(json.dumps({"row": row, "case": case, "why": why, "how": how}), flush=True)
 
 
-def direct(node, peer):
+def direct(status, peer):
     """Whether a connection to that peer runs directly; None: there is none at all."""
-    lines = node.status().get("connections", {}).get("connection", [])
+    lines = status.get("connections", {}).get("connection", [])
     mine = [line for line in ([lines] if isinstance(lines, str) else lines) if peer in line]
     return any("relayed" not in line for line in mine) if mine else None
 
@@ -117,14 +116,11 @@ class Row:
         line = self.other.peer.ask("block", self.node.peer, root.hex(), BLOCK, BLOCK)
         return None if line.get("bytes") == BLOCK else json.dumps(line)
 
-    def look(self):
-        self.met = self.met or bool(direct(self.node, self.id))
-
     def end(self):
         """Why the row failed, or None, and how the two are connected now."""
         if self.lost:
             return self.lost, None
-        how = {True: "direct", False: "relayed", None: "lost"}[direct(self.node, self.id)]
+        how = {True: "direct", False: "relayed", None: "lost"}[direct(self.node.status(), self.id)]
         if how != self.wanted:
             return f"{how} instead of {self.wanted}; punches of haul: {self.node.status()['punch']}", how
         if how == "direct":
@@ -137,9 +133,10 @@ class Row:
 
 def over(node, rows):
     """Whether all who punch with that node have met or given up."""
+    status = node.status()
+    punch = status["punch"]
     for row in rows:
-        row.look()
-    punch = node.status()["punch"]
+        row.met = row.met or bool(direct(status, row.id))
     failed = sum(not row.met for row in rows if row.other.role == "is met")
     asked = sum(1 if row.met else ATTEMPTS for row in rows if row.other.role == "begins")
     return punch["failed"] >= failed and punch["asked"] >= asked and \
@@ -224,8 +221,8 @@ def matrix(bench, close):
     together([lambda mine=mine: [row.begin() for row in mine] for mine in by_other if mine[0].other.role != "begins"])
     for node in nodes.values():
         mine = [row for row in rows if row.node is node and not row.lost]
-        with contextlib.suppress(AssertionError):  # the rows say what came of it
-            wait_for(lambda n=node, m=mine: over(n, m), "the end of all punches", PATIENCE)
+        while not over(node, mine) and time.monotonic() < began + PATIENCE:  # the rows say what came of it
+            time.sleep(0.2)
     print(f"punches through gateways took {time.monotonic() - began:.1f} s", file=sys.stderr, flush=True)
 
     def finish(mine):
