@@ -14,6 +14,9 @@ packages_test="clang-format-14|clang-format clang-14|clang binutils iproute2 ipu
 packages_fuzz="clang-14|clang libclang-rt-14-dev|libclang-rt-dev llvm-14|llvm"
 packages_bench="iperf3"
 packages_interop=""
+# A virtual machine with cards (its kernel is fetched, not installed), and what binds and names them there.
+packages_card="qemu-system-x86 busybox-static kmod pciutils dpdk librte-net-e1000-23|librte-net-e1000-24
+    librte-net-vmxnet3-23|librte-net-vmxnet3-24 librte-net-tap23|librte-net-tap24"
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
