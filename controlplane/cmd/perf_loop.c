@@ -137,7 +137,9 @@ static bool held_by(uint64_t before_ns, uint64_t after_ns, double span)
 static void limit_judge(struct haul_perf_run *run, const struct haul_perf_flows flows[2],
                         double getter_busiest, double seeder_busiest)
 {
-    double moving = seconds_of(run->record.t100 - run->record.ttfb);
+    /* Of each of several flows, for what they were held is a sum. */
+    double moving = seconds_of(run->record.t100 - run->record.ttfb) *
+                    (double)(flows[1].count > 0 ? flows[1].count : 1);
     enum haul_limit *limit = &run->record.limited_by;
 
     if (*limit == HAUL_LIMIT_DISK || *limit == HAUL_LIMIT_NONE)

@@ -383,6 +383,7 @@ static void fact_take(const Haul__Ctl__Fact *fact, struct haul_perf_flows *flows
         if (strcmp(fact->name, numbers[i].name) == 0)
             *numbers[i].value += fact->number;
     }
+    flows->count += strcmp(fact->name, "limited_window_ns") == 0;
     if (strcmp(fact->name, "payload_class") == 0 && fact->number > flows->payload_class)
         flows->payload_class = fact->number;
 }

@@ -50,7 +50,8 @@ HAUL_MUST_USE int haul_perf_seed(struct haul_perf_nodes *nodes, uint64_t bytes, 
 /* What a node's flows say of themselves, all together, since the newest began (common/handoff.h).
  */
 struct haul_perf_flows {
-    uint64_t limited_window_ns, limited_pace_ns, limited_wants_ns;
+    uint64_t limited_window_ns, limited_pace_ns, limited_wants_ns; /* sums of all flows */
+    uint64_t count;                                                /* of flows */
     uint64_t lost_datagrams;
     uint64_t payload_class; /* bytes of a full datagram; the largest of the flows */
 };
