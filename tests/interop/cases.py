@@ -50,7 +50,7 @@ def push(pusher, told):
 
 
 def perf(dialer, listener, up, down, streams=1):
-    line = dialer.ask("perf", listener.id, up, down, streams)
+    line = dialer.ask("perf", listener.id, up, down, streams, patience=peers.PATIENCE + (up + down) * streams / 1e7)
     return outcome(line, line.get("bytes") == (up + down) * streams)
 
 

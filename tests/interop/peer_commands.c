@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE (60 * HAUL_SECOND)
-#define TICK     (20 * HAUL_MILLISECOND)
+#define PATIENCE   (60 * HAUL_SECOND)
+#define TICK       (20 * HAUL_MILLISECOND)
+#define MOVED_BYTE 100u /* nanoseconds: what is moved may take longer */
 
 /* Ends the command under way. `more` is what follows "ok" in the line: "" or ,"name":value,... */
 static void answer(struct peer *peer, const char *more)
@@ -147,6 +148,7 @@ static void perf(struct peer *peer, char *const *words)
 {
     perf_begin(peer, strtoull(words[0], NULL, 10), strtoull(words[1], NULL, 10),
                (uint32_t)strtoul(words[2], NULL, 10));
+    peer->deadline += (peer->up + peer->down) * peer->streams * MOVED_BYTE;
 }
 
 static void identify_poll(struct peer *peer)
