@@ -357,12 +357,7 @@ size_t haul_ether_groups(const struct haul_ether *ether,
     return count;
 }
 
-size_t haul_ether_neighbours(const struct haul_ether *ether, size_t *asking)
+uint32_t haul_ether_neighbours(const struct haul_ether *ether)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < HAUL_NEIGHBOURS_MAX; i++)
-        count += ether->neighbours.entries[i].state == HAUL_NEIGHBOUR_ASKING;
-    *asking = count;
     return ether->neighbours.count;
 }

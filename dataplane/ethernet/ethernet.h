@@ -168,5 +168,5 @@ const struct haul_ether_counters *haul_ether_counters(const struct haul_ether *e
 size_t haul_ether_groups(const struct haul_ether *ether,
                          uint8_t macs[HAUL_ETHER_GROUPS_MAX][HAUL_MAC_BYTES]);
 
-/* Gauges for status: neighbours known, and those being asked for. */
-size_t haul_ether_neighbours(const struct haul_ether *ether, size_t *asking);
+/* A gauge for status: neighbours known or asked for. */
+uint32_t haul_ether_neighbours(const struct haul_ether *ether);

@@ -88,10 +88,9 @@ class Wire:
             raise
         return node
 
-    def kernel_node(self, tcp="10.88.0.2:0"):
+    def kernel_node(self, tcp="10.88.0.2:0", udp=f"{PEER4}:0", networks="10.77.0.0/24, fd77::/64"):
         return self.bench.node("kernel", self.far, settings={
-            "listen.tcp": tcp, "listen.udp": f"{PEER4}:0",
-            "fast.networks": "10.77.0.0/24, fd77::/64"})
+            "listen.tcp": tcp, "listen.udp": udp, "fast.networks": networks})
 
     def ping(self, address, *options):
         """How many of five were answered."""
@@ -153,6 +152,17 @@ def udp(payload=b"x" * 64, port=PORT, check=0, length=None):
 def arp(operation, sender_mac, sender, target_mac, target):
     return (bytes.fromhex("000108000604") + struct.pack("!H", operation) + sender_mac
             + socket.inet_aton(sender) + target_mac + socket.inet_aton(target))
+
+
+def discovery(wire, kind, about, mac, source, target):
+    """A neighbour solicitation (135) or advertisement (136) with the link-layer address of an option."""
+    ends = [socket.inet_pton(socket.AF_INET6, each) for each in (source, target)]
+    body = (struct.pack("!BBHI", kind, 0, 0, 0x60000000 if kind == 136 else 0)
+            + socket.inet_pton(socket.AF_INET6, about) + bytes([kind - 134, 1]) + mac)
+    total = checksum(b"".join(ends) + struct.pack("!II", len(body), 58) + body)
+    body = body[:2] + struct.pack("!H", total) + body[4:]
+    return ethernet(wire, 0x86dd, struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + b"".join(ends) + body,
+                    b"\x33\x33" + ends[1][-4:] if target.startswith("ff") else None)
 
 
 # --- cases ---
@@ -219,29 +229,23 @@ def malformed(bench):
     equal(wire.ping(HAUL6), 5)
 
 
-@case("during a transfer: a flood of ARP and of echo requests, and forged claims to the peer's address")
-def flood(bench):
-    wire = Wire(bench)
-    port, kernel = wire.node(), wire.kernel_node()
+FORGED = b"\x02\x66\x66\x66\x66\x66"
+
+
+def flooded(wire, port, kernel, noise):
+    """A dataset comes from the kernel's node while frames without end come between."""
+    bench = wire.bench
     ticket = kernel.share(bench.file("file", 24 * MIB))
-    stop = threading.Event()
-    forged = b"\x02\x66\x66\x66\x66\x66"
-    broadcast = b"\xff" * 6
-    noise = [ethernet(wire, 0x0806, arp(1, bytes([2, 9, 0, 0, 0, i]), f"10.77.0.{i}", b"\0" * 6, HAUL4), broadcast)
-             for i in range(10, 250)]
-    spoof = [ethernet(wire, 0x0806, arp(2, forged, PEER4, wire.mac, HAUL4)),
-             ethernet(wire, 0x0806, arp(1, forged, PEER4, b"\0" * 6, HAUL4), broadcast),
-             ethernet(wire, 0x0806, arp(1, forged, PEER4, b"\0" * 6, PEER4), broadcast)]
-    echo = b"\x08\0" + struct.pack("!H", checksum(b"\x08\0\0\0" + b"\0" * 60)) + b"\0" * 60
-
-    def forge():
-        while not stop.is_set():
-            wire.send(noise + spoof + [ethernet(wire, 0x0800, ip4(echo, 1))] * 50, 5)
-
-    forger = threading.Thread(target=forge)
     # The neighbour is known before the first forged claim: what is defended is a live path.
     first = kernel.share(bench.file("first", 100))
     port.get(first, "-o", bench.path("first got"), "--carrier", "dpdk").ok()
+    stop = threading.Event()
+
+    def forge():
+        while not stop.is_set():
+            wire.send(noise, 5)
+
+    forger = threading.Thread(target=forge)
     forger.start()
     try:
         counts(port, "ether_challenges")
@@ -253,9 +257,40 @@ def flood(bench):
     equal(list(record["bytes_by_carrier"]), ["dpdk"])
     same(bench.path("file"), bench.path("got"))
     after = counters(port)
-    equal(after["ether_moved"], 0)
-    assert after["ether_rx_rate"] > 0, after
+    equal((after["ether_moved"], after["ether_table_full"]), (0, 0))
+    assert after["ether_rx_rate"] > 0 and 1 <= after["neighbours"] <= 2, after
     assert "dpdk-neighbour-refused" in port.log(), port.log()[-1000:]
+
+
+@case("during a transfer: a flood of ARP and of echo requests, and forged claims to the peer's address")
+def flood(bench):
+    wire = Wire(bench)
+    port, kernel = wire.node(), wire.kernel_node()
+    broadcast = b"\xff" * 6
+    noise = [ethernet(wire, 0x0806, arp(1, bytes([2, 9, 0, 0, 0, i]), f"10.77.0.{i}", b"\0" * 6, HAUL4), broadcast)
+             for i in range(10, 250)]
+    spoof = [ethernet(wire, 0x0806, arp(2, FORGED, PEER4, wire.mac, HAUL4)),
+             ethernet(wire, 0x0806, arp(1, FORGED, PEER4, b"\0" * 6, HAUL4), broadcast),
+             ethernet(wire, 0x0806, arp(1, FORGED, PEER4, b"\0" * 6, PEER4), broadcast)]
+    echo = b"\x08\0" + struct.pack("!H", checksum(b"\x08\0\0\0" + b"\0" * 60)) + b"\0" * 60
+    flooded(wire, port, kernel, noise + spoof + [ethernet(wire, 0x0800, ip4(echo, 1))] * 50)
+
+
+@case("during a transfer by af_xdp: a flood of neighbour discovery, and forged claims to the peer's address")
+def flood_of_discovery(bench):
+    wire = Wire(bench)
+    run(wire.near, "ip", "link", "set", "wire", "allmulticast", "on")
+    port = wire.node("net_af_xdp0,iface=wire", fast__networks="fd77::/64")
+    kernel = wire.kernel_node(udp=f"[{PEER6}]:0", networks="fd77::/64")
+    nodes, group = "ff02::1", "ff02::1:ff00:1"
+    noise = [discovery(wire, 135, HAUL6, bytes([2, 9, 0, 0, 0, i]), f"fd77::{i:x}", group) for i in range(16, 256)]
+    noise += [discovery(wire, 136, f"fd77::{i:x}", bytes([2, 9, 0, 0, 0, i]), f"fd77::{i:x}", HAUL6)
+              for i in range(16, 256)]
+    spoof = [discovery(wire, 136, PEER6, FORGED, PEER6, HAUL6),
+             discovery(wire, 136, PEER6, FORGED, PEER6, nodes),
+             discovery(wire, 135, HAUL6, FORGED, PEER6, group)]
+    flooded(wire, port, kernel, noise + spoof)
+    assert counters(port)["ether_unasked"] > 0, counters(port)
 
 
 @case("a claim to our own address is told, and answered with an announcement")

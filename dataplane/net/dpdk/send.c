@@ -210,6 +210,7 @@ void haul_dpdk_progress(struct haul_dpdk *dpdk, haul_time now)
         else
             rte_pktmbuf_free(frame);
     }
+    haul_counter_set(&dpdk->counters.neighbours, haul_ether_neighbours(dpdk->ether));
     dpdk->ether_due = haul_ether_deadline(dpdk->ether);
 }
 
