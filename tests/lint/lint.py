@@ -293,10 +293,9 @@ def named_things():
             yield f"docs/ARCHITECTURE.md names {name}(), which is not there"
 
 
-def advisories():
-    """Every line of SECURITY-TESTS.md names tests, and they exist: functions of unit tests, cases of
-    system tests, fuzz targets, tests of the simulator."""
-    page = "docs/SECURITY-TESTS.md"
+def lines_with_tests(page):
+    """Every line of its table names tests, and they exist: functions of unit tests, cases of system tests,
+    fuzz targets, tests of the simulator."""
     for row in [line.split("|") for line in text(page).split("\n") if line.startswith("| ")][1:]:
         named, body = 0, ""
         for word, file, quoted, case in re.findall(
@@ -318,8 +317,32 @@ def advisories():
             yield f"{page}: {row[1].strip()}: names no test"
 
 
+def advisories():
+    yield from lines_with_tests("docs/SECURITY-TESTS.md")
+
+
+def faults():
+    """The same for what may happen to a port; what tells of it is counted or logged, and every cause for
+    which a frame is dropped has a line."""
+    page = "docs/FAULT-TESTS.md"
+    yield from lines_with_tests(page)
+    headers = "\n".join(text(n) for n in tracked(".h"))
+    code = headers + "\n".join(text(n) for n in tracked(".c"))
+    told = {name for line in text(page).split("\n") if line.startswith("| ")
+            for name in re.findall(r"`([\w-]+)`", line.split("|")[2])}
+    for name in sorted(told):
+        found = f'"{name}"' in code if "-" in name else re.search(
+            rf"\bX\({name.removeprefix('ether_')}, ", headers)
+        if not found:
+            yield f"{page}: nothing tells {name}"
+    drops = re.search(r"define HAUL_ETHER_DROPS\(X\)(.*?)\n\n", text("dataplane/ethernet/packet.h"), re.S)[1]
+    for name in re.findall(r"X\((\w+),", drops):
+        if f"ether_{name}" not in told:
+            yield f"{page}: no line for ether_{name}"
+
+
 CHECKS = [layers, third_party, words, sizes, headers, purity, circles, integers, format_, tests_exist, places,
-          named_things, advisories]
+          named_things, advisories, faults]
 
 
 def main():

@@ -2,6 +2,7 @@
 """A port that the kernel does not own, seen from outside: a node on a veth end by af_packet (or on a
 live interface by af_xdp), and on the other end a kernel that pings it, a node on kernel UDP, and
 whoever forges frames."""
+import contextlib
 import os
 import re
 import shutil
@@ -154,14 +155,20 @@ def arp(operation, sender_mac, sender, target_mac, target):
             + socket.inet_aton(sender) + target_mac + socket.inet_aton(target))
 
 
-def discovery(wire, kind, about, mac, source, target):
+def icmp(kind, code, rest):
+    """The four bytes after the checksum are zero, or the MTU of a packet that was too big."""
+    body = struct.pack("!HHI", kind << 8 | code, 0, 1300 if kind == 3 else 0) + rest
+    return body[:2] + struct.pack("!H", checksum(body)) + body[4:]
+
+
+def discovery(wire, kind, about, mac, source, target, hops=255):
     """A neighbour solicitation (135) or advertisement (136) with the link-layer address of an option."""
     ends = [socket.inet_pton(socket.AF_INET6, each) for each in (source, target)]
     body = (struct.pack("!BBHI", kind, 0, 0, 0x60000000 if kind == 136 else 0)
-            + socket.inet_pton(socket.AF_INET6, about) + bytes([kind - 134, 1]) + mac)
+            + socket.inet_pton(socket.AF_INET6, about) + bytes([2 if kind == 136 else 1, 1]) + mac)
     total = checksum(b"".join(ends) + struct.pack("!II", len(body), 58) + body)
     body = body[:2] + struct.pack("!H", total) + body[4:]
-    return ethernet(wire, 0x86dd, struct.pack("!IHBB", 6 << 28, len(body), 58, 255) + b"".join(ends) + body,
+    return ethernet(wire, 0x86dd, struct.pack("!IHBB", 6 << 28, len(body), 58, hops) + b"".join(ends) + body,
                     b"\x33\x33" + ends[1][-4:] if target.startswith("ff") else None)
 
 
@@ -193,12 +200,10 @@ def interop(bench):
     same(bench.path("up"), bench.path("up got"))
 
 
-@case("malformed frames of every layer are dropped, each by its cause, and the node goes on")
-def malformed(bench):
-    wire = Wire(bench)
-    node = wire.node()
+def malformed_frames(wire):
+    """By the counter of their cause."""
     good = ethernet(wire, 0x0800, ip4(udp()))
-    frames = {
+    return {
         "ether_rx_protocol": [ethernet(wire, 0x88cc, b"\0" * 50)],
         "ether_rx_vlan_stack": [ethernet(wire, 0x0800, ip4(udp()), tags=[(0x88a8, 5), (0x8100, 7)]),
                                 ethernet(wire, 0x0800, ip4(udp()), tags=[(0x8100, 5), (0x8100, 7)])],
@@ -206,12 +211,13 @@ def malformed(bench):
         "ether_rx_ip_malformed": [ethernet(wire, 0x0800, b"\x44" + ip4(udp())[1:])],
         "ether_rx_ip_checksum": [good[:24] + b"\xff\xff" + good[26:]],
         "ether_rx_ip_options": [ethernet(wire, 0x0800, ip4(udp(), options=b"\x94\4\0\0"))],
-        # Those of IPv4 the packet socket itself collects; the unit tests have them.
+        # Those of IPv4 the packet socket itself collects; af_xdp has them below.
         "ether_rx_fragment": [ethernet(wire, 0x86dd, ip6(bytes([17, 0, 0, 1, 0, 0, 0, 9]) + udp(), 44))],
         "ether_rx_ipv6_extension": [ethernet(wire, 0x86dd, ip6(bytes([17, 0, 0, 0, 0, 0, 0, 0]) + udp(), 43))],
         "ether_rx_short": [good[:30], ethernet(wire, 0x86dd, ip6(udp()))[:60]],
         "ether_rx_udp_malformed": [ethernet(wire, 0x0800, ip4(udp(length=7))),
-                                   ethernet(wire, 0x0800, ip4(udp(length=900)))],
+                                   ethernet(wire, 0x0800, ip4(udp(length=900))),
+                                   ethernet(wire, 0x0800, ip4(udp()[:4]))],
         "ether_rx_udp_checksum": [ethernet(wire, 0x0800, ip4(udp(check=0x1234))),
                                   ethernet(wire, 0x86dd, ip6(udp()))],
         "ether_rx_udp_port": [ethernet(wire, 0x0800, ip4(udp(port=9)))],
@@ -219,9 +225,21 @@ def malformed(bench):
                             ethernet(wire, 0x0800, ip4(udp(), source=HAUL4))],
         "ether_rx_not_for_us": [ethernet(wire, 0x0800, ip4(udp(), target="10.77.0.9"))],
         "ether_rx_icmp_checksum": [ethernet(wire, 0x0800, ip4(b"\x08\0\x12\x34" + b"\0" * 60, 1))],
-        "ether_rx_arp_malformed": [ethernet(wire, 0x0806, arp(9, wire.far_mac, PEER4, wire.mac, HAUL4))],
+        "ether_rx_icmp_malformed": [ethernet(wire, 0x0800, ip4(icmp(8, 0, b"")[:4], 1)),
+                                    discovery(wire, 135, HAUL6, wire.far_mac, PEER6, HAUL6, hops=64)],
+        "ether_rx_icmp_other": [ethernet(wire, 0x0800, ip4(icmp(5, 1, b"\0" * 32), 1)),
+                                discovery(wire, 134, HAUL6, wire.far_mac, PEER6, HAUL6)],
+        "ether_rx_quote_foreign": [ethernet(wire, 0x0800, ip4(icmp(3, 4, ip4(udp(), target="10.77.0.99")), 1))],
+        "ether_rx_arp_malformed": [ethernet(wire, 0x0806, arp(9, wire.far_mac, PEER4, wire.mac, HAUL4)),
+                                   ethernet(wire, 0x0806, arp(1, wire.far_mac, PEER4, wire.mac, HAUL4)[:20])],
     }
-    for name, each in frames.items():
+
+
+@case("malformed frames of every layer are dropped, each by its cause, and the node goes on")
+def malformed(bench):
+    wire = Wire(bench)
+    node = wire.node()
+    for name, each in malformed_frames(wire).items():
         before = counters(node)[name]
         wire.send(each, 3)
         counts(node, name, before + 3 * len(each))
@@ -232,33 +250,63 @@ def malformed(bench):
 FORGED = b"\x02\x66\x66\x66\x66\x66"
 
 
-def flooded(wire, port, kernel, noise):
-    """A dataset comes from the kernel's node while frames without end come between."""
-    bench = wire.bench
-    ticket = kernel.share(bench.file("file", 24 * MIB))
-    # The neighbour is known before the first forged claim: what is defended is a live path.
-    first = kernel.share(bench.file("first", 100))
-    port.get(first, "-o", bench.path("first got"), "--carrier", "dpdk").ok()
+@contextlib.contextmanager
+def noise_of(wire, frames):
+    """These come from the far end, again and again."""
     stop = threading.Event()
 
     def forge():
         while not stop.is_set():
-            wire.send(noise, 5)
+            wire.send(frames, 5)
 
     forger = threading.Thread(target=forge)
     forger.start()
     try:
-        counts(port, "ether_challenges")
-        record = port.get(ticket, "-o", bench.path("got"), "--carrier", "dpdk").ok().object
-        counts(port, "ether_refused")
+        yield
     finally:
         stop.set()
         forger.join()
+
+
+def met(wire, port, kernel):
+    """The kernel's node is a known neighbour of the port's: what is defended is a live path."""
+    ticket = kernel.share(wire.bench.file("first", 100))
+    port.get(ticket, "-o", wire.bench.path("first got"), "--carrier", "dpdk").ok()
+
+
+def comes_whole(wire, port, ticket):
+    record = port.get(ticket, "-o", wire.bench.path("got"), "--carrier", "dpdk").ok().object
     equal(list(record["bytes_by_carrier"]), ["dpdk"])
-    same(bench.path("file"), bench.path("got"))
+    same(wire.bench.path("file"), wire.bench.path("got"))
+
+
+@case("during a transfer by af_xdp: malformed frames of every layer, each counted by its cause")
+def malformed_meanwhile(bench):
+    wire = Wire(bench)
+    port, kernel = wire.node("net_af_xdp0,iface=wire"), wire.kernel_node()
+    ticket = kernel.share(bench.file("file", 24 * MIB))
+    frames = malformed_frames(wire)
+    frames["ether_rx_fragment"].append(ethernet(wire, 0x0800, ip4(udp(), fragment=0x2000)))
+    met(wire, port, kernel)
+    with noise_of(wire, [frame for each in frames.values() for frame in each]):
+        counts(port, "ether_rx_short", 10)
+        comes_whole(wire, port, ticket)
+    after = counters(port)
+    equal([name for name in frames if after[name] == 0], [])
+    assert after["ether_moved"] == 0 and 1 <= after["neighbours"] <= 4, after
+
+
+def flooded(wire, port, kernel, noise):
+    """A dataset comes from the kernel's node while frames without end come between."""
+    ticket = kernel.share(wire.bench.file("file", 24 * MIB))
+    met(wire, port, kernel)
+    with noise_of(wire, noise):
+        counts(port, "ether_challenges")
+        comes_whole(wire, port, ticket)
+        counts(port, "ether_refused")
     after = counters(port)
     equal((after["ether_moved"], after["ether_table_full"]), (0, 0))
-    assert after["ether_rx_rate"] > 0 and 1 <= after["neighbours"] <= 2, after
+    assert after["ether_rx_rate"] > 0 and 1 <= after["neighbours"] <= 4, after
     assert "dpdk-neighbour-refused" in port.log(), port.log()[-1000:]
 
 
@@ -272,8 +320,8 @@ def flood(bench):
     spoof = [ethernet(wire, 0x0806, arp(2, FORGED, PEER4, wire.mac, HAUL4)),
              ethernet(wire, 0x0806, arp(1, FORGED, PEER4, b"\0" * 6, HAUL4), broadcast),
              ethernet(wire, 0x0806, arp(1, FORGED, PEER4, b"\0" * 6, PEER4), broadcast)]
-    echo = b"\x08\0" + struct.pack("!H", checksum(b"\x08\0\0\0" + b"\0" * 60)) + b"\0" * 60
-    flooded(wire, port, kernel, noise + spoof + [ethernet(wire, 0x0800, ip4(echo, 1))] * 50)
+    echo = ethernet(wire, 0x0800, ip4(icmp(8, 0, b"\0" * 60), 1))
+    flooded(wire, port, kernel, noise + spoof + [echo] * 50)
 
 
 @case("during a transfer by af_xdp: a flood of neighbour discovery, and forged claims to the peer's address")

@@ -302,6 +302,44 @@ static void what_is_not_for_haul_is_counted_by_cause(void)
     end_close(&two);
 }
 
+static uint64_t drops_of_two(void)
+{
+    const struct haul_ether_counters *counters = haul_ether_counters(two.ether);
+    uint64_t sum = 0;
+
+#define X(name, help) sum += counters->name;
+    HAUL_ETHER_DROPS(X)
+#undef X
+    return sum;
+}
+
+static void frames_that_end_anywhere_are_dropped_and_counted(void)
+{
+    static const char *const vectors[] = { vector_udp4,    vector_udp6, vector_udp6_ext,
+                                           vector_arp_ask, vector_ns,   vector_echo4,
+                                           vector_echo6,   vector_big4, vector_big6 };
+    uint64_t given = 0;
+
+    end_open(&two, 2, 0, HAUL_SECOND);
+    for (size_t i = 0; i < HAUL_COUNT_OF(vectors); i++) {
+        uint8_t frame[FRAME];
+        size_t whole = unit_hex(vectors[i], frame, sizeof frame);
+
+        for (size_t bytes = 0; bytes < whole; bytes++) {
+            uint8_t *copy = malloc(bytes > 0 ? bytes : 1); /* what lies behind it is nobody's */
+
+            CU_ASSERT_PTR_NOT_NULL_FATAL(copy);
+            memcpy(copy, frame, bytes);
+            CU_ASSERT_EQUAL(give(copy, bytes, HAUL_SECOND), HAUL_ETHER_DROPPED);
+            CU_ASSERT_EQUAL(answered_bytes, 0);
+            CU_ASSERT_EQUAL(drops_of_two(), ++given);
+            free(copy);
+        }
+    }
+    CU_ASSERT(COUNT(rx_short) > 0 && COUNT(rx_arp_malformed) > 0);
+    end_close(&two);
+}
+
 static void sources_that_nobody_may_send_from_are_dropped(void)
 {
     static const uint8_t sources[][4] = {
@@ -623,6 +661,8 @@ int main(void)
         { "a sum that a sender left to its card is taken, a wrong one is not",
           a_sum_that_a_sender_left_to_its_card_is_taken },
         { "what is not for haul is counted by cause", what_is_not_for_haul_is_counted_by_cause },
+        { "frames that end anywhere are dropped and counted",
+          frames_that_end_anywhere_are_dropped_and_counted },
         { "sources that nobody may send from are dropped",
           sources_that_nobody_may_send_from_are_dropped },
         { "echoes and questions have a rate", echoes_and_questions_have_a_rate },
