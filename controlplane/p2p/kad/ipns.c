@@ -217,15 +217,15 @@ static void item_skip(struct haul_in *in)
     }
 }
 
-static void head_write(struct haul_out *out, uint8_t type, uint64_t number)
+static void head_write(struct haul_out *out, unsigned type, uint64_t number)
 {
     unsigned low = number < 24            ? (unsigned)number
-                   : number <= UINT8_MAX  ? 24
-                   : number <= UINT16_MAX ? 25
-                   : number <= UINT32_MAX ? 26
-                                          : 27;
+                   : number <= UINT8_MAX  ? 24u
+                   : number <= UINT16_MAX ? 25u
+                   : number <= UINT32_MAX ? 26u
+                                          : 27u;
 
-    haul_out_be(out, (uint64_t)(type << 5 | low), 1);
+    haul_out_be(out, type << 5 | low, 1);
     if (low >= 24)
         haul_out_be(out, number, (size_t)1 << (low - 24));
 }
