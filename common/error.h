@@ -92,6 +92,10 @@
       "boot with intel_iommu=on or amd_iommu=on, and enable VT-d or AMD-Vi in the firmware")       \
     X(DPDK_FAILED, "dpdk-failed", "DPDK refused to start",                                         \
       "see the reason given; log.level debug shows what DPDK says itself")                         \
+    X(TARGET_NAME, "target-name", "the name or the path of the target cannot be used",             \
+      "choose a name of at most 223 bytes: its part stands beside it under a longer one")          \
+    X(SOURCE_DEPTH, "source-depth", "directories are nested too deeply to be stored",              \
+      "put the inner ones by themselves; 200 inside each other can be stored")                     \
     X(VALUE_KEY, "value-key", "the text is not a key that the DHT keeps values under",             \
       "write /pk/PEER or /ipns/PEER; what nobody can validate nobody keeps")                       \
     X(VALUE_INVALID, "value-invalid", "the value is not a record that belongs to the key",         \

@@ -27,12 +27,12 @@ static int target_split(struct haul_extract *extract, struct haul_error *error)
     while (length > 1 && extract->target[length - 1] == '/')
         length--;
     if (length == 0 || length >= sizeof path)
-        return haul_fail(error, HAUL_E_USAGE, "the target path is empty or too long");
+        return haul_fail(error, HAUL_E_TARGET_NAME, "the target path is empty or too long");
     memcpy(path, extract->target, length);
     path[length] = '\0';
     slash = strrchr(path, '/');
     if (strlen(slash == NULL ? path : slash + 1) > NAME_MAX - 32)
-        return haul_fail(error, HAUL_E_USAGE, "the name of the target is too long");
+        return haul_fail(error, HAUL_E_TARGET_NAME, "the name of the target is too long");
     snprintf(extract->name, sizeof extract->name, "%s", slash == NULL ? path : slash + 1);
     if (extract->name[0] == '\0' || strcmp(extract->name, ".") == 0 ||
         strcmp(extract->name, "..") == 0)

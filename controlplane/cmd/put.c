@@ -183,8 +183,8 @@ static int directory_put(struct put *put, int fd, const char *name, unsigned dep
     directory = fdopendir(fd);
     if (directory == NULL || fstat(fd, &facts) < 0 || depth > DEPTH_MAX) {
         failed = depth > DEPTH_MAX
-                     ? haul_fail(error, HAUL_E_LIMIT, "more than %u directories inside each other",
-                                 DEPTH_MAX)
+                     ? haul_fail(error, HAUL_E_SOURCE_DEPTH,
+                                 "more than %u directories inside each other", DEPTH_MAX)
                      : unreadable(put, error);
         directory == NULL ? close(fd) : closedir(directory);
         return failed;

@@ -256,7 +256,8 @@ void haul_ingest_directory_begin(struct haul_ingest *ingest, const char *name,
         return;
     entry->depth = entry->parent == NULL ? 1 : entry->parent->depth + 1;
     if (entry->depth > HAUL_INGEST_DEPTH) {
-        ingest_fail_entry(ingest, entry, HAUL_E_LIMIT, "too many directories inside directories");
+        ingest_fail_entry(ingest, entry, HAUL_E_SOURCE_DEPTH,
+                          "too many directories inside directories");
         return;
     }
     keep_meta(ingest, entry, meta);

@@ -166,6 +166,33 @@ static int raw_file_push(struct haul_plan *plan, struct entry *entry, struct hau
     return 0;
 }
 
+static bool hash_is_of_nothing(const struct haul_hash *hash)
+{
+    struct haul_hash empty;
+
+    haul_hash_of(hash->bytes[0], "", 0, &empty);
+    return haul_hash_equal(hash, &empty);
+}
+
+/* A list of one block says how long it is and that somebody has it, so the block is looked at. One
+ * that a path leads to is known from the directory above it. */
+static bool is_listed_alone(const struct haul_plan *plan, const struct haul_cid *cid)
+{
+    return plan->mode == HAUL_PLAN_LIST && plan->path_wanted[strspn(plan->path_wanted, "/")] == 0 &&
+           !hash_is_of_nothing(&cid->hash);
+}
+
+static int raw_file_looked_at(struct haul_plan *plan, struct haul_awaited *awaited, size_t bytes,
+                              struct haul_error *error)
+{
+    struct entry *entry = awaited->entry;
+
+    plan->resolving = NULL;
+    entry->bytes = bytes;
+    awaited_free(plan, awaited);
+    return raw_file_push(plan, entry, error);
+}
+
 /* The target itself has been found: by its codec alone, or as a node to await. */
 static int target_found(struct haul_plan *plan, const struct haul_cid *cid,
                         const struct haul_expect *expect, struct haul_error *error)
@@ -175,7 +202,7 @@ static int target_found(struct haul_plan *plan, const struct haul_cid *cid,
     if (entry == NULL)
         return no_memory(error);
     plan->finding = false;
-    if (cid->codec == HAUL_CODEC_RAW)
+    if (cid->codec == HAUL_CODEC_RAW && !is_listed_alone(plan, cid))
         return raw_file_push(plan, entry, error);
     plan->resolving_given = false;
     return await(plan, entry, cid, expect, &plan->resolving, error);
@@ -346,14 +373,6 @@ static int node_step(struct haul_plan *plan, struct entry *entry, const struct h
     step->kind = HAUL_STEP_NODE;
     step->cid = link->cid;
     return 1;
-}
-
-static bool hash_is_of_nothing(const struct haul_hash *hash)
-{
-    struct haul_hash empty;
-
-    haul_hash_of(hash->bytes[0], "", 0, &empty);
-    return haul_hash_equal(hash, &empty);
 }
 
 static int leaf_step(struct frame *frame, struct haul_step *step, struct haul_error *error)
@@ -619,10 +638,13 @@ static int frame_push(struct haul_plan *plan, struct frame *frame, struct haul_e
 int haul_plan_node(struct haul_plan *plan, struct haul_awaited *awaited, const uint8_t *data,
                    size_t bytes, struct haul_error *error)
 {
-    struct frame *frame = calloc(1, sizeof *frame);
     bool on_the_way = plan->finding;
+    struct frame *frame;
     int failed;
 
+    if (awaited->cid.codec == HAUL_CODEC_RAW)
+        return raw_file_looked_at(plan, awaited, bytes, error);
+    frame = calloc(1, sizeof *frame);
     if (frame != NULL)
         frame->data = malloc(bytes + 1);
     if (frame == NULL || frame->data == NULL) {

@@ -174,6 +174,35 @@ def listing(bench):
     equal(len(getter.run("ls", ticket).ok().text.split("\n")), len(names))
 
 
+@case("ls of a file that is one block asks the peer for it, and so does not show what the peer has not")
+def listed_alone(bench):
+    seeder, getter = bench.pair()
+    ticket = seeder.share(bench.file("small", 1000))
+    row = getter.json("ls", ticket).ok().object
+    equal((row["kind"], row["bytes"]), ("file", 1000))
+    equal(seeder.json("ls", seeder.json("ls").ok().object["cid"]).ok().object["bytes"], 1000)
+    seeder.json("share", "--off", seeder.json("ls").ok().object["cid"]).ok()
+    getter.json("ls", ticket, "--timeout", "20s").fails("cid-unknown")
+
+
+@case("names and depths that cannot be are refused with codes of their own")
+def too_long(bench):
+    seeder = bench.node("seeder")
+    cid = seeder.put(bench.file("file", 1000))
+    longest = bench.path("n" * 223)
+    seeder.get(cid, "-o", longest).ok()
+    same(bench.path("file"), longest)
+    for name in ("n" * 224, "n" * 255, "n" * 300):
+        seeder.get(cid, "-o", bench.path(name)).fails("target-name")
+    seeder.get(cid, "-o", "/".join([bench.path("d")] * 400)).fails("target-name")
+    path = bench.path("deep")
+    for _ in range(202):
+        os.mkdir(path)
+        path += "/d"
+    seeder.json("put", bench.path("deep")).fails("source-depth", "200")
+    seeder.json("put", bench.path("deep/d")).ok()
+
+
 @case("a directory of 6,000 names travels as a HAMT, complete over either carrier")
 def sharded(bench):
     seeder, getter = bench.pair()

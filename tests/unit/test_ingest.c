@@ -480,7 +480,7 @@ static void limits_are_told(void)
     open_all(1, 0, false);
     for (unsigned i = 0; i <= HAUL_INGEST_DEPTH; i++)
         haul_ingest_directory_begin(ingest, "d", NULL);
-    expect_failure(HAUL_E_LIMIT);
+    expect_failure(HAUL_E_SOURCE_DEPTH);
 }
 
 static void a_store_that_fails_fails_the_put(void)

@@ -428,6 +428,30 @@ static void a_single_raw_block_is_a_file_and_an_empty_one_needs_no_fetch(void)
     store_empty();
 }
 
+static void a_list_of_a_single_block_looks_at_it_for_its_size(void)
+{
+    struct haul_built small = make_file(50, 1 << 20, 5, NULL);
+    struct haul_built empty = make_file(0, 1 << 20, 5, NULL);
+    struct haul_error error;
+    struct haul_plan *plan;
+    struct haul_step step;
+
+    CU_ASSERT_EQUAL_FATAL(haul_plan_open(&plan, HAUL_PLAN_LIST, &small.cid, "", &error), 0);
+    CU_ASSERT_EQUAL_FATAL(haul_plan_next(plan, ~0u, &step, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(step.kind, HAUL_STEP_NODE);
+    CU_ASSERT_EQUAL(memcmp(&step.cid, &small.cid, sizeof step.cid), 0);
+    CU_ASSERT_EQUAL(haul_plan_node(plan, step.awaited, (const uint8_t *)"bytes", 5, &error), 0);
+    CU_ASSERT_EQUAL_FATAL(haul_plan_next(plan, ~0u, &step, &error), 0);
+    CU_ASSERT_EQUAL(step.kind, HAUL_STEP_FILE);
+    CU_ASSERT_EQUAL(step.bytes, 5);
+    haul_plan_close(plan);
+    CU_ASSERT_EQUAL_FATAL(haul_plan_open(&plan, HAUL_PLAN_LIST, &empty.cid, "", &error), 0);
+    CU_ASSERT_EQUAL_FATAL(haul_plan_next(plan, ~0u, &step, &error), 0);
+    CU_ASSERT_EQUAL(step.kind, HAUL_STEP_FILE); /* there is nothing to be fetched */
+    haul_plan_close(plan);
+    store_empty();
+}
+
 static void a_plan_closes_at_any_moment(void)
 {
     struct haul_built root = tree_of_everything();
@@ -483,6 +507,8 @@ int main(void)
           a_list_shows_one_level_and_fetches_nothing_below },
         { "many files never pass the limits of the look-ahead",
           many_files_never_pass_the_limits_of_the_look_ahead },
+        { "a list of a single block looks at it for its size",
+          a_list_of_a_single_block_looks_at_it_for_its_size },
         { "a single raw block is a file, and an empty one needs no fetch",
           a_single_raw_block_is_a_file_and_an_empty_one_needs_no_fetch },
         { "a plan closes at any moment", a_plan_closes_at_any_moment },
