@@ -46,10 +46,31 @@ func numbers(words []string, first int) ([]uint64, error) {
 	return list, nil
 }
 
+func (n *node) ofKad(ctx context.Context, verb string, words []string) (result, error) {
+	if n.dht == nil {
+		return nil, errors.New("not in a DHT")
+	}
+	switch verb {
+	case "provide":
+		return nil, n.provide(ctx, words[0])
+	case "providers":
+		return n.providers(ctx, words[0])
+	case "put":
+		return n.put(ctx, words)
+	case "value":
+		return n.value(ctx, words)
+	}
+	given, err := numbers(words, 0)
+	if err != nil {
+		return nil, err
+	}
+	return n.publish(ctx, given[0])
+}
+
 func (n *node) command(ctx context.Context, verb string, words []string) (result, error) {
 	counts := map[string]int{"dial": 1, "close": 1, "ping": 2, "identify": 1, "push": 1, "knows": 2,
 		"block": 4, "perf": 4, "first": 1, "direct": 1, "reach": 3,
-		"provide": 1, "providers": 1}
+		"provide": 1, "providers": 1, "put": 2, "value": 1, "publish": 1}
 	if count, known := counts[verb]; !known || len(words) != count {
 		return nil, fmt.Errorf("no command %s with %d arguments", verb, len(words))
 	}
@@ -59,14 +80,8 @@ func (n *node) command(ctx context.Context, verb string, words []string) (result
 	if verb == "first" {
 		return n.first(ctx, words[0])
 	}
-	if (verb == "provide" || verb == "providers") && n.dht == nil {
-		return nil, errors.New("not in a DHT")
-	}
-	if verb == "provide" {
-		return nil, n.provide(ctx, words[0])
-	}
-	if verb == "providers" {
-		return n.providers(ctx, words[0])
+	if verb == "provide" || verb == "providers" || verb == "put" || verb == "value" || verb == "publish" {
+		return n.ofKad(ctx, verb, words)
 	}
 	id, err := peer.Decode(words[0])
 	if err != nil {

@@ -5,7 +5,11 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
+	"time"
 
+	"github.com/ipfs/boxo/ipns"
+	"github.com/ipfs/boxo/path"
 	"github.com/ipfs/go-cid"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -46,4 +50,54 @@ func (n *node) providers(ctx context.Context, text string) (result, error) {
 		found = append(found, info.ID.String())
 	}
 	return result{"providers": found}, nil
+}
+
+func unhex(words []string) (string, []byte, error) {
+	key, err := hex.DecodeString(words[0])
+	if err != nil || len(words) == 1 {
+		return string(key), nil, err
+	}
+	value, err := hex.DecodeString(words[1])
+	return string(key), value, err
+}
+
+// put gives the value of a key to the nodes nearest to it; both are in hex.
+func (n *node) put(ctx context.Context, words []string) (result, error) {
+	key, value, err := unhex(words)
+	if err != nil {
+		return nil, err
+	}
+	return nil, n.dht.PutValue(ctx, key, value)
+}
+
+func (n *node) value(ctx context.Context, words []string) (result, error) {
+	key, _, err := unhex(words)
+	if err != nil {
+		return nil, err
+	}
+	value, err := n.dht.GetValue(ctx, key)
+	return result{"value": hex.EncodeToString(value)}, err
+}
+
+// publish puts an IPNS record of this node's own key.
+func (n *node) publish(ctx context.Context, sequence uint64) (result, error) {
+	own := n.host.Peerstore().PrivKey(n.host.ID())
+	if own == nil {
+		return nil, errors.New("the key is not there")
+	}
+	target, err := path.NewPath("/ipfs/bafkqaaa")
+	if err != nil {
+		return nil, err
+	}
+	record, err := ipns.NewRecord(own, target, sequence, time.Now().Add(time.Hour), time.Minute)
+	if err != nil {
+		return nil, err
+	}
+	value, err := ipns.MarshalRecord(record)
+	if err != nil {
+		return nil, err
+	}
+	key := "/ipns/" + string(n.host.ID())
+	said := result{"key": hex.EncodeToString([]byte(key)), "value": hex.EncodeToString(value)}
+	return said, n.dht.PutValue(ctx, key, value)
 }

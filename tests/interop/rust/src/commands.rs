@@ -69,6 +69,15 @@ async fn command(node: &Node, words: &[&str]) -> Result<Value, Failure> {
             let found: Vec<_> = found.iter().map(|peer| peer.to_string()).collect();
             Ok(json!({"providers": found}))
         }
+        ["put", key, value] => {
+            node.put(blocks::unhex(key)?, blocks::unhex(value)?).await?;
+            Ok(json!({}))
+        }
+        ["value", key] => {
+            let value = node.value(blocks::unhex(key)?).await?;
+            let text: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+            Ok(json!({"value": text}))
+        }
         ["first", address] => {
             let began = Instant::now();
             let peer = node.dial(address.parse()?).await?;

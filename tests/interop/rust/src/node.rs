@@ -41,6 +41,8 @@ enum Order {
     Push(PeerId, Answer<()>),
     Provide(Vec<u8>, Answer<()>),
     Providers(Vec<u8>, Answer<HashSet<PeerId>>),
+    Put(Vec<u8>, Vec<u8>, Answer<()>),
+    Value(Vec<u8>, Answer<Vec<u8>>),
     /// Keeps a place at this relay.
     Place(Multiaddr, Answer<()>),
     /// Waits for a connection that no relay carries.
@@ -86,6 +88,12 @@ impl Node {
     }
     pub async fn provide(&self, key: Vec<u8>) -> Result<(), Failure> {
         self.ask(|answer| Order::Provide(key, answer)).await
+    }
+    pub async fn put(&self, key: Vec<u8>, value: Vec<u8>) -> Result<(), Failure> {
+        self.ask(|answer| Order::Put(key, value, answer)).await
+    }
+    pub async fn value(&self, key: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        self.ask(|answer| Order::Value(key, answer)).await
     }
     pub async fn providers(&self, key: Vec<u8>) -> Result<HashSet<PeerId>, Failure> {
         self.ask(|answer| Order::Providers(key, answer)).await
@@ -189,6 +197,7 @@ struct Task {
     straight: HashSet<PeerId>, // who has been connected directly
     meeting: Vec<(PeerId, Answer<()>)>,
     providing: HashMap<kad::QueryId, Answer<()>>,
+    getting: HashMap<kad::QueryId, (Option<Vec<u8>>, Answer<Vec<u8>>)>,
     asking: HashMap<kad::QueryId, (HashSet<PeerId>, Answer<HashSet<PeerId>>)>,
     telling: Vec<(PeerId, Option<String>, Answer<identify::Info>)>,
     judged: Option<&'static str>, // by AutoNAT
@@ -209,6 +218,7 @@ impl Task {
             straight: HashSet::new(),
             meeting: vec![],
             providing: HashMap::new(),
+            getting: HashMap::new(),
             asking: HashMap::new(),
             telling: vec![],
             judged: None,
@@ -262,6 +272,20 @@ impl Task {
                 },
                 None => drop(answer.send(Err("not in a DHT".into()))),
             },
+            Order::Put(key, value, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
+                Some(kad) => match kad.put_record(kad::Record::new(key, value), kad::Quorum::One) {
+                    Ok(query) => drop(self.providing.insert(query, answer)),
+                    Err(error) => drop(answer.send(Err(error.into()))),
+                },
+                None => drop(answer.send(Err("not in a DHT".into()))),
+            },
+            Order::Value(key, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
+                Some(kad) => {
+                    let query = kad.get_record(key.into());
+                    self.getting.insert(query, (None, answer));
+                }
+                None => drop(answer.send(Err("not in a DHT".into()))),
+            },
             Order::Providers(key, answer) => match self.swarm.behaviour_mut().kad.as_mut() {
                 Some(kad) => {
                     let query = kad.get_providers(key.into());
@@ -281,8 +305,16 @@ impl Task {
                 found.extend(providers);
             }
         }
+        if let kad::QueryResult::GetRecord(Ok(kad::GetRecordOk::FoundRecord(found))) = &result {
+            if let Some((value, _)) = self.getting.get_mut(&query) {
+                value.get_or_insert(found.record.value.clone());
+            }
+        }
         if !last {
             return;
+        }
+        if let Some((value, answer)) = self.getting.remove(&query) {
+            let _ = answer.send(value.ok_or("nobody holds the value".into()));
         }
         if let Some((found, answer)) = self.asking.remove(&query) {
             let _ = answer.send(Ok(found));
@@ -290,6 +322,7 @@ impl Task {
         if let Some(answer) = self.providing.remove(&query) {
             let _ = answer.send(match result {
                 kad::QueryResult::StartProviding(Err(error)) => Err(error.into()),
+                kad::QueryResult::PutRecord(Err(error)) => Err(error.into()),
                 _ => Ok(()),
             });
         }
