@@ -1,55 +1,27 @@
-/* The Toeplitz hash, bit by bit: it runs once a peer, not once a datagram. */
+/* A key with one bit set: the hash is then the last bits of the target port, turned round. */
 #include "dataplane/ethernet/rss.h"
 
 #include <string.h>
 
-#define INPUT_BYTES_MAX 36u
+/* The input over IPv4 is 4 + 4 + 2 + 2 bytes, the target port last. Bit b of the key counts for bit
+ * i of the input at place i + 31 - b of the hash: this one puts the last three bits of the port at
+ * places 0 to 2, and no other bit of the input anywhere. */
+#define INPUT_BITS 96u
+#define PORT_BITS  3u
+#define KEY_BIT    (INPUT_BITS - PORT_BITS + 31u)
 
-static uint32_t toeplitz(const uint8_t *key, const uint8_t *input, size_t bytes)
+void haul_rss_key(uint8_t *key, size_t bytes)
 {
-    uint64_t window = 0;
-    uint32_t hash = 0;
-
-    for (size_t i = 0; i < 8; i++)
-        window = window << 8 | key[i];
-    for (size_t i = 0; i < bytes; i++) {
-        for (unsigned bit = 0; bit < 8; bit++) {
-            if ((input[i] >> (7 - bit) & 1) != 0)
-                hash ^= (uint32_t)(window >> (32 - bit));
-        }
-        window = window << 8 | (i + 8 < HAUL_RSS_KEY_BYTES ? key[i + 8] : 0);
-    }
-    return hash;
+    haul_assert(bytes >= HAUL_RSS_KEY_BYTES && 1u << PORT_BITS == HAUL_RSS_QUEUES_MAX);
+    memset(key, 0, bytes);
+    key[KEY_BIT / 8] = (uint8_t)(0x80u >> KEY_BIT % 8);
 }
 
-uint32_t haul_rss_hash(const uint8_t *key, const struct haul_addr *source,
-                       const struct haul_addr *target)
+uint16_t haul_rss_queue(uint32_t entry, uint16_t first, uint16_t queues)
 {
-    size_t ip_bytes = source->family == 4 ? 4 : 16;
-    uint8_t input[INPUT_BYTES_MAX];
-    uint8_t *at = input;
+    uint32_t port = (entry & 1) << 2 | (entry & 2) | (entry & 4) >> 2;
+    uint16_t queue = (uint16_t)((port - first) & (HAUL_RSS_QUEUES_MAX - 1));
 
-    haul_assert(source->family == target->family);
-    memcpy(at, source->ip, ip_bytes);
-    memcpy(at + ip_bytes, target->ip, ip_bytes);
-    at += 2 * ip_bytes;
-    at[0] = (uint8_t)(source->port >> 8);
-    at[1] = (uint8_t)source->port;
-    at[2] = (uint8_t)(target->port >> 8);
-    at[3] = (uint8_t)target->port;
-    return toeplitz(key, input, 2 * ip_bytes + 4);
-}
-
-uint16_t haul_rss_port(const struct haul_rss *rss, const struct haul_addr *local,
-                       const struct haul_addr *peer, uint16_t count, uint16_t queue)
-{
-    struct haul_addr candidate = *local;
-
-    haul_assert((rss->entries & (rss->entries - 1)) == 0 && rss->entries > 0);
-    for (uint32_t i = 0; i < count && local->port + i <= UINT16_MAX; i++) {
-        candidate.port = (uint16_t)(local->port + i);
-        if (rss->table[haul_rss_hash(rss->key, peer, &candidate) & (rss->entries - 1)] == queue)
-            return candidate.port;
-    }
-    return 0;
+    haul_assert(queues > 0 && queues <= HAUL_RSS_QUEUES_MAX);
+    return queue < queues ? queue : 0;
 }

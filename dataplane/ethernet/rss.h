@@ -1,25 +1,19 @@
-/* Which receive queue a card chooses for a datagram: the Toeplitz hash of addresses and ports under
- * the card's key, whose low bits index its redirection table. A worker that sends from a well
- * chosen port gets the answers on its own queue. */
+/* Receive side scaling by the target port alone. A card hashes addresses and ports of each datagram
+ * (Toeplitz) under a key, and looks up the queue in a table by the low bits of the hash. The key is
+ * ours to choose: under this one the hash of a datagram over IPv4 is made of the last bits of its
+ * target port and of nothing else, so that the table brings the port of each worker to its queue,
+ * whoever sends. For cards that have a hash and no rules. Over IPv6 the input is longer and the one
+ * key cannot serve both: those datagrams are not to be hashed. */
 #pragma once
 
-#include "common/addr.h"
+#include "common/bytes.h"
 
-#define HAUL_RSS_KEY_BYTES 40u
+#define HAUL_RSS_KEY_BYTES  40u
+#define HAUL_RSS_QUEUES_MAX 8u /* and as many ports in a row */
 
-/* The hash over source and target address and ports as they stand in a received packet. `key` is
- * HAUL_RSS_KEY_BYTES long or longer. Both ends are of one family. */
-uint32_t haul_rss_hash(const uint8_t *key, const struct haul_addr *source,
-                       const struct haul_addr *target);
+/* `bytes`: HAUL_RSS_KEY_BYTES, or more where the card wants a longer key. */
+void haul_rss_key(uint8_t *key, size_t bytes);
 
-/* What a card is set to: `table[hash % entries]` is the queue; entries is a power of two. */
-struct haul_rss {
-    const uint8_t *key;
-    const uint16_t *table;
-    uint32_t entries;
-};
-
-/* The first of `count` ports from `local->port` on that brings packets from `peer` to `queue`; zero
- * when none of them does. */
-uint16_t haul_rss_port(const struct haul_rss *rss, const struct haul_addr *local,
-                       const struct haul_addr *peer, uint16_t count, uint16_t queue);
+/* The queue that entry `entry` of the card's table is to name, so that port `first` + n comes to
+ * queue n of `queues`; for tables of eight entries or more, a power of two. */
+uint16_t haul_rss_queue(uint32_t entry, uint16_t first, uint16_t queues);

@@ -16,8 +16,10 @@ from nodes import HAUL, case, contains, equal, main, same, wait_for  # noqa: E40
 from ports import HUGE, MIB, linked, moves  # noqa: E402
 
 E1000E, VMXNET3, VIRTIO, KERNELS = (f"0000:00:1{number}.0" for number in range(4))
+FIRST, SECOND = E1000E, VMXNET3  # where the cards of the machine with queues are
 KERNEL_IP = "10.77.0.9"
-HAS_IOMMU = "intel_iommu=on" in open("/proc/cmdline").read()
+with open("/proc/cmdline") as words:
+    KIND = next(word[10:] for word in words.read().split() if word.startswith("haul.kind="))
 SIZE = 2 * MIB + 5
 
 
@@ -28,12 +30,9 @@ def sh(*words, fails=False):
     return done.stdout + done.stderr
 
 
-def with_iommu(promise):
-    return case(promise) if HAS_IOMMU else lambda function: function
-
-
-def without_iommu(promise):
-    return lambda function: function if HAS_IOMMU else case(promise)(function)
+def machine(kind, promise):
+    """The case is one for that kind of machine."""
+    return case(promise) if kind == KIND else lambda function: function
 
 
 def probe(bench, event, key, value):
@@ -111,12 +110,13 @@ def refused(bench, code, *parts, launcher=()):
         contains(done.stdout + done.stderr, part)
 
 
-def kernel_node(bench, **more):
-    """A node on kernel UDP, on the card that stays with the kernel."""
-    kernels(KERNELS)
-    name = interface(KERNELS)
+def kernel_node(bench, card=KERNELS, **more):
+    """A node on kernel UDP, on a card that stays with the kernel."""
+    kernels(card)
+    name = interface(card)
     sh(f"ip link set {name} up; ip addr replace {KERNEL_IP}/24 dev {name}")
-    return bench.node("kernel", settings={"fast.networks": "10.77.0.0/24", "listen.udp": f"{KERNEL_IP}:0", **more})
+    return bench.node("kernel", settings={"fast.networks": "10.77.0.0/24", "listen.udp": f"{KERNEL_IP}:0",
+                                          **{key.replace("_", "."): value for key, value in more.items()}})
 
 
 def counters(node, *names):
@@ -124,7 +124,7 @@ def counters(node, *names):
     return tuple(port[name] for name in names)
 
 
-@with_iommu("a card of the kernel's: probe and node say whose it is; what they say to do gives it to DPDK")
+@machine("cards", "a card of the kernel's: probe and node say whose it is; what they say to do gives it to DPDK")
 def bound(bench):
     pages(0)
     for card, name in ((E1000E, "e1000e"), (VMXNET3, "vmxnet3"), (VIRTIO, "virtio-pci")):
@@ -142,7 +142,7 @@ def bound(bench):
         contains(verdict(bench, card)["reason"], "huge pages")
 
 
-@with_iommu("a card without huge pages: probe and node say how many it wants; with them it is usable")
+@machine("cards", "a card without huge pages: probe and node say how many it wants; with them it is usable")
 def no_pages(bench):
     given(E1000E)
     pages(0)
@@ -153,7 +153,7 @@ def no_pages(bench):
     equal((verdict(bench, E1000E)["usable"], verdict(bench, E1000E)["reason"]), (True, "it is bound to vfio-pci"))
 
 
-@with_iommu("an 82574L and a VMXNET3: conf/card.yaml with another address; ping, datasets both ways, sums by the card")
+@machine("cards", "an 82574L and a VMXNET3: conf/card.yaml with another address; ping, datasets both ways, sums by the card")
 def two_cards(bench):
     given(E1000E, VMXNET3)
     pages(256)
@@ -173,7 +173,7 @@ def two_cards(bench):
         equal(counters(node, "ether_rx_udp_checksum", "ether_rx_ip_checksum", "rx_errors"), (0, 0, 0), node.name)
 
 
-@with_iommu("a node on an 82574L and one on kernel UDP exchange datasets over the wire between them")
+@machine("cards", "a node on an 82574L and one on kernel UDP exchange datasets over the wire between them")
 def with_kernel(bench):
     given(E1000E)
     pages(256)
@@ -187,7 +187,7 @@ def with_kernel(bench):
         same(source, got)
 
 
-@with_iommu("a virtio card behind the IOMMU exchanges datasets with an 82574L")
+@machine("cards", "a virtio card behind the IOMMU exchanges datasets with an 82574L")
 def virtio(bench):
     given(E1000E, VIRTIO)
     pages(256)
@@ -197,7 +197,7 @@ def virtio(bench):
     moves(bench, b, a, "back", SIZE)
 
 
-@with_iommu("two workers on a VMXNET3, which takes no rules: what comes to the first queue is handed over, nothing lost")
+@machine("cards", "two workers on a VMXNET3, which takes no rules: what comes to the first queue is handed over, nothing lost")
 def two_queues(bench):
     given(E1000E, VMXNET3)
     pages(400)
@@ -210,7 +210,7 @@ def two_queues(bench):
     assert counters(b, "handed_over") > (0,)
 
 
-@with_iommu("as an unprivileged user: a group of somebody else's is refused, one's own works")
+@machine("cards", "as an unprivileged user: a group of somebody else's is refused, one's own works")
 def unprivileged(bench):
     given(E1000E)
     pages(256)
@@ -232,7 +232,12 @@ def unprivileged(bench):
     same(source, bench.path("got"))
 
 
-@with_iommu("rules, on a tap: each worker's datagrams come to its queue, and none is handed over")
+def both_received(node):
+    status = node.status()
+    assert min(status[f"dpdk-{i}"]["rx_datagrams"] for i in (0, 1)) > 100, status
+
+
+@machine("cards", "rules, on a tap: each worker's datagrams come to its queue, and none is handed over")
 def rules(bench):
     sh("modprobe", "-a", "tun", "sch_multiq", "sch_ingress", "cls_flower", "act_skbedit", "act_mirred", "act_gact")
     settings = {"worker.count": "2", "fast.networks": "10.78.0.0/24"}
@@ -247,11 +252,25 @@ def rules(bench):
         a.get(b.share(source), "-o", bench.path(name + ".got"), "--carrier", "dpdk").ok()
         same(source, bench.path(name + ".got"))
     equal(counters(a, "queues", "rules", "handed_over"), (2, 4, 0))
-    status = a.status()
-    assert min(status[f"dpdk-{i}"]["rx_datagrams"] for i in (0, 1)) > 100, status
+    both_received(a)
 
 
-@without_iommu("without an IOMMU a card is not given away, and probe and node say what to switch on")
+@machine("queues", "two workers on a virtio card with a hash and no rules: each one's datagrams come to its queue")
+def hashed(bench):
+    given(FIRST)
+    pages(400)
+    a = card_node(bench, "a", FIRST, 1, worker_count="2", worker_cpu=None)
+    linked(a)
+    b = kernel_node(bench, SECOND, worker_count="2")
+    for name in ("one", "two"):
+        source = bench.file(name, SIZE)
+        a.get(b.share(source), "-o", bench.path(name + ".got"), "--carrier", "dpdk").ok()
+        same(source, bench.path(name + ".got"))
+    equal(counters(a, "queues", "rules", "hashes", "handed_over"), (2, 0, 1, 0))
+    both_received(a)
+
+
+@machine("plain", "without an IOMMU a card is not given away, and probe and node say what to switch on")
 def no_iommu(bench):
     kernels(E1000E)
     pages(256)

@@ -3,7 +3,6 @@
 
 #include "common/rng.h"
 #include "dataplane/ethernet/header.h"
-#include "dataplane/ethernet/rss.h"
 #include "tests/unit/ethernet_vectors.h"
 #include "tests/unit/hex.h"
 #include "tests/unit/unit.h"
@@ -157,57 +156,6 @@ static void a_sum_of_zero_is_sent_as_ones(void)
     CU_ASSERT_EQUAL(haul_be16(frame + header.udp_at + 6), 0xffff);
 }
 
-static const uint8_t key[HAUL_RSS_KEY_BYTES] = {
-    0x6d, 0x5a, 0x56, 0xda, 0x25, 0x5b, 0x0e, 0xc2, 0x41, 0x67, 0x25, 0x3d, 0x43, 0xa3,
-    0x8f, 0xb0, 0xd0, 0xca, 0x2b, 0xcb, 0xae, 0x7b, 0x30, 0xb4, 0x77, 0xcb, 0x2d, 0xa3,
-    0x80, 0x30, 0xf2, 0x0c, 0x6a, 0x42, 0xb7, 0x3b, 0xbe, 0xac, 0x01, 0xfa,
-};
-
-static struct haul_addr addr(const char *text)
-{
-    struct haul_addr parsed = { 0 };
-
-    CU_ASSERT_TRUE_FATAL(haul_addr_parse(text, &parsed));
-    return parsed;
-}
-
-/* The verification suite that every card's data sheet repeats. */
-static void the_hash_is_the_one_that_cards_compute(void)
-{
-    static const struct {
-        const char *source, *target;
-        uint32_t hash;
-    } cases[] = {
-        { "66.9.149.187:2794", "161.142.100.80:1766", 0x51ccc178 },
-        { "199.92.111.2:14230", "65.69.140.83:4739", 0xc626b0ea },
-        { "24.19.198.95:12898", "12.22.207.184:38024", 0x5c2b394a },
-        { "[3ffe:2501:200:1fff::7]:2794", "[3ffe:2501:200:3::1]:1766", 0x40207d3d },
-        { "[3ffe:501:8::260:97ff:fe40:efab]:14230", "[ff02::1]:4739", 0xdde51bbf },
-    };
-
-    for (size_t i = 0; i < HAUL_COUNT_OF(cases); i++) {
-        struct haul_addr source = addr(cases[i].source), target = addr(cases[i].target);
-
-        CU_ASSERT_EQUAL(haul_rss_hash(key, &source, &target), cases[i].hash);
-    }
-}
-
-static void a_port_is_found_for_every_queue(void)
-{
-    static const uint16_t table[8] = { 0, 1, 2, 3, 0, 1, 2, 3 };
-    struct haul_rss rss = { .key = key, .table = table, .entries = 8 };
-    struct haul_addr local = addr("10.0.0.1:4501"), peer = addr("10.0.0.2:4501");
-
-    for (uint16_t queue = 0; queue < 4; queue++) {
-        struct haul_addr chosen = local;
-
-        chosen.port = haul_rss_port(&rss, &local, &peer, 256, queue);
-        CU_ASSERT_TRUE(chosen.port >= 4501 && chosen.port < 4501 + 256);
-        CU_ASSERT_EQUAL(table[haul_rss_hash(key, &peer, &chosen) & 7], queue);
-    }
-    CU_ASSERT_EQUAL(haul_rss_port(&rss, &local, &peer, 256, 9), 0);
-}
-
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -219,9 +167,6 @@ int main(void)
         { "a card gets the sum of the pseudo header", a_card_gets_the_sum_of_the_pseudo_header },
         { "IPv4 alone goes without a sum", ipv4_alone_goes_without_a_sum },
         { "a sum of zero is sent as ones", a_sum_of_zero_is_sent_as_ones },
-        { "the receive hash is the one that cards compute",
-          the_hash_is_the_one_that_cards_compute },
-        { "a source port is found for every queue, or none", a_port_is_found_for_every_queue },
     };
 
     return unit_main("checksum", tests, HAUL_COUNT_OF(tests));

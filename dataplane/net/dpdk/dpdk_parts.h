@@ -42,6 +42,7 @@ struct haul_held {
     X(handed_in, "datagrams that came to another queue, taken from there")                         \
     X(handed_lost, "frames for other workers dropped since as many waited as may")                 \
     X(rules, "rules by which the card brings datagrams to their queues (gauge)")                   \
+    X(hashes, "1 where the card's hash brings datagrams over IPv4 to their queues (gauge)")        \
     X(tx_sums_ip, "1 where the card sums headers of IPv4 (gauge)")                                 \
     X(tx_sums_udp, "1 where the card sums UDP datagrams (gauge)")                                  \
     X(rx_sums, "1 where the card checks the sums of what arrives (gauge)")                         \

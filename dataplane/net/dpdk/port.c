@@ -2,6 +2,7 @@
 #include "dataplane/net/dpdk/port.h"
 
 #include "common/log.h"
+#include "dataplane/ethernet/rss.h"
 #include "dataplane/net/dpdk/eal.h"
 
 #include <errno.h>
@@ -148,6 +149,37 @@ static void queues_choose(struct haul_port *port, const char *device, uint32_t w
     port->queues = (uint16_t)(wanted > 0 ? wanted : 1);
 }
 
+/* Before it is configured: a hash by which its table can tell the queues; false where its driver
+ * has none. */
+static bool hash_ask(struct haul_port *port, const struct rte_eth_dev_info *info,
+                     struct rte_eth_conf *conf)
+{
+    uint8_t bytes = info->hash_key_size == 0 ? HAUL_RSS_KEY_BYTES : info->hash_key_size;
+
+    if (port->queues < 2 || port->queues > HAUL_RSS_QUEUES_MAX ||
+        (info->flow_type_rss_offloads & RTE_ETH_RSS_NONFRAG_IPV4_UDP) == 0 ||
+        bytes < HAUL_RSS_KEY_BYTES || bytes > sizeof port->hash_key)
+        return false;
+    haul_rss_key(port->hash_key, bytes);
+    conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf->rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){
+        .rss_key = port->hash_key, .rss_key_len = bytes, .rss_hf = RTE_ETH_RSS_NONFRAG_IPV4_UDP
+    };
+    return true;
+}
+
+/* Not every driver can wake us. */
+static int configure_try(const struct haul_port *port, struct rte_eth_conf *settings)
+{
+    int code = rte_eth_dev_configure(port->id, port->queues, port->queues, settings);
+
+    if (code != 0) {
+        settings->intr_conf.rxq = 0;
+        code = rte_eth_dev_configure(port->id, port->queues, port->queues, settings);
+    }
+    return code;
+}
+
 static int configure(struct haul_port *port, const struct haul_net_port *conf, uint32_t queues,
                      struct haul_error *error)
 {
@@ -160,13 +192,16 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf, u
     snprintf(port->driver, sizeof port->driver, "%s", info.driver_name);
     queues_choose(port, conf->device, queues, &info);
     offloads_choose(port, &info, &settings);
+    port->hash_asked = hash_ask(port, &info, &settings);
     /* memif states a maximum that it does not keep to, and refuses to be told another. */
     if (strncmp(conf->device, "net_memif", 9) != 0)
         settings.rxmode.mtu = conf->mtu;
-    code = rte_eth_dev_configure(port->id, port->queues, port->queues, &settings);
-    if (code != 0) { /* not every driver can wake us */
-        settings.intr_conf.rxq = 0;
-        code = rte_eth_dev_configure(port->id, port->queues, port->queues, &settings);
+    code = configure_try(port, &settings);
+    if (code != 0 && port->hash_asked) { /* nor takes every driver any key */
+        port->hash_asked = false;
+        settings.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
+        settings.intr_conf.rxq = 1;
+        code = configure_try(port, &settings);
     }
     if (code != 0 && settings.rxmode.mtu != 0 && conf->mtu <= 1500) {
         settings.rxmode.mtu = 0;
@@ -274,6 +309,28 @@ int haul_port_interrupt(const struct haul_port *port, uint16_t queue)
 
 /* --- which UDP port comes to which queue --- */
 
+/* True when the card took the table. */
+static bool hash_set(const struct haul_port *port, uint16_t first)
+{
+    struct rte_eth_rss_reta_entry64 table[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
+    struct rte_eth_dev_info info; /* some drivers know the size of their table only now */
+    uint32_t entries;
+
+    if (!port->hash_asked || rte_eth_dev_info_get(port->id, &info) != 0)
+        return false;
+    entries = info.reta_size;
+    if (entries < HAUL_RSS_QUEUES_MAX || entries > RTE_ETH_RSS_RETA_SIZE_512 ||
+        (entries & (entries - 1)) != 0)
+        return false;
+    memset(table, 0, sizeof table);
+    for (uint32_t i = 0; i < entries; i++) {
+        table[i / RTE_ETH_RETA_GROUP_SIZE].mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
+        table[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
+            haul_rss_queue(i, first, port->queues);
+    }
+    return rte_eth_dev_rss_reta_update(port->id, table, (uint16_t)entries) == 0;
+}
+
 /* Whether the driver took it. Those that know no rules say so at once. */
 static bool rule_make(const struct haul_port *port, enum rte_flow_item_type ip, uint16_t udp,
                       uint16_t queue)
@@ -302,15 +359,17 @@ static bool rule_make(const struct haul_port *port, enum rte_flow_item_type ip, 
  * port stops. */
 void haul_port_steer(struct haul_port *port, uint16_t first)
 {
-    for (uint16_t queue = 0; queue < port->queues && port->queues > 1; queue++) {
+    if (port->queues < 2)
+        return;
+    for (uint16_t queue = 0; queue < port->queues; queue++) {
         uint16_t udp = (uint16_t)(first + queue);
 
         port->rules += rule_make(port, RTE_FLOW_ITEM_TYPE_IPV4, udp, queue);
         port->rules += rule_make(port, RTE_FLOW_ITEM_TYPE_IPV6, udp, queue);
     }
-    if (port->queues > 1)
-        haul_log(HAUL_LOG_INFO, "dpdk-queues", "queues=%" PRIu16 " rules=%" PRIu32, port->queues,
-                 port->rules);
+    port->hashes = hash_set(port, first);
+    haul_log(HAUL_LOG_INFO, "dpdk-queues", "queues=%" PRIu16 " rules=%" PRIu32 " hash=%s",
+             port->queues, port->rules, port->hashes ? "yes" : "no");
 }
 
 void haul_port_close(struct haul_port *port)

@@ -17,6 +17,9 @@ struct haul_port {
     uint16_t queues; /* pairs of them */
     uint32_t users;  /* nets that have it */
     uint32_t rules;  /* by which the card brings datagrams to their queues */
+    bool hash_asked; /* the card is to hash under hash_key */
+    bool hashes;     /* ... and took the table that goes with it */
+    uint8_t hash_key[64];
     bool attached;
     bool started;
     bool shared_memory; /* no wire: no bit turns over on the way */
@@ -46,8 +49,8 @@ HAUL_MUST_USE int haul_port_start(struct haul_port *port, const struct haul_net_
 /* A descriptor that is readable when frames arrive at that queue and it was asked for; -1: poll. */
 int haul_port_interrupt(const struct haul_port *port, uint16_t queue);
 
-/* Asks the card to bring datagrams for UDP port `first` + n to queue n, with rules where
- * its driver takes them. Where it does not, they come to any queue and are handed over. */
+/* Asks the card to bring datagrams for UDP port `first` + n to queue n, with rules or by its hash
+ * where its driver can. Where it cannot, they come to any queue and are handed over. */
 void haul_port_steer(struct haul_port *port, uint16_t first);
 
 /* Whether frames can pass. Any thread. Drivers on interfaces of the kernel (af_packet, af_xdp) say

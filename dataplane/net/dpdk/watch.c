@@ -39,6 +39,7 @@ static void card_look(struct haul_dpdk *dpdk)
         haul_counter_set(&dpdk->counters.tx_failed, stats.oerrors);
     }
     haul_counter_set(&dpdk->counters.rules, dpdk->port->rules);
+    haul_counter_set(&dpdk->counters.hashes, dpdk->port->hashes);
     haul_counter_set(&dpdk->counters.tx_sums_ip, (dpdk->port->sums & HAUL_ETHER_SUM_IP_CARD) != 0);
     haul_counter_set(&dpdk->counters.tx_sums_udp,
                      (dpdk->port->sums & HAUL_ETHER_SUM_UDP_CARD) != 0);
