@@ -485,7 +485,10 @@ static int uring_fd(const struct haul_net_kernel *net)
 {
     const struct uring_state *state = net->state;
 
-    return state->ring.ring_fd;
+    /* With DEFER_TASKRUN the ring wakes nobody until its owner enters the kernel for it, who is the
+     * one that sleeps elsewhere. So long the datagrams lie in the socket. */
+    return (state->ring.flags & IORING_SETUP_DEFER_TASKRUN) != 0 ? net->socket.fd
+                                                                 : state->ring.ring_fd;
 }
 
 static bool uring_ready(const struct haul_net_kernel *net)

@@ -87,6 +87,16 @@ def one_get(bench):
     b.stop()
 
 
+@case("beside a port whose interrupt is slept on, what comes over kernel UDP wakes the worker at once")
+def kernel_beside(bench):
+    socket = bench.path("vhost")
+    a, b = pair(bench, f"net_vhost0,iface={socket},client=0", f"net_virtio_user0,path={socket}")
+    file = bench.file("file", 48 * MIB)  # which took minutes where only a timer woke it
+    record = b.get(a.share(file), "-o", bench.path("got"), "--carrier", "udp", "--timeout", "25s").ok().object
+    equal(list(record["bytes_by_carrier"]), ["udp"])
+    same(file, bench.path("got"))
+
+
 @case("two nodes with two queue pairs fetch from each other over af_packet, whatever queue the kernel takes")
 def over_af_packet(bench):
     a, b = ports(bench, AF_PACKET, TWO)
