@@ -56,8 +56,9 @@ static void timer_due(void *context)
                                 peer);
         return;
     }
-    if ((transfer->state == HAUL_TRANSFER_MEETING || transfer->seeking ||
-         transfer->direct_by != 0) &&
+    if ((transfer->state == HAUL_TRANSFER_MEETING ||
+         (transfer->state == HAUL_TRANSFER_MOVING &&
+          (transfer->seeking || transfer->direct_by != 0))) &&
         now >= transfer->meet_at)
         haul_transfer_meet(transfer);
     if (transfer->state == HAUL_TRANSFER_MOVING)

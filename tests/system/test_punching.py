@@ -74,5 +74,21 @@ def busy(bench):
     assert refused() <= 8, f"{refused()} offers were refused"
 
 
+@case("gets that end while a direct way is still looked for end once, each with its file")
+def ends(bench):
+    internet = Internet(bench)
+    at = relay(bench, internet)
+    seeder, _ = behind(bench, internet, 1, "seeder", at)
+    getter, _ = behind(bench, internet, 2, "getter", at)
+    source = bench.file("file", 1000)
+    ticket = seeder.share(source)
+    for turn in range(4):
+        runs = [bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path(f"got-{turn}-{number}"),
+                            "--carrier", "stream", "--timeout", "60s") for number in range(6)]
+        for number, run in enumerate(runs):
+            bench.finish(run).ok()
+            same(source, bench.path(f"got-{turn}-{number}"))
+
+
 if __name__ == "__main__":
     main()
