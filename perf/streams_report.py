@@ -194,13 +194,14 @@ def axes(rtts, title):
 
 def windows(streams):
     """What windows of that size allow, all streams together."""
+    many = f"{streams} x " if streams > 1 else ""
     for window, words in ((256 << 10, "256 KiB"), (16 << 20, "16 MiB")):
         points = [(rtt, streams * window / (rtt / 1e3)) for rtt in (0.05, 0.1, 1, 4, 20, 60, 100)]
         inside = [(rtt, rate) for rtt, rate in points if LOW_RATE <= rate <= HIGH_RATE]
-        yield '<polyline fill="none" stroke="#999" stroke-dasharray="3 4" points="' + " ".join(
-            f"{across(rtt):.1f},{up(rate):.1f}" for rtt, rate in inside) + '"/>'
         if inside:
-            yield words_at(across(inside[-1][0]) - 4, up(inside[-1][1]) + 14, words + " / round trip",
+            yield '<polyline fill="none" stroke="#999" stroke-dasharray="3 4" points="' + " ".join(
+                f"{across(rtt):.1f},{up(rate):.1f}" for rtt, rate in inside) + '"/>'
+            yield words_at(across(inside[-1][0]) - 4, up(inside[-1][1]) + 16, f"{many}{words} / round trip",
                            'text-anchor="end" fill="#777"')
 
 
