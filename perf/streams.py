@@ -121,9 +121,9 @@ def measure_pair(cell, seconds):
 
         warm = time.monotonic() + (WARM_SECONDS if "-warm" in cell.peer else 0)
         while time.monotonic() < warm:
-            move(64 * MIB)
+            move(16 * MIB)
         processes = {"dialler": dialer.process, "listener": listener.process, "link": link.process}
-        size, line = MIB, None
+        size, line = max(MIB, cell.streams * MIB // 8), None
         # Until it takes long enough: what a short one shows at a long round trip is how windows begin.
         for _ in range(STEPS_MAX):
             before = {name: processor_ns(process) for name, process in processes.items()}
