@@ -173,6 +173,7 @@ KINDS = {kind.name: kind for kind in (
          ["noise", "tls"], make_rust),
     Kind("js", ["node", "--import", inside("js", "polyfill.mjs"), inside("js", "peer.mjs")], ROOT,
          ["noise", "tls"], make_js, lacks={
+             "much over tls": "@libp2p/tls 3.1 stands still when 100 streams of 10 MiB go both ways, with go too",
              "autonat 1 answers": "@libp2p/autonat 3.0 takes the asker's own connection for one it dialled, "
                                   "and closes it before it answers",
              "dcutr": "@libp2p/dcutr 3.0 dials with @libp2p/tcp 11.0, which cannot dial from the port that it listens on"}),
