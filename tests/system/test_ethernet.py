@@ -83,7 +83,8 @@ class Wire:
         try:
             node = self.bench.node("port", self.near, settings=settings)
         except AssertionError as error:
-            for reason in ("dpdk-absent", "dpdk-permission", "config-key"):
+            for reason in ("dpdk-absent", "dpdk-permission", "config-key",
+                           *(["dpdk-device"] if "af_xdp" in device else [])):
                 if reason in str(error):
                     raise Skip(str(error)[-200:]) from None
             raise

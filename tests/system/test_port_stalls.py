@@ -88,6 +88,17 @@ def seeder_stands_still(bench):
     ends_whole(bench, command)
 
 
+@case("vhost: a seeder that stands still for good ends the get, which says how to go on, and so it does")
+def seeder_is_gone(bench):
+    seeder, getter = vhost(bench)
+    command, ticket = begin(bench, seeder, getter)
+    with Still(seeder):
+        bench.finish(command).fails("peer-gone", "stopped answering")
+    command = bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path("got"),
+                          "--carrier", "dpdk")
+    ends_whole(bench, command)
+
+
 @case("with few buffers all are held in mid-transfer, which is told, and goes on both ways")
 def few_buffers(bench):
     """virtio-user's ring of receive buffers cannot be filled up again while trains hold the others."""
