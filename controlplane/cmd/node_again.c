@@ -10,6 +10,8 @@ void haul_node_again(const struct haul_options *options, const char *setting)
     const char *argv[ARGUMENTS_MAX] = { "haul", "node" };
     size_t count = 2;
 
+    if (options->list_count == HAUL_OPTION_LIST_MAX)
+        return; /* no room for one more setting */
     if (haul_options_has(options, HAUL_OPTION_HOME)) {
         argv[count++] = "--home";
         argv[count++] = options->text[HAUL_OPTION_HOME];
