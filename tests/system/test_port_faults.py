@@ -38,8 +38,12 @@ def link_stays_down(bench):
     seeder, getter = ports(bench, AF_PACKET, {"listen.udp": ""})
     command, _ = begin(bench, seeder, getter, carrier="auto")
     equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "down").returncode, 0)
+    for node in (seeder, getter):
+        wait_for(lambda: "dpdk-link-down" in node.log(), f"{node.name} to tell that the link went")
     record = ends_well(bench, command, ("dpdk", "stream"))
     assert record["bytes_by_carrier"]["stream"] > 0, record
+    for node in (seeder, getter):
+        equal((node.status()["dpdk"]["link_up"], node.status()["dpdk"]["link_downs"]), (0, 1))
 
 
 @case("af_packet: the link goes down and up in mid-transfer, which goes on")

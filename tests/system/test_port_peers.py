@@ -60,6 +60,7 @@ def af_xdp(bench):
     comes_back(getter)
     linked(seeder, getter)
     moves_now(bench, getter, ticket)
+    wait_for(lambda: seeder.status()["grants"]["ended_silent"] == 1, "the seeder to miss the one that was killed")
 
 
 @case("af_xdp: the seeder is killed in mid-transfer and restarted, and the getter goes on with it")
@@ -71,6 +72,8 @@ def af_xdp_seeder(bench):
     linked(seeder, getter)
     # The interface stayed up, so that no port has anything to tell: the flow finds out.
     bench.finish(command).fails("peer-gone", "stopped answering")
+    contains(getter.log(), "transfer-failed")
+    equal(getter.status()["grants"]["ended_silent"], 1)
     moves_now(bench, getter, ticket)
     equal(getter.status()["dpdk"]["link_downs"], 0)
 
