@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 
-from nodes import Skip, equal, same, wait_for
+from nodes import Skip, equal, lacks, same, wait_for
 
 MIB = 1 << 20
 
@@ -77,7 +77,7 @@ def veth(bench):
     holder = bench.popen(["unshare", "-n", "sh", "-c", script], stdout=subprocess.PIPE,
                          stderr=subprocess.DEVNULL)
     if holder.stdout.readline() != b"up\n":
-        raise Skip("a network namespace with veth is refused here")
+        raise lacks("a network namespace with veth is refused here")
     return ["nsenter", "-t", str(holder.pid), "-n"]
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 
-from nodes import Skip, case, equal, main, same, wait_for
+from nodes import Skip, case, equal, lacks, main, same, wait_for
 
 MIB = 1 << 20
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -27,7 +27,7 @@ def namespace(bench):
     holder = bench.popen(["unshare", "-n", "sh", "-c", "ip link set lo up && echo up && exec sleep 600"],
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     if holder.stdout.readline() != b"up\n":
-        raise Skip("a network namespace is refused here")
+        raise lacks("a network namespace is refused here")
     return holder.pid, ["nsenter", "-t", str(holder.pid), "-n"]
 
 
@@ -51,7 +51,7 @@ class Wire:
                    "veth", "peer", "name", "wire", "numrxqueues", "1", "numtxqueues", "1", "netns",
                    str(self.far_pid), check=False)
         if done.returncode:
-            raise Skip("no veth here")
+            raise lacks("no veth here")
         run(self.near, "ip", "link", "add", "talk", "type", "veth", "peer", "name", "talk", "netns",
             str(self.far_pid))
         for inside, number in ((self.near, 1), (self.far, 2)):
@@ -86,7 +86,7 @@ class Wire:
             for reason in ("dpdk-absent", "dpdk-permission", "config-key",
                            *(["dpdk-device"] if "af_xdp" in device else [])):
                 if reason in str(error):
-                    raise Skip(str(error)[-200:]) from None
+                    raise lacks(str(error)[-200:]) from None
             raise
         return node
 
@@ -395,7 +395,7 @@ class OtherTcp:
 def only_card(bench):
     compiler = shutil.which("clang") or shutil.which("clang-14")
     if compiler is None:
-        raise Skip("no clang to compile the filter")
+        raise lacks("no clang to compile the filter")
     wire = Wire(bench)
     run(wire.near, "ip", "addr", "add", "10.77.0.9/24", "dev", "wire")
     filtered = bench.path("filter.o")
@@ -409,7 +409,7 @@ def only_card(bench):
         port = wire.node(f"net_af_xdp0,iface=wire,xdp_prog={filtered}", listen__tcp="10.77.0.9:0")
     except AssertionError as error:
         if "dpdk-device" in str(error):
-            raise Skip("no af_xdp here: " + str(error)[-300:]) from None
+            raise lacks("no af_xdp here: " + str(error)[-300:]) from None
         raise
     kernel = wire.kernel_node(f"{PEER4}:0")
     tcp = OtherTcp(wire)

@@ -439,6 +439,7 @@ static bool in_a_child(size_t first, size_t count)
     CU_ASSERT_TRUE_FATAL(child > 0 && waitpid(child, &status, 0) == child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_HERE) {
         fprintf(stderr, "\n%s cannot run here\n", rig->name);
+        CU_ASSERT_PTR_NULL(getenv("HAUL_PORTS_REQUIRED"));
         return false;
     }
     if (status != 0)
