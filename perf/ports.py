@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rates over ports of DPDK, each beside its sealed pipe and dpdk-testpmd: the table of docs/DPDK.md.
+"""Rates over ports of DPDK, each beside its sealed pipe and dpdk-testpmd: the table of docs/decisions/0014.
 
 ports.py [--build DIRECTORY] [--size 1G] [--rounds 3] [--only WORD] [--json]
 

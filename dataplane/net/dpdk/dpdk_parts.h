@@ -49,7 +49,7 @@ struct haul_held {
     X(link_up, "1 while the link is up (gauge)")                                                   \
     X(link_ups, "times the link came up")                                                          \
     X(link_downs, "times the link went down")                                                      \
-    X(neighbours, "neighbours that frames are sent to, or asked for, of 256 (gauge)")              \
+    X(neighbours, "neighbours that frames are sent to, or asked for, of 256 a worker (gauge)")     \
     X(wakes, "times a frame or its interrupt ended a sleep")                                       \
     X(frames_free, "buffers that nobody holds (gauge)")
 
