@@ -151,6 +151,9 @@ void haul_node_dht_facts(const struct haul_controlplane *plane, const struct hau
     haul_facts_number(facts, "dht", #name, server->providers->counters.name, help);
     HAUL_KAD_PROVIDERS_COUNTERS(X)
 #undef X
+#define X(name, help) haul_facts_number(facts, "dht", #name, server->records->counters.name, help);
+    HAUL_KAD_RECORDS_COUNTERS(X)
+#undef X
 #define X(name, help) haul_facts_number(facts, "dht", #name, server->book->counters.name, help);
     HAUL_ADDRESS_BOOK_COUNTERS(X)
 #undef X

@@ -14,6 +14,8 @@ void haul_kad_records_init(struct haul_kad_records *records, struct haul_kad_val
                            uint32_t capacity)
 {
     *records = (struct haul_kad_records){ .values = values, .capacity = capacity };
+    /* An eighth, and never so little that a small store is of no use. */
+    records->per_peer_max = capacity / 8 > 16 ? capacity / 8 : 16;
 }
 
 /* The namespace of a key, and the bytes that it takes. */
@@ -140,26 +142,54 @@ static bool is_under(const struct haul_kad_value *value, const uint8_t *key, siz
     return value->key_bytes == key_bytes && memcmp(value->key, key, key_bytes) == 0;
 }
 
-static struct haul_kad_value *place_for(struct haul_kad_records *records, const uint8_t *key,
-                                        size_t key_bytes, haul_time now)
+/* A free place: one whose time has run out, one never used, or that of the oldest. */
+static struct haul_kad_value *room(struct haul_kad_records *records, haul_time now)
 {
-    struct haul_kad_value *place = NULL;
+    struct haul_kad_value *oldest = NULL;
 
     for (uint32_t i = 0; i < records->count; i++) {
         struct haul_kad_value *value = &records->values[i];
 
-        if (is_under(value, key, key_bytes))
+        if (value->ends <= now)
             return value;
-        if (place == NULL || value->ends <= now || value->stored < place->stored)
-            place = value;
+        if (oldest == NULL || value->stored < oldest->stored)
+            oldest = value;
     }
     if (records->count < records->capacity)
         return &records->values[records->count++];
+    records->counters.values_evicted += oldest != NULL;
+    return oldest;
+}
+
+/* A record that lives keeps its place and stays with who put it first, whoever puts it again. */
+static struct haul_kad_value *place_for(struct haul_kad_records *records, const uint8_t *key,
+                                        size_t key_bytes, const struct haul_peer_id *from,
+                                        haul_time now)
+{
+    struct haul_kad_value *place;
+    uint32_t of_sender = 0;
+
+    for (uint32_t i = 0; i < records->count; i++) {
+        struct haul_kad_value *value = &records->values[i];
+
+        if (value->ends <= now)
+            continue;
+        if (is_under(value, key, key_bytes))
+            return value;
+        of_sender += from != NULL && haul_peer_id_equal(&value->from, from);
+    }
+    if (of_sender >= records->per_peer_max) {
+        records->counters.values_refused++;
+        return NULL;
+    }
+    place = room(records, now);
+    if (place != NULL)
+        place->from = from != NULL ? *from : (struct haul_peer_id){ 0 };
     return place;
 }
 
 bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_kad_record *record,
-                          haul_time now)
+                          const struct haul_peer_id *from, haul_time now)
 {
     uint64_t ends, unix_ns = haul_time_add(now, records->unix_ahead);
     haul_time life = HAUL_KAD_RECORD_LIFE;
@@ -177,7 +207,7 @@ bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_ka
     life = haul_time_min(life, haul_time_since(unix_ns, ends));
     if (record->ttl_seconds != 0)
         life = haul_time_min(life, record->ttl_seconds * HAUL_SECOND);
-    place = place_for(records, record->key, record->key_bytes, now);
+    place = place_for(records, record->key, record->key_bytes, from, now);
     if (place == NULL)
         return false;
     place->stored = now;

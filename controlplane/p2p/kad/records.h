@@ -5,7 +5,8 @@
  *     /ipns/ID   what the holder of that key says that its name stands for (kad/ipns.h)
  *
  * ID is a peer id in binary. Every other is refused. A better record takes the place of a worse one
- * and never the other way. Bounded; the oldest makes room. Pure; the memory is the caller's. */
+ * and never the other way. Bounded: one peer fills at most a share of the store, what has run out
+ * makes room first, and where all live the oldest does. Pure; the memory is the caller's. */
 #pragma once
 
 #include "common/time.h"
@@ -28,17 +29,30 @@ enum haul_kad_record_fault {
 };
 
 struct haul_kad_value {
-    haul_time stored, ends; /* ends 0: free */
+    haul_time stored, ends;
+    struct haul_peer_id from; /* who put it first; none: the node itself */
     uint16_t value_bytes;
     uint8_t key_bytes;
     uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
     uint8_t value[HAUL_KAD_RECORD_VALUE_MAX];
 };
 
+#define HAUL_KAD_RECORDS_COUNTERS(X)                                                               \
+    X(values_evicted, "value records that made room for newer ones in time")                       \
+    X(values_refused, "value records refused because their sender has its share")
+
+struct haul_kad_records_counters {
+#define X(name, help) uint64_t name;
+    HAUL_KAD_RECORDS_COUNTERS(X)
+#undef X
+};
+
 struct haul_kad_records {
     struct haul_kad_value *values;
     uint32_t capacity, count;
+    uint32_t per_peer_max;
     uint64_t unix_ahead; /* Unix time in nanoseconds is haul_time and this; the owner's to keep */
+    struct haul_kad_records_counters counters;
 };
 
 void haul_kad_records_init(struct haul_kad_records *records, struct haul_kad_value *values,
@@ -57,10 +71,10 @@ enum haul_kad_record_fault haul_kad_record_check(const uint8_t *key, size_t key_
 int haul_kad_record_order(const uint8_t *key, size_t key_bytes, const uint8_t *one,
                           size_t one_bytes, const uint8_t *other, size_t other_bytes);
 
-/* False when the record is not good, or a better one is here. Its own time to live can only shorten
- * ours. */
+/* False when the record is not good, a better one is here, or its sender (NULL: the node itself)
+ * has its share. Its own time to live can only shorten ours. */
 bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_kad_record *record,
-                          haul_time now);
+                          const struct haul_peer_id *from, haul_time now);
 
 /* NULL when there is none. */
 const struct haul_kad_value *haul_kad_records_get(const struct haul_kad_records *records,
