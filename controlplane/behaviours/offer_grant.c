@@ -1,14 +1,27 @@
 /* The granter's side: offer in, the flow opened and granted or a refusal out, confirmation in. */
 #include "controlplane/behaviours/offer_parts.h"
 
-/* The flow ended before it was confirmed. */
+static void flow_unhold(struct haul_offer_stream *state)
+{
+    haul_kex_wipe(&state->grant, sizeof state->grant);
+    state->held = NULL;
+}
+
+/* The flow ended before it was confirmed. One that was not even open ends for the stream was too
+ * slow: whatever is still to come of the confirmation, it is not waited for. */
 static void flow_ended(void *context, uint32_t flow, enum haul_status why)
 {
     struct haul_offer_stream *state = context;
+    struct haul_stream *held = state->held;
 
     (void)why;
-    if (state->flow == flow)
-        state->holds = false;
+    if (state->flow != flow)
+        return;
+    state->holds = false;
+    if (held != NULL) {
+        flow_unhold(state);
+        haul_stream_reset(held);
+    }
 }
 
 static bool refuse(struct haul_stream *stream, enum haul_offer_reason reason, uint32_t retry_ms)
@@ -151,10 +164,12 @@ static bool send_answer(struct haul_stream *stream, const struct haul_offer_answ
 
 /* Through a relay both ends are behind gateways, mostly, and a probe that comes before the other
  * end has sent one may spoil the hole it is meant for: it has to wait for the confirmation. */
-static void flow_hold(struct haul_offer_stream *state, const struct making *making)
+static void flow_hold(struct haul_stream *stream, struct haul_offer_stream *state,
+                      const struct making *making)
 {
     state->grant = making->flow;
-    state->reserved = true;
+    state->held = stream;
+    haul_grants_hold(haul_offers_of(stream)->conf.grants, state->flow);
 }
 
 /* Opens the flow and answers: the flow probes the asker while the answer is on its way. */
@@ -179,7 +194,7 @@ static bool grant(struct haul_stream *stream, struct haul_offer_stream *state,
     }
     state->flow = flow;
     if (making->facts.relayed) {
-        flow_hold(state, making);
+        flow_hold(stream, state, making);
     } else if (haul_grants_start(offers->conf.grants, flow, &making->flow)) {
         state->holds = true;
     } else {
@@ -222,12 +237,6 @@ static bool decide(struct haul_stream *stream, struct haul_offer_stream *state,
     return grant(stream, state, making);
 }
 
-static void flow_unhold(struct haul_offer_stream *state)
-{
-    haul_kex_wipe(&state->grant, sizeof state->grant);
-    state->reserved = false;
-}
-
 /* The flow that was held probes now, as the asker does half a round trip after its confirmation. */
 static bool flow_open(struct haul_offers *offers, struct haul_offer_stream *state)
 {
@@ -251,7 +260,7 @@ static bool confirm(struct haul_stream *stream, struct haul_offer_stream *state)
         return false;
     }
     state->confirmed = true;
-    if (state->reserved && !flow_open(offers, state))
+    if (state->held != NULL && !flow_open(offers, state))
         return false;
     if (state->holds) { /* else: the flow has ended meanwhile */
         haul_grants_forget(offers->conf.grants, state->flow);
@@ -283,7 +292,7 @@ bool haul_offer_grant_input(struct haul_stream *stream, struct haul_offer_stream
 /* A grant that was not confirmed when its stream ended never will be. */
 void haul_offer_grant_closed(struct haul_offers *offers, struct haul_offer_stream *state)
 {
-    if (state->reserved) {
+    if (state->held != NULL) {
         haul_grants_release(offers->conf.grants, state->flow);
         flow_unhold(state);
     }

@@ -28,8 +28,8 @@ struct haul_offer_stream {
     bool answered;              /* granter: the offer was */
     bool confirmed;             /* granter: nothing more is expected */
     bool holds;                 /* granter: `flow` is open and waits for its confirmation */
-    bool reserved;              /* granter, through a relay: it is opened when it is confirmed, */
-    struct haul_grant grant;    /* with this; wiped when it is over */
+    struct haul_stream *held;   /* granter, through a relay: itself until `flow` is opened, which */
+    struct haul_grant grant;    /* its confirmation does, with this; wiped when it is over */
     uint32_t flow;
     uint8_t hash[32]; /* granter: of the transcript */
     struct haul_inbox inbox;

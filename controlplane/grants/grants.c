@@ -296,10 +296,21 @@ static void timer_arm(struct haul_grants *grants)
     haul_time first = HAUL_TIME_NEVER;
 
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
-        if (grants->seats[i].state == SEAT_OPEN)
+        if (grants->seats[i].state == SEAT_OPEN || grants->seats[i].state == SEAT_RESERVED)
             first = haul_time_min(first, grants->seats[i].deadline);
     }
     haul_loop_timer_set(grants->timer, first);
+}
+
+/* The data plane knows nothing of it: it ends here. */
+static void held_end(struct seat *seat)
+{
+    struct haul_grant_holder holder = seat->holder;
+    uint32_t flow = seat->flow;
+
+    seat_free(seat);
+    if (holder.ended != NULL)
+        holder.ended(holder.context, flow, HAUL_STATUS_CLOSED);
 }
 
 static void deadline_due(void *context)
@@ -310,13 +321,16 @@ static void deadline_due(void *context)
     for (uint32_t i = 0; i < HAUL_FLOWS_MAX; i++) {
         struct seat *seat = &grants->seats[i];
 
-        if (seat->state != SEAT_OPEN || seat->deadline > now)
+        if ((seat->state != SEAT_OPEN && seat->state != SEAT_RESERVED) || seat->deadline > now)
             continue;
         if (seat->confirmed)
             haul_counter_add(&grants->counters.ended_lease, 1);
         else
             haul_counter_add(&grants->counters.ended_unconfirmed, 1);
-        seat_end(seat);
+        if (seat->state == SEAT_RESERVED)
+            held_end(seat);
+        else
+            seat_end(seat);
     }
     timer_arm(grants);
 }
@@ -452,6 +466,15 @@ static void flow_event(void *context, const struct haul_event *event)
 }
 
 /* --- the life of a grant --- */
+
+void haul_grants_hold(struct haul_grants *grants, uint32_t flow)
+{
+    struct seat *seat = seat_at(grants, flow);
+
+    haul_assert(seat->state == SEAT_RESERVED);
+    seat->deadline = haul_time_add(haul_loop_now(grants->conf.loop), grants->conf.confirm);
+    timer_arm(grants);
+}
 
 bool haul_grants_start(struct haul_grants *grants, uint32_t flow, const struct haul_grant *grant)
 {

@@ -3,6 +3,7 @@
  * peers from the catalog. Control thread only; callbacks may call back into it.
  *
  *   reserve -> start -> (UP, wants) -> ended        release gives a reserved seat back
+ *   reserve -> hold -> start -> ...                 where the start waits for the confirmation
  *
  * A grant under which no datagram has opened within 5 s ends (the data plane says UNPROVEN); one
  * that we gave and the asker never confirmed ends after 5 s too; any other lives until its control
@@ -71,7 +72,8 @@ HAUL_MUST_USE int haul_grants_open(struct haul_grants **grants, const struct hau
 void haul_grants_close(struct haul_grants *grants);
 
 /* Whose grant it is, and who is told about it. `up`: a path is proven. `ended`: once, for every
- * grant that was started; the flow index is free again when it returns. Both may be NULL. */
+ * grant that was started or held; the flow index is free again when it returns. Both may be NULL.
+ */
 struct haul_grant_holder {
     struct haul_peer_id peer;
     struct haul_addr remote; /* of the control connection */
@@ -105,6 +107,10 @@ enum haul_seat_refusal haul_grants_reserve(struct haul_grants *grants,
                                            const struct haul_grant_holder *holder,
                                            struct haul_grant_seat *seat);
 void haul_grants_release(struct haul_grants *grants, uint32_t flow);
+
+/* The seat was promised to a peer and is started when that confirms: until `confirm` is over, or
+ * else it is released here and `ended` told (CLOSED). */
+void haul_grants_hold(struct haul_grants *grants, uint32_t flow);
 
 /* How many flows a transfer of that peer may have at most: none but the first may be among more
  * than half of the grants that the peer, and that its address, may hold. */

@@ -399,6 +399,35 @@ static void before_the_confirmation_nothing_is_served_and_without_it_the_grant_e
     bench_close(&bench);
 }
 
+static void a_seat_that_is_held_for_a_confirmation_is_free_again_without_it(void)
+{
+    struct haul_grant_holder holder;
+    struct haul_grant_seat seat, next;
+    struct haul_grant grant = { 0 };
+    struct bench bench;
+
+    bench_open(&bench);
+    holder = holder_of(&bench, 1, false);
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &holder, &seat), HAUL_SEAT_GIVEN);
+    haul_grants_hold(bench.grants, seat.flow);
+    run_for(&bench, 2 * SPAN);
+    CU_ASSERT_EQUAL(bench.ended, 1);
+    CU_ASSERT_EQUAL(bench.why, HAUL_STATUS_CLOSED);
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->ended_unconfirmed, 1);
+    CU_ASSERT_EQUAL(haul_grants_reserve(bench.grants, &holder, &next), HAUL_SEAT_GIVEN);
+    CU_ASSERT_EQUAL(next.flow, seat.flow);
+    haul_grants_hold(bench.grants, next.flow);
+    grant.local_id = next.local_id;
+    grant.wants_max = next.wants_max;
+    CU_ASSERT_TRUE(haul_grants_start(bench.grants, next.flow, &grant));
+    haul_grants_confirm(bench.grants, next.flow);
+    CU_ASSERT_EQUAL(next_order(&bench).kind, HAUL_ORDER_OPEN);
+    run_for(&bench, 2 * SPAN); /* confirmed: it lives on */
+    CU_ASSERT_EQUAL(haul_grants_counters(bench.grants)->ended_unconfirmed, 1);
+    CU_ASSERT_EQUAL(bench.ended, 1);
+    bench_close(&bench);
+}
+
 static void a_grant_outlives_its_connection_by_the_lease(void)
 {
     struct haul_order open;
@@ -529,6 +558,8 @@ int main(void)
         { "a block that cannot be read is counted", a_block_that_cannot_be_read_is_counted },
         { "before the confirmation nothing is served and without it the grant ends",
           before_the_confirmation_nothing_is_served_and_without_it_the_grant_ends },
+        { "a seat that is held for a confirmation is free again without it",
+          a_seat_that_is_held_for_a_confirmation_is_free_again_without_it },
         { "a grant outlives its connection by the lease",
           a_grant_outlives_its_connection_by_the_lease },
         { "a new connection of the same peer adopts its grant",

@@ -1,5 +1,6 @@
 /* An offer between two hosts over loopback sockets, with this test as both data planes: what is
  * agreed fits together, every refusal and limit is reached, and nothing is kept that failed. */
+#include "controlplane/host/host_parts.h"
 #include "tests/unit/offer_rig.h"
 
 /* --- bulk: a protocol of which both sides write whatever the connection takes --- */
@@ -473,6 +474,52 @@ static void a_wrong_or_missing_confirmation_ends_the_grant(void)
     }
 }
 
+/* b takes the connection for one through a relay, or not. */
+static void b_relayed(bool relayed)
+{
+    haul_host_connection(b.host, b.connection)->relayed = relayed;
+}
+
+/* A byte every now and then of what would be a confirmation, and never the last of it. */
+static bool rogue_trickles(void)
+{
+    static haul_time next;
+    haul_time now = haul_loop_now(pair.loop);
+
+    if (rogue.closed == 0 && now >= next && rogue.said_bytes < 66) {
+        uint8_t byte = rogue.said_bytes++ == 0 ? 66 : 1; /* the length, and then the message */
+
+        next = now + 5 * HAUL_MILLISECOND;
+        (void)haul_stream_write(rogue.stream, &byte, 1); /* b may be through with it */
+    }
+    return rogue.closed > 0;
+}
+
+static void through_a_relay_what_trickles_in_keeps_no_seat(void)
+{
+    uint8_t message[2 + HAUL_OFFER_BYTES_MAX], secret[32] = { 9 }, key[32];
+    struct haul_order order;
+
+    start(NULL, NULL);
+    b_relayed(true);
+    haul_kex_public(secret, key);
+    rogue_says(message, sound_offer(message, key));
+    CU_ASSERT_TRUE_FATAL(host_pair_run(rogue_was_answered, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(haul_offers_counters(b.offers)->given, 1);
+    rogue.said_bytes = 0;
+    CU_ASSERT_TRUE(host_pair_run(rogue_trickles, 5 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(rogue.end, HAUL_STREAM_RESET);
+    CU_ASSERT_EQUAL(haul_grants_counters(b.grants)->ended_unconfirmed, 1);
+    CU_ASSERT_EQUAL(haul_host_counters(b.host)->streams_idle, 0);
+    CU_ASSERT_FALSE(haul_handoff_next_order(b.handoff, &order)); /* it was never opened */
+    for (unsigned i = 0; i < 2; i++) { /* as many as a peer has: its seat is free again */
+        ask_and_wait(&root);
+        CU_ASSERT_EQUAL(a.result.code, HAUL_OK);
+    }
+    b_relayed(false);
+    finish();
+}
+
 static void payload_classes_are_cut_to_what_both_take(void)
 {
     CU_ASSERT_EQUAL(haul_offer_payload(8192, 8192), 8192);
@@ -506,6 +553,8 @@ int main(void)
           a_peer_has_few_streams_and_keeps_to_that },
         { "a wrong or missing confirmation ends the grant",
           a_wrong_or_missing_confirmation_ends_the_grant },
+        { "through a relay what trickles in keeps no seat",
+          through_a_relay_what_trickles_in_keeps_no_seat },
         { "payload classes are cut to what both take", payload_classes_are_cut_to_what_both_take },
     };
 
