@@ -2,16 +2,6 @@
 
 #define CROWDED_MIN 4u /* blocks of one, beside another that has none */
 
-static struct haul_lane *lane_at(struct haul_lanes *lanes, size_t i)
-{
-    return i == 0 ? &lanes->first : &lanes->further[i - 1];
-}
-
-static const struct haul_lane *lane_view(const struct haul_lanes *lanes, size_t i)
-{
-    return i == 0 ? &lanes->first : &lanes->further[i - 1];
-}
-
 static bool is_alive(const struct haul_lane *lane)
 {
     return lane->open && lane->proven && !lane->dying;
@@ -49,7 +39,7 @@ void haul_lanes_swap(struct haul_lanes *lanes, struct haul_lane *other)
 struct haul_lane *haul_lanes_find(struct haul_lanes *lanes, uint32_t flow)
 {
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
-        struct haul_lane *lane = lane_at(lanes, i);
+        struct haul_lane *lane = &lanes->all[i];
 
         if (lane->open && lane->flow == flow)
             return lane;
@@ -71,7 +61,7 @@ struct haul_lane *haul_lanes_choose(struct haul_lanes *lanes)
     struct haul_lane *best = NULL;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
-        struct haul_lane *lane = lane_at(lanes, i);
+        struct haul_lane *lane = &lanes->all[i];
         bool full = lane->asked >= lane->wants_max;
         bool best_full = best != NULL && best->asked >= best->wants_max;
 
@@ -85,7 +75,7 @@ struct haul_lane *haul_lanes_choose(struct haul_lanes *lanes)
 void haul_lanes_back(struct haul_lanes *lanes, uint32_t serial, bool ended)
 {
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
-        struct haul_lane *lane = lane_at(lanes, i);
+        struct haul_lane *lane = &lanes->all[i];
 
         if (!lane->open || lane->serial != serial)
             continue;
@@ -99,7 +89,7 @@ uint32_t haul_lanes_alive(const struct haul_lanes *lanes)
     uint32_t alive = 0;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++)
-        alive += is_alive(lane_view(lanes, i));
+        alive += is_alive(&lanes->all[i]);
     return alive;
 }
 
@@ -108,8 +98,8 @@ uint32_t haul_lanes_wants(const struct haul_lanes *lanes)
     uint32_t wants = 0;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
-        if (is_alive(lane_view(lanes, i)))
-            wants += lane_view(lanes, i)->wants_max;
+        if (is_alive(&lanes->all[i]))
+            wants += lanes->all[i].wants_max;
     }
     return wants < lanes->cap ? wants : lanes->cap;
 }
@@ -119,7 +109,7 @@ bool haul_lanes_lack(const struct haul_lanes *lanes, haul_time now)
     uint32_t open = 0;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++)
-        open += lane_view(lanes, i)->open;
+        open += lanes->all[i].open;
     return open < lanes->first.flows_max && open < HAUL_WORKERS_MAX && now >= lanes->again;
 }
 
@@ -161,7 +151,7 @@ uint32_t haul_lanes_crowded(const struct haul_lanes *lanes)
     bool idle = false;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
-        const struct haul_lane *lane = lane_view(lanes, i);
+        const struct haul_lane *lane = &lanes->all[i];
 
         if (!is_alive(lane))
             continue;

@@ -23,8 +23,13 @@ struct haul_lane {
 };
 
 struct haul_lanes {
-    struct haul_lane first;
-    struct haul_lane further[HAUL_WORKERS_MAX - 1];
+    union {
+        struct {
+            struct haul_lane first;
+            struct haul_lane further[HAUL_WORKERS_MAX - 1];
+        };
+        struct haul_lane all[HAUL_WORKERS_MAX]; /* the same, for what is said of each */
+    };
     uint32_t last_serial;
     uint32_t cap;    /* blocks asked for at once in all: as many as the first was granted */
     haul_time again; /* when another one may be asked for */

@@ -77,17 +77,16 @@ static void lane_end(struct haul_transfer *transfer, struct haul_lane *lane)
 
 void haul_transfer_flows_end(struct haul_transfer *transfer)
 {
-    lane_end(transfer, &transfer->lanes.first);
-    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.further); i++)
-        lane_end(transfer, &transfer->lanes.further[i]);
+    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.all); i++)
+        lane_end(transfer, &transfer->lanes.all[i]);
 }
 
 bool haul_transfer_has_flow(const struct haul_transfer *transfer)
 {
-    bool open = transfer->lanes.first.open;
+    bool open = false;
 
-    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.further); i++)
-        open |= transfer->lanes.further[i].open;
+    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.all); i++)
+        open |= transfer->lanes.all[i].open;
     return open;
 }
 

@@ -41,11 +41,9 @@ static void record_wire(struct haul_transfer *transfer)
     struct haul_record *record = &transfer->record;
     struct haul_connection_facts facts;
 
-    if (transfer->lanes.first.open)
-        haul_transfer_account_flow(transfer, transfer->lanes.first.flow);
-    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.further); i++) {
-        if (transfer->lanes.further[i].open)
-            haul_transfer_account_flow(transfer, transfer->lanes.further[i].flow);
+    for (size_t i = 0; i < HAUL_COUNT_OF(transfer->lanes.all); i++) {
+        if (transfer->lanes.all[i].open)
+            haul_transfer_account_flow(transfer, transfer->lanes.all[i].flow);
     }
     if (transfer->trial.lane.open)
         haul_transfer_account_flow(transfer, transfer->trial.lane.flow);

@@ -71,6 +71,7 @@ static void together_they_hold_no_more_than_the_first_was_granted(void)
 
     CU_ASSERT_EQUAL(haul_lanes_wants(&lanes), 100);
     CU_ASSERT_EQUAL(further(&lanes, 1, true)->wants_max, 34);
+    CU_ASSERT_TRUE(lanes.all[0].flow == 40 && lanes.all[1].flow == 1); /* in the order of both */
     further(&lanes, 2, true);
     CU_ASSERT_EQUAL(haul_lanes_wants(&lanes), 100);
     lanes.first.dying = true;
