@@ -38,7 +38,8 @@ static void on_lane_up(void *context, uint32_t flow, uint32_t payload, haul_time
     haul_lanes_proven(&transfer->lanes, lane);
     transfer->wants_max = haul_lanes_wants(&transfer->lanes);
     say(transfer, "up", flow);
-    haul_transfer_move(transfer, transfer->carrier); /* also what another one let go of */
+    haul_transfer_wake(transfer); /* what another one let go of */
+    haul_transfer_pump(transfer);
 }
 
 static void on_lane_offered(void *context, const struct haul_offer_result *result)
@@ -141,7 +142,8 @@ bool haul_transfer_lane_ended(struct haul_transfer *transfer, uint32_t flow)
         haul_lanes_failed(&transfer->lanes, now_of(transfer), 0);
         transfer->wants_max = haul_lanes_wants(&transfer->lanes);
         say(transfer, "ended", flow);
-        haul_transfer_move(transfer, transfer->carrier);
+        haul_transfer_wake(transfer);
+        haul_transfer_pump(transfer);
     }
     haul_transfer_settle(transfer);
     return true;

@@ -166,6 +166,9 @@ void haul_fetch_free(struct haul_fetch *fetch);
 bool haul_fetch_slot_take(struct haul_fetch *fetch); /* false: none now */
 void haul_fetch_slot_give(struct haul_fetch *fetch);
 haul_time haul_transfer_retry_at(const struct haul_transfer *transfer);
+/* What waits for a carrier may be asked for; what waits for a time, as a busy peer said, not yet.
+ */
+void haul_transfer_wake(struct haul_transfer *transfer);
 void haul_transfer_withdraw_all(struct haul_transfer *transfer); /* to ask somebody else for it */
 void haul_transfer_cancel_all(struct haul_transfer *transfer);
 /* A fetch that the worker has comes back; with HAUL_CANCEL_WAITING only if nobody was asked. */

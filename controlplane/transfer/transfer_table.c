@@ -60,6 +60,16 @@ haul_time haul_transfer_retry_at(const struct haul_transfer *transfer)
     return at;
 }
 
+void haul_transfer_wake(struct haul_transfer *transfer)
+{
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        struct haul_fetch *fetch = &transfer->fetches[i];
+
+        if (fetch->state == HAUL_FETCH_RETRY && fetch->retry_at == HAUL_TIME_NEVER)
+            fetch->retry_at = 0;
+    }
+}
+
 void haul_fetch_withdraw(struct haul_fetch *fetch, uint8_t reason)
 {
     struct haul_order order = {
