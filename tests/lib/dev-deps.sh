@@ -9,7 +9,8 @@ packages_build="gcc libc6-dev meson ninja-build pkg-config python3 libssl-dev li
 packages_build="$packages_build libdpdk-dev librte-net-memif23|librte-net-memif24
     librte-net-virtio23|librte-net-virtio24 librte-net-vhost23|librte-net-vhost24
     librte-net-af-packet23|librte-net-af-packet24 librte-net-af-xdp23|librte-net-af-xdp24
-    librte-bus-vdev23|librte-bus-vdev24 librte-mempool-ring23|librte-mempool-ring24"
+    librte-net-null23|librte-net-null24 librte-bus-vdev23|librte-bus-vdev24
+    librte-mempool-ring23|librte-mempool-ring24"
 packages_test="clang-format-14|clang-format clang-14|clang binutils iproute2 iputils-ping nftables procps"
 packages_fuzz="clang-14|clang libclang-rt-14-dev|libclang-rt-dev llvm-14|llvm"
 packages_bench="iperf3"

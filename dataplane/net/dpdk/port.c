@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <rte_flow.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -149,8 +150,15 @@ static void queues_choose(struct haul_port *port, const char *device, uint32_t w
     port->queues = (uint16_t)(wanted > 0 ? wanted : 1);
 }
 
+/* Whether a table of so many entries can tell the queues. */
+static bool table_fits(uint32_t entries)
+{
+    return entries >= HAUL_RSS_QUEUES_MAX && (entries & (entries - 1)) == 0;
+}
+
 /* Before it is configured: a hash by which its table can tell the queues; false where its driver
- * has none. */
+ * has none, or a table that is not to be filled: what it hashes by is its own then. Some drivers
+ * know the size of their table only later. */
 static bool hash_ask(struct haul_port *port, const struct rte_eth_dev_info *info,
                      struct rte_eth_conf *conf)
 {
@@ -158,7 +166,8 @@ static bool hash_ask(struct haul_port *port, const struct rte_eth_dev_info *info
 
     if (port->queues < 2 || port->queues > HAUL_RSS_QUEUES_MAX ||
         (info->flow_type_rss_offloads & RTE_ETH_RSS_NONFRAG_IPV4_UDP) == 0 ||
-        bytes < HAUL_RSS_KEY_BYTES || bytes > sizeof port->hash_key)
+        bytes < HAUL_RSS_KEY_BYTES || bytes > sizeof port->hash_key ||
+        (info->reta_size != 0 && !table_fits(info->reta_size)))
         return false;
     haul_rss_key(port->hash_key, bytes);
     conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -169,10 +178,12 @@ static bool hash_ask(struct haul_port *port, const struct rte_eth_dev_info *info
 }
 
 /* Not every driver can wake us. */
-static int configure_try(const struct haul_port *port, struct rte_eth_conf *settings)
+static int configure_waking(const struct haul_port *port, struct rte_eth_conf *settings)
 {
-    int code = rte_eth_dev_configure(port->id, port->queues, port->queues, settings);
+    int code;
 
+    settings->intr_conf.rxq = 1;
+    code = rte_eth_dev_configure(port->id, port->queues, port->queues, settings);
     if (code != 0) {
         settings->intr_conf.rxq = 0;
         code = rte_eth_dev_configure(port->id, port->queues, port->queues, settings);
@@ -180,10 +191,26 @@ static int configure_try(const struct haul_port *port, struct rte_eth_conf *sett
     return code;
 }
 
+/* Nor is every driver told how long frames may be; the ordinary length all of them take. memif
+ * states a maximum that it does not keep to, and refuses to be told another. */
+static int configure_try(const struct haul_port *port, const struct haul_net_port *conf,
+                         struct rte_eth_conf *settings)
+{
+    int code;
+
+    settings->rxmode.mtu = strncmp(conf->device, "net_memif", 9) == 0 ? 0 : conf->mtu;
+    code = configure_waking(port, settings);
+    if (code != 0 && settings->rxmode.mtu != 0 && conf->mtu <= 1500) {
+        settings->rxmode.mtu = 0;
+        code = configure_waking(port, settings);
+    }
+    return code;
+}
+
 static int configure(struct haul_port *port, const struct haul_net_port *conf, uint32_t queues,
                      struct haul_error *error)
 {
-    struct rte_eth_conf settings = { .intr_conf = { .rxq = 1 } };
+    struct rte_eth_conf settings = { 0 };
     struct rte_eth_dev_info info;
     int code = rte_eth_dev_info_get(port->id, &info);
 
@@ -193,19 +220,12 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf, u
     queues_choose(port, conf->device, queues, &info);
     offloads_choose(port, &info, &settings);
     port->hash_asked = hash_ask(port, &info, &settings);
-    /* memif states a maximum that it does not keep to, and refuses to be told another. */
-    if (strncmp(conf->device, "net_memif", 9) != 0)
-        settings.rxmode.mtu = conf->mtu;
-    code = configure_try(port, &settings);
+    code = configure_try(port, conf, &settings);
     if (code != 0 && port->hash_asked) { /* nor takes every driver any key */
         port->hash_asked = false;
         settings.rxmode.mq_mode = RTE_ETH_MQ_RX_NONE;
-        settings.intr_conf.rxq = 1;
-        code = configure_try(port, &settings);
-    }
-    if (code != 0 && settings.rxmode.mtu != 0 && conf->mtu <= 1500) {
-        settings.rxmode.mtu = 0;
-        code = rte_eth_dev_configure(port->id, port->queues, port->queues, &settings);
+        settings.rx_adv_conf.rss_conf = (struct rte_eth_rss_conf){ 0 };
+        code = configure_try(port, conf, &settings);
     }
     if (code != 0)
         return refused(conf, "its configuration", code, error);
@@ -312,23 +332,26 @@ int haul_port_interrupt(const struct haul_port *port, uint16_t queue)
 /* True when the card took the table. */
 static bool hash_set(const struct haul_port *port, uint16_t first)
 {
-    struct rte_eth_rss_reta_entry64 table[RTE_ETH_RSS_RETA_SIZE_512 / RTE_ETH_RETA_GROUP_SIZE];
-    struct rte_eth_dev_info info; /* some drivers know the size of their table only now */
+    struct rte_eth_rss_reta_entry64 *table;
+    struct rte_eth_dev_info info;
     uint32_t entries;
+    bool taken;
 
     if (!port->hash_asked || rte_eth_dev_info_get(port->id, &info) != 0)
         return false;
-    entries = info.reta_size;
-    if (entries < HAUL_RSS_QUEUES_MAX || entries > RTE_ETH_RSS_RETA_SIZE_512 ||
-        (entries & (entries - 1)) != 0)
+    entries = info.reta_size; /* eight on some cards, thousands on others */
+    table =
+        table_fits(entries) ? calloc(entries / RTE_ETH_RETA_GROUP_SIZE + 1, sizeof *table) : NULL;
+    if (table == NULL)
         return false;
-    memset(table, 0, sizeof table);
     for (uint32_t i = 0; i < entries; i++) {
         table[i / RTE_ETH_RETA_GROUP_SIZE].mask |= UINT64_C(1) << i % RTE_ETH_RETA_GROUP_SIZE;
         table[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
             haul_rss_queue(i, first, port->queues);
     }
-    return rte_eth_dev_rss_reta_update(port->id, table, (uint16_t)entries) == 0;
+    taken = rte_eth_dev_rss_reta_update(port->id, table, (uint16_t)entries) == 0;
+    free(table);
+    return taken;
 }
 
 /* Whether the driver took it. Those that know no rules say so at once. */
