@@ -11,15 +11,17 @@
 static void show(const struct haul_options *options, const Haul__Ctl__Done *done, bool own_node)
 {
     bool off = haul_options_has(options, HAUL_OPTION_OFF);
-    bool lifted = off && haul_options_has(options, HAUL_OPTION_DENY);
+    bool deny = haul_options_has(options, HAUL_OPTION_DENY), lifted = off && deny;
+    bool denied = !off && deny && !haul_options_has(options, HAUL_OPTION_TO); /* and no more */
 
     if (haul_options_has(options, HAUL_OPTION_JSON)) {
         json_t *object = json_object();
 
         json_object_set_new(object, "event",
-                            json_string(lifted ? "denial-ended"
-                                        : off  ? "unshared"
-                                               : "shared"));
+                            json_string(lifted   ? "denial-ended"
+                                        : off    ? "unshared"
+                                        : denied ? "denied"
+                                                 : "shared"));
         json_object_set_new(object, "cid", json_string(done->cid));
         if (!off)
             json_object_set_new(object, "ticket", json_string(done->ticket));
@@ -35,6 +37,8 @@ static void show(const struct haul_options *options, const Haul__Ctl__Done *done
         return;
     }
     printf("%s\n", done->ticket);
+    if (denied)
+        haul_print_note(options, "denied; who else may have it is as before (`haul ls`)");
     if (own_node)
         haul_print_note(options, "recorded; run `haul node` in this home to serve it");
 }
@@ -68,12 +72,18 @@ int haul_share_run(const struct haul_options *options, struct haul_attach *attac
 /* Before anything is stored or started for a share that cannot be. */
 static int peers_check(const struct haul_options *options, struct haul_error *error)
 {
-    struct haul_peer_id peer;
+    struct haul_peer_id peers[HAUL_OPTION_LIST_MAX];
 
     for (size_t i = 0; i < options->list_count; i++) {
-        if (!haul_peer_id_parse(options->list[i], &peer))
+        if (!haul_peer_id_parse(options->list[i], &peers[i]))
             return haul_fail(error, HAUL_E_PEER_MALFORMED, "'%.80s' is not a peer id",
                              options->list[i]);
+        for (size_t j = 0; j < i; j++) {
+            if (options->list_of[j] != options->list_of[i] &&
+                haul_peer_id_equal(&peers[j], &peers[i]))
+                return haul_fail(error, HAUL_E_USAGE, "--to and --deny both name %.80s",
+                                 options->list[i]);
+        }
     }
     return 0;
 }

@@ -499,13 +499,8 @@ int haul_catalog_add_synthetic(struct haul_catalog *catalog, uint64_t id,
 
 /* --- sharing --- */
 
-struct change {
-    const struct haul_peer_id *peer; /* NULL: everybody */
-    bool on;
-};
-
-/* Changes a dataset in memory; false when that may not be. */
-typedef bool change_fn(struct haul_dataset *dataset, const struct change *change);
+/* Changes a dataset in memory, or refuses; what it leaves when it refuses is not kept. */
+typedef int change_fn(struct haul_dataset *dataset, const void *wish, struct haul_error *error);
 
 /* Puts the peer into a list or takes it out; false when the list would grow too long. */
 static bool change_list(struct haul_peer_id *peers, uint32_t *count,
@@ -524,41 +519,79 @@ static bool change_list(struct haul_peer_id *peers, uint32_t *count,
     return true;
 }
 
-static bool change_shares(struct haul_dataset *dataset, const struct change *change)
+static int change_denied(struct haul_dataset *dataset, const struct haul_catalog_sharing *wish,
+                         struct haul_error *error)
 {
-    const struct haul_peer_id *peer = change->peer;
+    char text[HAUL_CID_TEXT_BYTES];
 
-    if (peer == NULL || (change->on && dataset->shared_to_all))
-        dataset->peer_count = 0;
-    if (peer == NULL || change->on)
-        dataset->shared_to_all = peer == NULL && change->on;
-    dataset->announced = dataset->announced && dataset->shared_to_all;
-    return peer == NULL || change_list(dataset->peers, &dataset->peer_count, peer, change->on);
-}
-
-static bool change_denied(struct haul_dataset *dataset, const struct change *change)
-{
-    bool nobody = !dataset->shared_to_all && dataset->peer_count == 0;
-
-    if (!change_list(dataset->denied, &dataset->denied_count, change->peer, change->on))
-        return false;
-    if (change->on) {
-        (void)change_list(dataset->peers, &dataset->peer_count, change->peer, false);
-        dataset->shared_to_all = dataset->shared_to_all || nobody;
+    for (size_t i = 0; i < wish->denied_count; i++) {
+        if (!change_list(dataset->denied, &dataset->denied_count, &wish->denied[i], !wish->off)) {
+            haul_cid_print(&dataset->root, text);
+            return haul_fail(error, HAUL_E_LIMIT, "%s is denied to %u peers already", text,
+                             HAUL_CATALOG_PEERS_MAX);
+        }
+        if (!wish->off)
+            (void)change_list(dataset->peers, &dataset->peer_count, &wish->denied[i], false);
     }
-    return true;
+    return 0;
 }
 
-static bool change_announced(struct haul_dataset *dataset, const struct change *change)
+static int change_peers(struct haul_dataset *dataset, const struct haul_catalog_sharing *wish,
+                        struct haul_error *error)
 {
-    if (change->on && (!dataset->complete || !dataset->shared_to_all))
-        return false;
-    dataset->announced = change->on;
-    return true;
+    char text[HAUL_PEER_ID_TEXT_BYTES];
+
+    for (size_t i = 0; i < wish->peer_count; i++) {
+        const struct haul_peer_id *peer = &wish->peers[i];
+
+        if (!wish->off && is_among(dataset->denied, dataset->denied_count, peer)) {
+            haul_peer_id_print(peer, text);
+            return haul_fail(error, HAUL_E_REFUSED,
+                             "it is denied to %s: `haul share --off --deny` ends that", text);
+        }
+        if (!change_list(dataset->peers, &dataset->peer_count, peer, !wish->off)) {
+            haul_cid_print(&dataset->root, text);
+            return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
+                             HAUL_CATALOG_PEERS_MAX);
+        }
+    }
+    return 0;
+}
+
+/* Denied first: whoever is denied it now is not to have it for what is said of others. */
+static int change_shares(struct haul_dataset *dataset, const void *context,
+                         struct haul_error *error)
+{
+    const struct haul_catalog_sharing *wish = context;
+    bool named = wish->peer_count > 0 && !wish->off;
+
+    if (change_denied(dataset, wish, error) < 0)
+        return -1;
+    if (wish->all || (named && dataset->shared_to_all))
+        dataset->peer_count = 0;
+    if (wish->all || named)
+        dataset->shared_to_all = wish->all && !wish->off;
+    dataset->announced = dataset->announced && dataset->shared_to_all;
+    return change_peers(dataset, wish, error);
+}
+
+static int change_announced(struct haul_dataset *dataset, const void *wish,
+                            struct haul_error *error)
+{
+    const bool *on = wish;
+    char text[HAUL_CID_TEXT_BYTES];
+
+    if (*on && (!dataset->complete || !dataset->shared_to_all)) {
+        haul_cid_print(&dataset->root, text);
+        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
+    }
+    dataset->announced = *on;
+    return 0;
 }
 
 static int change_stored(struct haul_catalog *catalog, const struct haul_cid *root,
-                         change_fn *function, const struct change *change, bool *refused)
+                         change_fn *function, const void *wish, bool *refused,
+                         struct haul_error *error)
 {
     struct haul_dataset dataset;
     uint64_t id;
@@ -569,79 +602,60 @@ static int change_stored(struct haul_catalog *catalog, const struct haul_cid *ro
         return result;
     result = get_record(catalog, txn, root, &dataset, &id);
     if (result == 0) {
-        *refused = !function(&dataset, change);
+        *refused = function(&dataset, wish, error) < 0;
         if (!*refused)
             result = put_record(catalog, txn, &dataset, id);
     }
     return end_write(txn, result);
 }
 
-/* Stored or synthetic; `text` is the CID's, for whoever says what was refused. */
+/* Stored or synthetic; the whole wish or nothing of it. */
 static int dataset_change(struct haul_catalog *catalog, const struct haul_cid *root,
-                          change_fn *function, const struct change *change, bool *refused,
-                          char text[HAUL_CID_TEXT_BYTES], struct haul_error *error)
+                          change_fn *function, const void *wish, struct haul_error *error)
 {
     struct synthetic *synthetic = find_synthetic(catalog, root);
+    char text[HAUL_CID_TEXT_BYTES];
+    struct haul_dataset changed;
+    bool refused = false;
     int result = 0;
 
-    *refused = false;
+    if (synthetic != NULL) {
+        changed = synthetic->dataset;
+        refused = function(&changed, wish, error) < 0;
+        if (!refused)
+            synthetic->dataset = changed;
+    } else {
+        result = change_stored(catalog, root, function, wish, &refused, error);
+    }
+    if (refused)
+        return -1;
     haul_cid_print(root, text);
-    if (synthetic != NULL)
-        *refused = !function(&synthetic->dataset, change);
-    else
-        result = change_stored(catalog, root, function, change, refused);
-    if (*refused)
-        return 0;
     if (result == MDB_NOTFOUND)
         return haul_fail(error, HAUL_E_CID_UNKNOWN, "no dataset %s is stored here", text);
     return result == 0 ? 0 : fail_lmdb(error, result);
 }
 
+int haul_catalog_change(struct haul_catalog *catalog, const struct haul_cid *root,
+                        const struct haul_catalog_sharing *wish, struct haul_error *error)
+{
+    haul_assert(!wish->all || wish->peer_count == 0);
+    return dataset_change(catalog, root, change_shares, wish, error);
+}
+
 int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
                        const struct haul_peer_id *peer, bool on, struct haul_error *error)
 {
-    const struct change change = { .peer = peer, .on = on };
-    char text[HAUL_CID_TEXT_BYTES];
-    struct haul_dataset dataset;
-    bool full;
-    int failed;
+    const struct haul_catalog_sharing wish = {
+        .off = !on, .all = peer == NULL, .peers = peer, .peer_count = peer != NULL ? 1 : 0
+    };
 
-    if (on && peer != NULL && haul_catalog_find(catalog, root, &dataset) &&
-        is_among(dataset.denied, dataset.denied_count, peer))
-        return haul_fail(error, HAUL_E_REFUSED,
-                         "the dataset is denied to this peer: `haul share --off --deny` ends that");
-    failed = dataset_change(catalog, root, change_shares, &change, &full, text, error);
-    if (full)
-        return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
-                         HAUL_CATALOG_PEERS_MAX);
-    return failed;
-}
-
-int haul_catalog_deny(struct haul_catalog *catalog, const struct haul_cid *root,
-                      const struct haul_peer_id *peer, bool on, struct haul_error *error)
-{
-    const struct change change = { .peer = peer, .on = on };
-    char text[HAUL_CID_TEXT_BYTES];
-    bool full;
-    int failed = dataset_change(catalog, root, change_denied, &change, &full, text, error);
-
-    if (full)
-        return haul_fail(error, HAUL_E_LIMIT, "%s is denied to %u peers already", text,
-                         HAUL_CATALOG_PEERS_MAX);
-    return failed;
+    return haul_catalog_change(catalog, root, &wish, error);
 }
 
 int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
                           struct haul_error *error)
 {
-    const struct change change = { .on = on };
-    char text[HAUL_CID_TEXT_BYTES];
-    bool refused;
-    int failed = dataset_change(catalog, root, change_announced, &change, &refused, text, error);
-
-    if (refused)
-        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
-    return failed;
+    return dataset_change(catalog, root, change_announced, &on, error);
 }
 
 /* --- opening --- */

@@ -58,18 +58,27 @@ bool haul_catalog_find(const struct haul_catalog *catalog, const struct haul_cid
 bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
                        struct haul_dataset *dataset);
 
-/* On for a peer: that peer may have it too, and of a dataset shared to all only that peer from now
- * on. Off for NULL: nobody may have it. CID_UNKNOWN when no such dataset is stored, LIMIT beyond
- * HAUL_CATALOG_PEERS_MAX, REFUSED for a peer it is denied to. Durable when it returns. */
+/* Who may have a dataset from now on. */
+struct haul_catalog_sharing {
+    bool off;                          /* takes back what is named here */
+    bool all;                          /* everybody who is not denied it; then no peers */
+    const struct haul_peer_id *peers;  /* these too; of one that all may have only these */
+    const struct haul_peer_id *denied; /* never these, until that is taken back */
+    size_t peer_count, denied_count;
+};
+
+/* The whole wish at once, or nothing of it. Off for all: nobody may have it. A denial, made or
+ * taken back, shares the dataset with nobody. CID_UNKNOWN when no such dataset is stored, LIMIT
+ * beyond HAUL_CATALOG_PEERS_MAX, REFUSED for a peer it is denied to, also in the same wish. Durable
+ * when it returns. */
+HAUL_MUST_USE int haul_catalog_change(struct haul_catalog *catalog, const struct haul_cid *root,
+                                      const struct haul_catalog_sharing *wish,
+                                      struct haul_error *error);
+
+/* The same for one peer, or for all. */
 HAUL_MUST_USE int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
                                      const struct haul_peer_id *peer /* NULL: all */, bool on,
                                      struct haul_error *error);
-
-/* On: this peer may not have it, and one that was shared with nobody is shared with all others. A
- * denial stays until it is taken back (off), which shares nothing. Errors as above. */
-HAUL_MUST_USE int haul_catalog_deny(struct haul_catalog *catalog, const struct haul_cid *root,
-                                    const struct haul_peer_id *peer, bool on,
-                                    struct haul_error *error);
 
 /* To be announced in the DHT, or no more. REFUSED unless it is complete and shared with all. */
 HAUL_MUST_USE int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root,

@@ -12,41 +12,35 @@ static int cid_of(const char *text, struct haul_cid *cid, struct haul_error *err
                : haul_fail(error, HAUL_E_CID_MALFORMED, "'%.80s' is not a CID", text);
 }
 
-static int peers_parse(char *const *texts, size_t count, struct haul_error *error)
+static int peers_parse(char *const *texts, size_t count, struct haul_peer_id *peers,
+                       struct haul_error *error)
 {
-    struct haul_peer_id peer;
-
+    if (count > HAUL_CATALOG_PEERS_MAX)
+        return haul_fail(error, HAUL_E_LIMIT, "%zu peers, where %u are the most", count,
+                         HAUL_CATALOG_PEERS_MAX);
     for (size_t i = 0; i < count; i++) {
-        if (!haul_peer_id_parse(texts[i], &peer))
+        if (!haul_peer_id_parse(texts[i], &peers[i]))
             return haul_fail(error, HAUL_E_PEER_MALFORMED, "'%.80s' is not a peer id", texts[i]);
     }
     return 0;
 }
 
-/* Every peer is parsed before the first is allowed, and denied before another is allowed. */
+/* Where peers are denied it and none is named beside them, nothing is said of anybody else. */
 static int peers_apply(struct haul_catalog *catalog, const struct haul_cid *cid,
                        const Haul__Ctl__ShareAsk *share, struct haul_error *error)
 {
-    struct haul_peer_id peer;
+    struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX], denied[HAUL_CATALOG_PEERS_MAX];
+    const struct haul_catalog_sharing wish = { .off = share->off,
+                                               .all = share->n_peers == 0 && share->n_denied == 0,
+                                               .peers = peers,
+                                               .denied = denied,
+                                               .peer_count = share->n_peers,
+                                               .denied_count = share->n_denied };
 
-    if (peers_parse(share->peers, share->n_peers, error) < 0 ||
-        peers_parse(share->denied, share->n_denied, error) < 0)
+    if (peers_parse(share->peers, share->n_peers, peers, error) < 0 ||
+        peers_parse(share->denied, share->n_denied, denied, error) < 0)
         return -1;
-    for (size_t i = 0; i < share->n_denied; i++) {
-        if (!haul_peer_id_parse(share->denied[i], &peer) ||
-            haul_catalog_deny(catalog, cid, &peer, !share->off, error) < 0)
-            return -1;
-    }
-    if (share->n_peers == 0 && share->n_denied > 0)
-        return 0;
-    if (share->n_peers == 0)
-        return haul_catalog_share(catalog, cid, NULL, !share->off, error);
-    for (size_t i = 0; i < share->n_peers; i++) {
-        if (!haul_peer_id_parse(share->peers[i], &peer) ||
-            haul_catalog_share(catalog, cid, &peer, !share->off, error) < 0)
-            return -1;
-    }
-    return 0;
+    return haul_catalog_change(catalog, cid, &wish, error);
 }
 
 static void ticket_fill(const struct haul_controlplane *plane, const struct haul_cid *cid,

@@ -93,7 +93,8 @@ def denied(bench):
     other = bench.node("other")
     source = bench.file("file", 2 << 20)
     cid = seeder.put(source)
-    ticket = seeder.share(cid, "--deny", getter.peer)
+    ticket = seeder.share(cid)
+    equal(seeder.json("share", cid, "--deny", getter.peer).ok().object["event"], "denied")
     row = seeder.json("ls").ok().object
     equal((row["shared_to_all"], row["shared_to"], row["denied_to"]), (True, [], [getter.peer]))
     assert "(denied to 1)" in seeder.run("ls").ok().text, seeder.run("ls").text
@@ -112,6 +113,39 @@ def denied(bench):
     getter.get(seeder.share(cid), "-o", bench.path("at last")).ok()
     same(source, bench.path("at last"))
     seeder.json("share", cid, "--deny", "nobody").fails("peer-malformed")
+
+
+@case("a denial of what is private or for named peers gives it to nobody, also when the share beside it is refused")
+def denied_alone(bench):
+    seeder, other = bench.pair()
+    cid = seeder.put(bench.file("file", 1 << 20))
+    ticket = ticket_for(bench, seeder, cid)
+    one, two = bench.node("one").peer, bench.node("two").peer
+
+    def private(denied):
+        row = seeder.json("ls").ok().object
+        equal((row["shared_to_all"], row["shared_to"], sorted(row["denied_to"])), (False, [], sorted(denied)))
+
+    seeder.json("share", cid, "--to", one, "--deny", one).fails("usage", "both", status=2)
+    private([])
+    seeder.json("share", cid, "--deny", one).ok()
+    seeder.json("share", cid, "--to", two, "--to", one).fails("refused", "--deny")
+    private([one])
+    seeder.json("share", cid, "--off", "--deny", one).ok()
+    seeder.json("share", cid, "--to", two).ok()
+    for peer in (two, one):
+        seeder.json("share", cid, "--deny", peer).ok()
+    private([one, two])
+    seeder.json("share", cid).ok()
+    seeder.json("share", cid, "--off").ok()
+    seeder.json("share", cid, "--deny", one).ok()
+    private([one, two])
+    refusal(other, bench, ticket, "auto")
+    # Both in one command: it is for the one alone.
+    seeder.json("share", cid, "--off", "--deny", one, "--deny", two).ok()
+    equal(seeder.json("share", cid, "--to", one, "--deny", two).ok().object["event"], "shared")
+    row = seeder.json("ls").ok().object
+    equal((row["shared_to_all"], row["shared_to"], row["denied_to"]), (False, [one], [two]))
 
 
 def sent(node):

@@ -39,6 +39,14 @@ static void close_and_remove(void)
     (void)rmdir(directory);
 }
 
+static int deny(const struct haul_cid *root, const struct haul_peer_id *peer, bool on,
+                struct haul_error *error)
+{
+    const struct haul_catalog_sharing wish = { .off = !on, .denied = peer, .denied_count = 1 };
+
+    return haul_catalog_change(catalog, root, &wish, error);
+}
+
 static struct haul_hash hash_of(uint64_t n)
 {
     struct haul_hash hash;
@@ -199,11 +207,12 @@ static void a_denied_peer_has_it_under_no_share_until_the_denial_ends(void)
 
     open_fresh();
     stored = store(1, 10);
-    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, true, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &one, true, NULL), 0);
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one));
-    CU_ASSERT_TRUE(haul_catalog_allows(catalog, &stored.root, &two)); /* shared with all others */
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two)); /* that shares nothing */
     CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, true, NULL), 0);
-    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, true, NULL), 0);
+    CU_ASSERT_TRUE(haul_catalog_allows(catalog, &stored.root, &two));
+    CU_ASSERT_EQUAL(deny(&stored.root, &one, true, NULL), 0);
     reopen();
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one));
     CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
@@ -212,14 +221,64 @@ static void a_denied_peer_has_it_under_no_share_until_the_denial_ends(void)
     CU_ASSERT_EQUAL(error.code, HAUL_E_REFUSED);
     CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, false, NULL), 0);
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two));
-    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, false, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &one, false, NULL), 0);
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one)); /* that shares nothing */
     CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, &one, true, NULL), 0);
     CU_ASSERT_TRUE(haul_catalog_allows(catalog, &stored.root, &one));
     /* The only one it was shared with: then it is for nobody, not for everybody else. */
-    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &one, true, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &one, true, NULL), 0);
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &one));
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two));
+    close_and_remove();
+}
+
+/* Whatever is denied, again, in any order, or beside a share that is refused. */
+static void a_denial_never_widens_who_may_have_it(void)
+{
+    struct haul_peer_id one = peer_of(1), two = peer_of(2), three = peer_of(3);
+    struct haul_dataset stored;
+
+    open_fresh();
+    stored = store(1, 10);
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, &two, true, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &two, true, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &one, true, NULL), 0);
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &three));
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, true, NULL), 0);
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, false, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &one, true, NULL), 0);
+    CU_ASSERT_EQUAL(deny(&stored.root, &two, false, NULL), 0);
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &two));
+    CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &three));
+    close_and_remove();
+}
+
+static void a_share_and_a_denial_are_made_at_once_or_not_at_all(void)
+{
+    struct haul_peer_id peers[] = { peer_of(1), peer_of(2), peer_of(3) };
+    struct haul_catalog_sharing wish = {
+        .peers = peers, .peer_count = 2, .denied = &peers[1], .denied_count = 2
+    };
+    struct haul_dataset stored;
+    struct haul_error error;
+
+    open_fresh();
+    stored = store(1, 10);
+    CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, true, NULL), 0);
+    CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, &error), -1);
+    CU_ASSERT_EQUAL(error.code, HAUL_E_REFUSED);
+    CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+    CU_ASSERT_TRUE(stored.shared_to_all && stored.peer_count == 0 && stored.denied_count == 0);
+    wish.denied = &peers[2];
+    wish.denied_count = 1;
+    CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, NULL), 0);
+    reopen();
+    CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+    CU_ASSERT_TRUE(!stored.shared_to_all && stored.peer_count == 2 && stored.denied_count == 1);
+    wish.off = true;
+    CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, NULL), 0);
+    CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+    CU_ASSERT_TRUE(!stored.shared_to_all && stored.peer_count == 0 && stored.denied_count == 0);
     close_and_remove();
 }
 
@@ -233,12 +292,12 @@ static void the_denial_beyond_the_limit_is_refused(void)
     stored = store(1, 1);
     for (uint32_t i = 0; i <= HAUL_CATALOG_PEERS_MAX; i++) {
         peer = peer_of((uint8_t)i);
-        CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &peer, true, &error),
+        CU_ASSERT_EQUAL(deny(&stored.root, &peer, true, &error),
                         i < HAUL_CATALOG_PEERS_MAX ? 0 : -1);
     }
     CU_ASSERT_EQUAL(error.code, HAUL_E_LIMIT);
     stored = dataset_of(50);
-    CU_ASSERT_EQUAL(haul_catalog_deny(catalog, &stored.root, &peer, true, &error), -1);
+    CU_ASSERT_EQUAL(deny(&stored.root, &peer, true, &error), -1);
     CU_ASSERT_EQUAL(error.code, HAUL_E_CID_UNKNOWN);
     close_and_remove();
 }
@@ -424,6 +483,9 @@ int main(void)
           a_record_with_denials_is_of_version_2_and_reads_back },
         { "a denied peer has it under no share until the denial ends",
           a_denied_peer_has_it_under_no_share_until_the_denial_ends },
+        { "a denial never widens who may have it", a_denial_never_widens_who_may_have_it },
+        { "a share and a denial are made at once or not at all",
+          a_share_and_a_denial_are_made_at_once_or_not_at_all },
         { "the denial beyond the limit is refused", the_denial_beyond_the_limit_is_refused },
         { "the peer beyond the limit is refused", the_peer_beyond_the_limit_is_refused },
         { "blocks belong to the datasets that hold them",
