@@ -56,7 +56,8 @@ static const struct haul_command table[] = {
       "Shares a stored dataset, with everybody or with named peers; a path is put first. The "
       "ticket\n"
       "holds CID, peer id and addresses. A node must run in this home to serve it.\n"
-      "`--deny PEER` keeps one peer from it, whoever else may have it, until `--off --deny PEER`.",
+      "`--deny PEER` keeps one peer from it, whoever else may have it, until `--off --deny PEER`.\n"
+      "Alone it shares with nobody: what is private stays so. For all but one: deny, then share.",
       BIT(HASH) | BIT(PRESERVE) | BIT(TO) | BIT(DENY) | BIT(OFF) | BIT(ANNOUNCE), 1, 1,
       haul_cmd_share },
     { "get", "TICKET|CID[/PATH]", "fetch a dataset, or a part of it",
