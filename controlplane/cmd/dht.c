@@ -10,18 +10,21 @@
 #include <unistd.h>
 
 #define VALUE_BYTES_MAX HAUL_IPNS_BYTES_MAX
+#define WHAT_BYTES_MAX  255u /* no key, peer id or CID is as long */
 
 static const struct {
     const char *name;
     size_t arguments;
     const char *what;
+    enum haul_error_code malformed;
 } verbs[] = {
-    [HAUL__CTL__DHT_VERB__FIND] = { "find", 1, "a peer id" },
-    [HAUL__CTL__DHT_VERB__PROVIDE] = { "provide", 1, "a CID" },
-    [HAUL__CTL__DHT_VERB__PROVIDERS] = { "providers", 1, "a CID" },
-    [HAUL__CTL__DHT_VERB__PEERS] = { "peers", 0, "no further argument" },
-    [HAUL__CTL__DHT_VERB__PUT_VALUE] = { "put-value", 2, "a key and a file (or -)" },
-    [HAUL__CTL__DHT_VERB__GET_VALUE] = { "get-value", 1, "a key" },
+    [HAUL__CTL__DHT_VERB__FIND] = { "find", 1, "a peer id", HAUL_E_PEER_MALFORMED },
+    [HAUL__CTL__DHT_VERB__PROVIDE] = { "provide", 1, "a CID", HAUL_E_CID_MALFORMED },
+    [HAUL__CTL__DHT_VERB__PROVIDERS] = { "providers", 1, "a CID", HAUL_E_CID_MALFORMED },
+    [HAUL__CTL__DHT_VERB__PEERS] = { "peers", 0, "no further argument", HAUL_E_USAGE },
+    [HAUL__CTL__DHT_VERB__PUT_VALUE] = { "put-value", 2, "a key and a file (or -)",
+                                         HAUL_E_VALUE_KEY },
+    [HAUL__CTL__DHT_VERB__GET_VALUE] = { "get-value", 1, "a key", HAUL_E_VALUE_KEY },
 };
 
 /* Of put-value: what it puts. */
@@ -39,9 +42,12 @@ static int verb_of(const struct haul_options *options, Haul__Ctl__DhtVerb *verb,
         if (strcmp(name, verbs[i].name) != 0)
             continue;
         *verb = (Haul__Ctl__DhtVerb)i;
-        if (options->argument_count == 1 + verbs[i].arguments)
-            return 0;
-        return haul_fail(error, HAUL_E_USAGE, "`haul dht %s` takes %s", name, verbs[i].what);
+        if (options->argument_count != 1 + verbs[i].arguments)
+            return haul_fail(error, HAUL_E_USAGE, "`haul dht %s` takes %s", name, verbs[i].what);
+        if (verbs[i].arguments > 0 && strlen(options->arguments[1]) > WHAT_BYTES_MAX)
+            return haul_fail(error, verbs[i].malformed, "'%.40s...' is too long",
+                             options->arguments[1]);
+        return 0;
     }
     return haul_fail(error, HAUL_E_USAGE,
                      "`haul dht` can find, provide, providers, peers, put-value and get-value, not "

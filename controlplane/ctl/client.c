@@ -1,6 +1,7 @@
 #include "controlplane/ctl/client.h"
 
 #include "controlplane/ctl/ctl_socket.h"
+#include "controlplane/ctl/server.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -45,6 +46,9 @@ int haul_client_ask(struct haul_client *client, Haul__Ctl__Ask *ask, struct haul
 
     ask->version = 1;
     bytes = haul__ctl__ask__get_packed_size(ask);
+    if (bytes > HAUL_CTL_ASK_BYTES_MAX)
+        return haul_fail(error, HAUL_E_LIMIT, "a request of %zu bytes, where %u are the most",
+                         bytes, HAUL_CTL_ASK_BYTES_MAX);
     room = haul_channel_reserve(&client->channel, bytes);
     if (room == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for the request");

@@ -50,6 +50,18 @@ def share(bench):
     equal(listed.objects, [], "something was stored")
 
 
+@case("words that are far too long are refused by name, and the node is not said to be away")
+def long_words(bench):
+    node, word = bench.node("home"), 100000 * "a"
+    for verb, code in (("find", "peer-malformed"), ("provide", "cid-malformed"), ("providers", "cid-malformed"),
+                       ("get-value", "value-key")):
+        node.json("dht", verb, word).fails(code)
+        node.json("dht", verb, "/ipns/" + word).fails(code)
+    node.json("get", word, "-o", bench.path("got")).fails("limit")
+    node.json("ls", word).fails("limit")
+    node.json("status").ok()
+
+
 class Stranger:
     """Commands of a user without rights; they take the program with them, as it may lie in a
     directory that is closed to others."""
