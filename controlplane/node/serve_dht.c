@@ -167,9 +167,15 @@ static void on_got(void *context, const struct haul_dht_value_result *result)
 
     asking->value = NULL;
     if (result->value_bytes == 0) {
-        haul_fail(&error, HAUL_E_VALUE_UNKNOWN,
-                  "none of %u peers that answered holds a valid value of the key",
-                  result->answered);
+        if (result->answered == 0)
+            haul_fail(&error, HAUL_E_PEER_UNREACHABLE,
+                      "no peer of the DHT answered, of %u that were asked; see dht.bootstrap and "
+                      "`haul dht peers`",
+                      result->asked);
+        else
+            haul_fail(&error, HAUL_E_VALUE_UNKNOWN,
+                      "none of %u peers that answered holds a valid value of the key",
+                      result->answered);
         haul_request_fail(context, &error);
         return;
     }

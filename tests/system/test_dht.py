@@ -214,6 +214,13 @@ def no_values(bench):
     equal(facts(node)["values_told"], 0)
 
 
+@case("a node that knows no peer of the DHT says so, and not that the key has no value")
+def nobody_to_ask(bench):
+    node = bench.node("alone", settings=JOIN)
+    key, _ = ipns(bench, "record", 1)
+    node.json("dht", "get-value", key).fails("peer-unreachable", "dht.bootstrap")
+
+
 @case("announced datasets are announced again in time, also after a restart")
 def again(bench):
     nodes, _ = network(bench, 3, **{"dht.republish": "2s"})
