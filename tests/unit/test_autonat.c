@@ -1,5 +1,7 @@
 /* AutoNAT between two hosts over loopback, its codec, and servers and clients that misbehave. */
 #include "controlplane/behaviours/autonat.h"
+
+#include "controlplane/behaviours/autonat_parts.h"
 #include "controlplane/behaviours/identify.h"
 #include "controlplane/p2p/nat/autonat_message.h"
 #include "tests/unit/host_pair.h"
@@ -263,6 +265,22 @@ static void a_server_dials_no_other_private_address(void)
     CU_ASSERT_EQUAL(of(1)->autonat_dials, 0);
     CU_ASSERT_EQUAL(of(1)->autonat_refused, 1);
     finish();
+}
+
+/* An asker behind a relay is seen at the relay's address. */
+static void who_asks_over_a_relay_is_not_dialled_for(void)
+{
+    struct haul_connection_facts asker = { .remote = { .family = 4, .ip = { 8, 8, 8, 8 } } };
+    struct haul_multiaddr same = address_of("/ip4/8.8.8.8/tcp/4501");
+    struct haul_multiaddr other = address_of("/ip4/9.9.9.9/tcp/4501");
+    struct haul_peer_id peer = { 0 };
+    bool own = false;
+
+    CU_ASSERT_TRUE(autonat_may_dial(&same, &peer, &asker, &own) && own);
+    CU_ASSERT_TRUE(autonat_may_dial(&other, &peer, &asker, &own) && !own);
+    asker.relayed = true;
+    CU_ASSERT_FALSE(autonat_may_dial(&same, &peer, &asker, &own));
+    CU_ASSERT_FALSE(autonat_may_dial(&other, &peer, &asker, &own));
 }
 
 static void special_addresses_and_no_port_are_never_dialled(void)
@@ -612,6 +630,7 @@ int main(void)
         T(the_first_version_claims),
         T(the_connection_that_proved_it_is_closed),
         T(a_server_dials_no_other_private_address),
+        T(who_asks_over_a_relay_is_not_dialled_for),
         T(special_addresses_and_no_port_are_never_dialled),
         T(requests_beyond_the_ration_are_rejected),
         T(a_node_that_does_not_serve_hides_it_and_resets),
