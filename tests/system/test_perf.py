@@ -89,6 +89,12 @@ def loop(bench):
     equal([group["share_of_pipe"]["count"] for group in found[-1]["groups"]], [1] * len(runs))
 
 
+@case("a node has no service for rate tests unless it was started with --perf")
+def bare(bench):
+    assert "perf" not in bench.node("bare").status()
+    assert "perf" in bench.node("tested", options=("--perf",)).status()
+
+
 @case("perf ceiling leaves nothing behind")
 def traces(bench):
     private = bench.path("temporary")
