@@ -331,14 +331,14 @@ static void a_time_to_live_only_shortens_and_never_wraps(void)
     CU_ASSERT_TRUE(haul_key_peer_id(ed, sizeof ed, &id));
     record.key = key;
     record.key_bytes = pk_key(&id, key);
-    record.ttl_seconds = UINT32_MAX;
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HOUR));
-    CU_ASSERT_EQUAL(values[0].ends, HOUR + HAUL_KAD_RECORD_LIFE);
     record.ttl_seconds = 5;
     CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HOUR));
     CU_ASSERT_EQUAL(values[0].ends, HOUR + 5 * HAUL_SECOND);
     CU_ASSERT_PTR_NOT_NULL(haul_kad_records_get(&records, key, record.key_bytes, HOUR));
     CU_ASSERT_PTR_NULL(haul_kad_records_get(&records, key, record.key_bytes, 2 * HOUR));
+    record.ttl_seconds = UINT32_MAX;
+    CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HOUR));
+    CU_ASSERT_EQUAL(values[0].ends, HOUR + HAUL_KAD_RECORD_LIFE);
     CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HAUL_TIME_NEVER - 1));
     CU_ASSERT_EQUAL(values[0].ends, HAUL_TIME_NEVER);
 }
@@ -450,6 +450,20 @@ static void one_peer_fills_an_eighth_of_the_values(void)
     CU_ASSERT_EQUAL(count_nth(0, STORE, now), STORE - 1 - 2 * (STORE / 8));
 }
 
+static void who_puts_a_value_again_does_not_cut_its_life_short(void)
+{
+    haul_time now = HOUR;
+
+    store_fill(1);
+    CU_ASSERT_TRUE(put_nth(0, 7, 1, now));
+    CU_ASSERT_TRUE(has_nth(0, now + HOUR));
+    CU_ASSERT_TRUE(put_nth(1, 7, 1, now));
+    CU_ASSERT_FALSE(has_nth(1, now + 2 * HAUL_SECOND));
+    CU_ASSERT_TRUE(put_nth(1, 7, 1, now + 2 * HAUL_SECOND));
+    CU_ASSERT_TRUE(put_nth(1, 8, 0, now + 2 * HAUL_SECOND));
+    CU_ASSERT_TRUE(has_nth(1, now + HOUR));
+}
+
 static void our_own_key_is_a_value_without_being_put(void)
 {
     static uint8_t ed[36];
@@ -492,6 +506,8 @@ static const struct unit_test tests[] = {
     { "a full store gives up what is over and then the oldest",
       a_full_store_gives_up_what_is_over_and_then_the_oldest },
     { "one peer fills an eighth of the values", one_peer_fills_an_eighth_of_the_values },
+    { "who puts a value again does not cut its life short",
+      who_puts_a_value_again_does_not_cut_its_life_short },
     { "our own key is a value without being put", our_own_key_is_a_value_without_being_put },
 };
 

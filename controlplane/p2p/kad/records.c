@@ -195,15 +195,20 @@ bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_ka
     haul_time life = HAUL_KAD_RECORD_LIFE;
     const struct haul_kad_value *here;
     struct haul_kad_value *place;
+    bool again = false;
 
     if (record_read(record->key, record->key_bytes, record->value, record->value_bytes, unix_ns,
                     &ends) != HAUL_KAD_RECORD_GOOD)
         return false;
     here = haul_kad_records_get(records, record->key, record->key_bytes, now);
-    if (here != NULL &&
-        haul_kad_record_order(record->key, record->key_bytes, record->value, record->value_bytes,
-                              here->value, here->value_bytes) < 0)
-        return false;
+    if (here != NULL) {
+        int order = haul_kad_record_order(record->key, record->key_bytes, record->value,
+                                          record->value_bytes, here->value, here->value_bytes);
+
+        if (order < 0)
+            return false;
+        again = order == 0;
+    }
     life = haul_time_min(life, haul_time_since(unix_ns, ends));
     if (record->ttl_seconds != 0)
         life = haul_time_min(life, record->ttl_seconds * HAUL_SECOND);
@@ -211,7 +216,8 @@ bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_ka
     if (place == NULL)
         return false;
     place->stored = now;
-    place->ends = haul_time_add(now, life);
+    /* Anybody may put what is here again: that must not cut its life short. */
+    place->ends = haul_time_max(again ? place->ends : now, haul_time_add(now, life));
     place->key_bytes = (uint8_t)record->key_bytes;
     place->value_bytes = (uint16_t)record->value_bytes;
     memcpy(place->key, record->key, record->key_bytes);
