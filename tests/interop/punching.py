@@ -90,7 +90,7 @@ class Row:
         self.bench, self.node, self.node_kind, self.other, self.served = bench, node, node_kind, other, served
         self.name = f"{node_kind}-{other.home.kind}"
         self.wanted = "direct" if self.name == "cone-cone" else "relayed"
-        # go misses about one in eight of the punches that it begins; why is not known yet. The matrix shows it.
+        # go often misses the punches that it begins; why is not known yet. The matrix shows it.
         self.missed = other.kind.name == "go" and other.role == "begins"
         self.id = other.peer.id
         self.run = self.got = self.lost = None
