@@ -260,6 +260,7 @@ static bool request_take(struct line *line)
         return false;
     haul_kad_key_of_peer(&asker.id, &asker.key);
     asker.scope = haul_addr_scope(&facts.remote);
+    asker.network = haul_address_group(&facts.remote);
     switch (haul_kad_serve(kad->conf.server, &asker, line->reader.body, line->reader.want,
                            now_of(kad), &out)) {
     case HAUL_KAD_REFUSAL:

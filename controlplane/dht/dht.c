@@ -26,7 +26,7 @@ static bool memory_take(struct haul_dht *dht)
                         &dht->conf.limits);
     haul_kad_providers_init(&dht->providers, &dht->own_key, dht->memory[1],
                             HAUL_DHT_PROVIDER_ENTRIES, dht->memory[2], HAUL_DHT_PROVIDER_CHAINS);
-    haul_kad_records_init(&dht->records, dht->memory[3], HAUL_DHT_RECORDS);
+    haul_kad_records_init(&dht->records, &dht->own_key, dht->memory[3], HAUL_DHT_RECORDS);
     haul_address_book_init(&dht->book, dht->memory[4], HAUL_DHT_BOOK_ENTRIES, dht->memory[5],
                            HAUL_DHT_BOOK_CHAINS);
     return true;

@@ -164,7 +164,7 @@ static void on_looked(void *context, const struct haul_dht_result *result)
     value->result.value = value->choice.best;
     value->result.value_bytes = value->choice.best_bytes;
     if (value->choice.best_bytes > 0 && !value->result.newer) {
-        (void)haul_kad_records_put(&value->dht->records, &best, NULL, haul_dht_now(value->dht));
+        (void)haul_kad_records_put(&value->dht->records, &best, NULL, 0, haul_dht_now(value->dht));
         count = haul_kad_choice_stale(&value->choice, nearest, count, stale);
         for (size_t i = 0; i < count; i++)
             tell(value, &stale[i]);

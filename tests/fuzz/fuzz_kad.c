@@ -34,7 +34,7 @@ static void server_init(struct haul_kad_server *server)
     haul_assert(haul_multiaddr_parse("/ip4/8.8.8.8/tcp/4001", &address));
     haul_kad_table_init(&table, &own.key, entries, HAUL_COUNT_OF(entries), &limits);
     haul_kad_providers_init(&providers, &own.key, provider_entries, 16, chains[0], 8);
-    haul_kad_records_init(&records, values, HAUL_COUNT_OF(values));
+    haul_kad_records_init(&records, &own.key, values, HAUL_COUNT_OF(values));
     haul_address_book_init(&book, book_entries, HAUL_COUNT_OF(book_entries), chains[1], 8);
     for (uint8_t n = 1; n <= PEERS; n++) {
         struct haul_kad_contact contact;

@@ -399,7 +399,7 @@ static void who_holds_a_worse_value_or_none_is_told_the_best_behind_a_get(void)
     ipns_make(&newest, 6);
     for (size_t i = 1; i < 4; i++)
         CU_ASSERT_TRUE(haul_kad_records_put(haul_dht_server(nodes[i].dht)->records,
-                                            i == 2 ? &newest.record : &old.record, NULL,
+                                            i == 2 ? &newest.record : &old.record, NULL, 0,
                                             haul_loop_now(loop)));
     CU_ASSERT_TRUE(value_run(&nodes[0], &old, false));
     CU_ASSERT_EQUAL(told.value_bytes, newest.record.value_bytes);
@@ -422,7 +422,7 @@ static void an_older_value_is_put_nowhere(void)
     ipns_make(&old, 5);
     ipns_make(&newest, 6);
     CU_ASSERT_TRUE(haul_kad_records_put(haul_dht_server(nodes[2].dht)->records, &newest.record,
-                                        NULL, haul_loop_now(loop)));
+                                        NULL, 0, haul_loop_now(loop)));
     CU_ASSERT_TRUE(value_run(&nodes[0], &old, true));
     CU_ASSERT_TRUE(told.newer);
     CU_ASSERT_EQUAL(told.taken, 0);

@@ -144,13 +144,13 @@ static void a_store_keeps_the_better_record_and_none_that_is_over(void)
     const struct haul_kad_value *here;
     struct made made;
 
-    haul_kad_records_init(&records, values, HAUL_COUNT_OF(values));
+    haul_kad_records_init(&records, &(struct haul_kad_key){ 0 }, values, HAUL_COUNT_OF(values));
     records.unix_ahead = NOW;
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, ipns(&made, 5, NOW + 3 * HOUR), NULL, HOUR));
-    CU_ASSERT_FALSE(haul_kad_records_put(&records, ipns(&made, 4, NOW + 3 * HOUR), NULL, HOUR));
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, ipns(&made, 6, NOW + 2 * HOUR), NULL, HOUR));
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, &made.record, NULL, HOUR));
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, pk(&made), NULL, HOUR));
+    CU_ASSERT_TRUE(haul_kad_records_put(&records, ipns(&made, 5, NOW + 3 * HOUR), NULL, 0, HOUR));
+    CU_ASSERT_FALSE(haul_kad_records_put(&records, ipns(&made, 4, NOW + 3 * HOUR), NULL, 0, HOUR));
+    CU_ASSERT_TRUE(haul_kad_records_put(&records, ipns(&made, 6, NOW + 2 * HOUR), NULL, 0, HOUR));
+    CU_ASSERT_TRUE(haul_kad_records_put(&records, &made.record, NULL, 0, HOUR));
+    CU_ASSERT_TRUE(haul_kad_records_put(&records, pk(&made), NULL, 0, HOUR));
     CU_ASSERT_EQUAL(records.count, 2);
     (void)ipns(&made, 6, NOW + 2 * HOUR);
     here = haul_kad_records_get(&records, made.key, made.record.key_bytes, HOUR);
@@ -159,9 +159,10 @@ static void a_store_keeps_the_better_record_and_none_that_is_over(void)
     CU_ASSERT_EQUAL(memcmp(here->value, made.value, here->value_bytes), 0);
     /* An hour later its time has run out, though 48 hours have not. */
     CU_ASSERT_PTR_NULL(haul_kad_records_get(&records, made.key, made.record.key_bytes, 2 * HOUR));
-    CU_ASSERT_FALSE(haul_kad_records_put(&records, &made.record, NULL, 2 * HOUR));
+    CU_ASSERT_FALSE(haul_kad_records_put(&records, &made.record, NULL, 0, 2 * HOUR));
     /* And then an older one that is not over may come. */
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, ipns(&made, 5, NOW + 3 * HOUR), NULL, 2 * HOUR));
+    CU_ASSERT_TRUE(
+        haul_kad_records_put(&records, ipns(&made, 5, NOW + 3 * HOUR), NULL, 0, 2 * HOUR));
 }
 
 static void the_best_wins_whoever_comes_first_and_the_others_are_stale(void)

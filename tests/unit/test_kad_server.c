@@ -1,6 +1,5 @@
-/* What a DHT node answers and what it refuses, value records included. The advisories about DHT
- * servers are tests here: records of other peers, keys that nobody validates, oversized requests,
- * answers beyond 16 KiB, u64::MAX in every time. */
+/* What a DHT node answers and what it refuses. The advisories about DHT servers are tests here:
+ * records of other peers, keys that nobody validates, oversized requests, answers beyond 16 KiB. */
 #include "controlplane/p2p/kad/server.h"
 
 #include "controlplane/p2p/fields.h"
@@ -45,7 +44,7 @@ static void rig_init(void)
 
     haul_kad_table_init(&table, &own.key, entries, HAUL_COUNT_OF(entries), &limits);
     haul_kad_providers_init(&providers, &own.key, provider_entries, 64, provider_chains, 16);
-    haul_kad_records_init(&records, values, HAUL_COUNT_OF(values));
+    haul_kad_records_init(&records, &own.key, values, HAUL_COUNT_OF(values));
     haul_address_book_init(&book, book_entries, HAUL_COUNT_OF(book_entries), book_chains, 64);
     server = (struct haul_kad_server){ .table = &table,
                                        .providers = &providers,
@@ -294,8 +293,11 @@ static void a_public_key_is_kept_under_its_own_name_alone(void)
     CU_ASSERT_EQUAL(ask(), HAUL_KAD_REFUSAL);
     put(key, key_bytes, key, secp, sizeof secp - 1);
     CU_ASSERT_EQUAL(ask(), HAUL_KAD_REFUSAL);
+    asker.network = 9;
     put(key, key_bytes, key, secp, sizeof secp);
     CU_ASSERT_EQUAL(ask(), HAUL_KAD_ANSWER);
+    CU_ASSERT_TRUE(haul_peer_id_equal(&values[0].from, &asker.id));
+    CU_ASSERT_EQUAL(values[0].network, 9);
     haul_kad_write(&asking, HAUL_KAD_GET_VALUE, key, key_bytes);
     CU_ASSERT_EQUAL(ask(), HAUL_KAD_ANSWER);
     CU_ASSERT_TRUE_FATAL(answered.has_record);
@@ -316,152 +318,6 @@ static void namespaces_that_nobody_validates_are_refused(void)
     }
     CU_ASSERT_EQUAL(records.count, 0);
     CU_ASSERT_EQUAL(server.counters.refused_requests, HAUL_COUNT_OF(keys));
-}
-
-static void a_time_to_live_only_shortens_and_never_wraps(void)
-{
-    static uint8_t ed[36];
-    struct haul_kad_record record = { .value = ed, .value_bytes = sizeof ed };
-    struct haul_peer_id id;
-    uint8_t key[64];
-
-    rig_init();
-    unit_hex("080112201ed1e8fae2c4a144b8be8fd4b47bf3d3b34b871c3cacf6010f0e42d474fce27e", ed,
-             sizeof ed);
-    CU_ASSERT_TRUE(haul_key_peer_id(ed, sizeof ed, &id));
-    record.key = key;
-    record.key_bytes = pk_key(&id, key);
-    record.ttl_seconds = 5;
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HOUR));
-    CU_ASSERT_EQUAL(values[0].ends, HOUR + 5 * HAUL_SECOND);
-    CU_ASSERT_PTR_NOT_NULL(haul_kad_records_get(&records, key, record.key_bytes, HOUR));
-    CU_ASSERT_PTR_NULL(haul_kad_records_get(&records, key, record.key_bytes, 2 * HOUR));
-    record.ttl_seconds = UINT32_MAX;
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HOUR));
-    CU_ASSERT_EQUAL(values[0].ends, HOUR + HAUL_KAD_RECORD_LIFE);
-    CU_ASSERT_TRUE(haul_kad_records_put(&records, &record, NULL, HAUL_TIME_NEVER - 1));
-    CU_ASSERT_EQUAL(values[0].ends, HAUL_TIME_NEVER);
-}
-
-#define STORE 128u
-
-/* A store with as many places as that of a node. */
-static void store_init(void)
-{
-    static struct haul_kad_value store[STORE];
-
-    rig_init();
-    memset(store, 0, sizeof store);
-    haul_kad_records_init(&records, store, STORE);
-}
-
-/* The public key of peer n, told by a peer for so many seconds (0: as long as we like). */
-static bool put_nth(uint64_t n, uint64_t from, uint32_t seconds, haul_time now)
-{
-    static uint8_t answered_to[HAUL_KAD_SENT_BYTES_MAX];
-    struct haul_out out = haul_out_to(answered_to, sizeof answered_to);
-    struct haul_kad_record record = { .ttl_seconds = seconds };
-    uint8_t key_text[64], value[HAUL_KEY_PUBLIC_BYTES], seed[32] = { 0 };
-    enum haul_kad_verdict verdict;
-    struct haul_key key;
-
-    memcpy(seed, &n, sizeof n);
-    haul_key_from_seed(&key, seed);
-    haul_key_public(&key, value);
-    record.key = key_text;
-    record.key_bytes = pk_key(&key.id, key_text);
-    record.value = value;
-    record.value_bytes = sizeof value;
-    asker.id = kad_rig_peer(from);
-    if (seconds != 0) /* nobody says that in a request of ours */
-        return haul_kad_records_put(&records, &record, &asker.id, now);
-    haul_kad_write(&asking, HAUL_KAD_PUT_VALUE, key_text, record.key_bytes);
-    haul_kad_write_record(&asking, &record);
-    verdict = haul_kad_serve(&server, &asker, request, (size_t)(asking.at - request), now, &out);
-    asking = haul_out_to(request, sizeof request);
-    return verdict == HAUL_KAD_ANSWER;
-}
-
-static bool has_nth(uint64_t n, haul_time now)
-{
-    uint8_t key_text[64], seed[32] = { 0 };
-    struct haul_key key;
-
-    memcpy(seed, &n, sizeof n);
-    haul_key_from_seed(&key, seed);
-    return haul_kad_records_get(&records, key_text, pk_key(&key.id, key_text), now) != NULL;
-}
-
-static uint32_t count_nth(uint64_t from, uint64_t to, haul_time now)
-{
-    uint32_t count = 0;
-
-    for (uint64_t n = from; n < to; n++)
-        count += has_nth(n, now);
-    return count;
-}
-
-/* Each by a peer of its own, one second after the other. */
-static void store_fill(uint64_t brief)
-{
-    store_init();
-    for (uint64_t n = 0; n < STORE; n++)
-        CU_ASSERT_TRUE(put_nth(n, 100 + n, n == brief ? HOUR / HAUL_SECOND : 0, n * HAUL_SECOND));
-}
-
-static void a_full_store_gives_up_what_is_over_and_then_the_oldest(void)
-{
-    haul_time now = 2 * HOUR;
-
-    store_fill(77);
-    CU_ASSERT_EQUAL(records.count, STORE);
-    CU_ASSERT_TRUE(put_nth(1000, 1, 0, now));
-    CU_ASSERT_EQUAL(count_nth(0, 77, now), 77);
-    CU_ASSERT_EQUAL(count_nth(78, STORE, now), STORE - 78);
-    CU_ASSERT_EQUAL(records.counters.values_evicted, 0);
-    CU_ASSERT_TRUE(put_nth(1001, 2, 0, now));
-    CU_ASSERT_TRUE(has_nth(1000, now) && has_nth(1001, now));
-    CU_ASSERT_FALSE(has_nth(0, now));
-    CU_ASSERT_EQUAL(count_nth(1, 77, now), 76);
-    CU_ASSERT_EQUAL(records.counters.values_evicted, 1);
-}
-
-static void one_peer_fills_an_eighth_of_the_values(void)
-{
-    haul_time now = 2 * HOUR;
-    uint32_t taken = 0;
-
-    store_fill(STORE);
-    for (uint64_t n = 1000; n < 1000 + 2 * STORE; n++)
-        taken += put_nth(n, 1, 0, now);
-    CU_ASSERT_EQUAL(taken, STORE / 8);
-    CU_ASSERT_EQUAL(count_nth(0, STORE, now), STORE - STORE / 8);
-    CU_ASSERT_EQUAL(records.counters.values_evicted, STORE / 8);
-    CU_ASSERT_EQUAL(records.counters.values_refused, 2 * STORE - STORE / 8);
-    /* What it has it may tell again, and somebody else has a share of his own. */
-    CU_ASSERT_TRUE(put_nth(1000, 1, 0, now));
-    CU_ASSERT_TRUE(put_nth(5000, 2, 0, now));
-    /* It does not take over what others told, and lives of a second give it no more. */
-    CU_ASSERT_TRUE(put_nth(STORE - 1, 1, 0, now));
-    for (uint64_t n = 2000; n < 2000 + 4 * STORE; n++) {
-        now += n % 16 == 0 ? 2 * HAUL_SECOND : 0;
-        (void)put_nth(n, 3, 1, now);
-    }
-    CU_ASSERT_EQUAL(count_nth(0, STORE, now), STORE - 1 - 2 * (STORE / 8));
-}
-
-static void who_puts_a_value_again_does_not_cut_its_life_short(void)
-{
-    haul_time now = HOUR;
-
-    store_fill(1);
-    CU_ASSERT_TRUE(put_nth(0, 7, 1, now));
-    CU_ASSERT_TRUE(has_nth(0, now + HOUR));
-    CU_ASSERT_TRUE(put_nth(1, 7, 1, now));
-    CU_ASSERT_FALSE(has_nth(1, now + 2 * HAUL_SECOND));
-    CU_ASSERT_TRUE(put_nth(1, 7, 1, now + 2 * HAUL_SECOND));
-    CU_ASSERT_TRUE(put_nth(1, 8, 0, now + 2 * HAUL_SECOND));
-    CU_ASSERT_TRUE(has_nth(1, now + HOUR));
 }
 
 static void our_own_key_is_a_value_without_being_put(void)
@@ -501,13 +357,6 @@ static const struct unit_test tests[] = {
       a_public_key_is_kept_under_its_own_name_alone },
     { "namespaces that nobody validates are refused",
       namespaces_that_nobody_validates_are_refused },
-    { "a time to live only shortens and never wraps",
-      a_time_to_live_only_shortens_and_never_wraps },
-    { "a full store gives up what is over and then the oldest",
-      a_full_store_gives_up_what_is_over_and_then_the_oldest },
-    { "one peer fills an eighth of the values", one_peer_fills_an_eighth_of_the_values },
-    { "who puts a value again does not cut its life short",
-      who_puts_a_value_again_does_not_cut_its_life_short },
     { "our own key is a value without being put", our_own_key_is_a_value_without_being_put },
 };
 

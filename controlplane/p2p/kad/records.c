@@ -10,10 +10,10 @@
 
 enum space { SPACE_PK, SPACE_IPNS, SPACE_NONE };
 
-void haul_kad_records_init(struct haul_kad_records *records, struct haul_kad_value *values,
-                           uint32_t capacity)
+void haul_kad_records_init(struct haul_kad_records *records, const struct haul_kad_key *own,
+                           struct haul_kad_value *values, uint32_t capacity)
 {
-    *records = (struct haul_kad_records){ .values = values, .capacity = capacity };
+    *records = (struct haul_kad_records){ .own = *own, .values = values, .capacity = capacity };
     /* An eighth, and never so little that a small store is of no use. */
     records->per_peer_max = capacity / 8 > 16 ? capacity / 8 : 16;
 }
@@ -142,29 +142,71 @@ static bool is_under(const struct haul_kad_value *value, const uint8_t *key, siz
     return value->key_bytes == key_bytes && memcmp(value->key, key, key_bytes) == 0;
 }
 
-/* A free place: one whose time has run out, one never used, or that of the oldest. */
-static struct haul_kad_value *room(struct haul_kad_records *records, haul_time now)
+/* A record that wants a place, and whose it is. */
+struct newcomer {
+    const struct haul_kad_record *record;
+    const struct haul_peer_id *from; /* NULL: the node itself */
+    struct haul_kad_key place;
+    uint32_t network;
+};
+
+/* Where all live: how many are of a network. */
+static uint32_t network_count(const struct haul_kad_records *records, uint32_t network)
 {
-    struct haul_kad_value *oldest = NULL;
+    uint32_t count = 0;
+
+    for (uint32_t i = 0; i < records->count; i++)
+        count += records->values[i].network == network;
+    return count;
+}
+
+/* Where all live: of the networks that hold most, the newcomer counted, the farthest record. NULL
+ * when that is the newcomer. */
+static struct haul_kad_value *crowded_out(const struct haul_kad_records *records,
+                                          const struct newcomer *newcomer)
+{
+    uint32_t most = network_count(records, newcomer->network) + 1;
+    const struct haul_kad_key *farthest = &newcomer->place;
+    struct haul_kad_value *out = NULL;
 
     for (uint32_t i = 0; i < records->count; i++) {
         struct haul_kad_value *value = &records->values[i];
+        uint32_t count = network_count(records, value->network);
 
-        if (value->ends <= now)
-            return value;
-        if (oldest == NULL || value->stored < oldest->stored)
-            oldest = value;
+        count += value->network == newcomer->network;
+        if (count < most ||
+            (count == most && haul_kad_compare(&records->own, &value->place, farthest) <= 0))
+            continue;
+        most = count;
+        farthest = &value->place;
+        out = value;
+    }
+    return out;
+}
+
+/* A free place: one whose time has run out, one never used, or one that has to be given up. */
+static struct haul_kad_value *room(struct haul_kad_records *records,
+                                   const struct newcomer *newcomer, haul_time now)
+{
+    struct haul_kad_value *place;
+
+    for (uint32_t i = 0; i < records->count; i++) {
+        if (records->values[i].ends <= now)
+            return &records->values[i];
     }
     if (records->count < records->capacity)
         return &records->values[records->count++];
-    records->counters.values_evicted += oldest != NULL;
-    return oldest;
+    place = crowded_out(records, newcomer);
+    if (place != NULL)
+        records->counters.values_evicted++;
+    else
+        records->counters.values_crowded_out++;
+    return place;
 }
 
 /* A record that lives keeps its place and stays with who put it first, whoever puts it again. */
-static struct haul_kad_value *place_for(struct haul_kad_records *records, const uint8_t *key,
-                                        size_t key_bytes, const struct haul_peer_id *from,
-                                        haul_time now)
+static struct haul_kad_value *place_for(struct haul_kad_records *records,
+                                        const struct newcomer *newcomer, haul_time now)
 {
     struct haul_kad_value *place;
     uint32_t of_sender = 0;
@@ -174,23 +216,27 @@ static struct haul_kad_value *place_for(struct haul_kad_records *records, const 
 
         if (value->ends <= now)
             continue;
-        if (is_under(value, key, key_bytes))
+        if (is_under(value, newcomer->record->key, newcomer->record->key_bytes))
             return value;
-        of_sender += from != NULL && haul_peer_id_equal(&value->from, from);
+        of_sender += newcomer->from != NULL && haul_peer_id_equal(&value->from, newcomer->from);
     }
     if (of_sender >= records->per_peer_max) {
         records->counters.values_refused++;
         return NULL;
     }
-    place = room(records, now);
-    if (place != NULL)
-        place->from = from != NULL ? *from : (struct haul_peer_id){ 0 };
+    place = room(records, newcomer, now);
+    if (place == NULL)
+        return NULL;
+    place->from = newcomer->from != NULL ? *newcomer->from : (struct haul_peer_id){ 0 };
+    place->network = newcomer->network;
+    place->place = newcomer->place;
     return place;
 }
 
 bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_kad_record *record,
-                          const struct haul_peer_id *from, haul_time now)
+                          const struct haul_peer_id *from, uint32_t network, haul_time now)
 {
+    struct newcomer newcomer = { .record = record, .from = from, .network = network };
     uint64_t ends, unix_ns = haul_time_add(now, records->unix_ahead);
     haul_time life = HAUL_KAD_RECORD_LIFE;
     const struct haul_kad_value *here;
@@ -212,10 +258,10 @@ bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_ka
     life = haul_time_min(life, haul_time_since(unix_ns, ends));
     if (record->ttl_seconds != 0)
         life = haul_time_min(life, record->ttl_seconds * HAUL_SECOND);
-    place = place_for(records, record->key, record->key_bytes, from, now);
+    haul_kad_key_of(record->key, record->key_bytes, &newcomer.place);
+    place = place_for(records, &newcomer, now);
     if (place == NULL)
         return false;
-    place->stored = now;
     /* Anybody may put what is here again: that must not cut its life short. */
     place->ends = haul_time_max(again ? place->ends : now, haul_time_add(now, life));
     place->key_bytes = (uint8_t)record->key_bytes;

@@ -5,12 +5,17 @@
  *     /ipns/ID   what the holder of that key says that its name stands for (kad/ipns.h)
  *
  * ID is a peer id in binary. Every other is refused. A better record takes the place of a worse one
- * and never the other way. Bounded: one peer fills at most a share of the store, what has run out
- * makes room first, and where all live the oldest does. Pure; the memory is the caller's. */
+ * and never the other way.
+ *
+ * Bounded: one peer fills at most a share of the store. In a full one what has run out makes room,
+ * and where all live, the network that would then hold most gives up its record farthest from our
+ * id, which may be the new one itself: so networks share the store evenly, and inside each what is
+ * looked for here stays (docs/decisions/0029-values-kept.md). Pure; the memory is the caller's. */
 #pragma once
 
 #include "common/time.h"
 #include "controlplane/p2p/kad/ipns.h"
+#include "controlplane/p2p/kad/key.h"
 #include "controlplane/p2p/kad/message.h"
 
 #define HAUL_KAD_RECORD_VALUE_MAX HAUL_IPNS_BYTES_MAX
@@ -29,8 +34,10 @@ enum haul_kad_record_fault {
 };
 
 struct haul_kad_value {
-    haul_time stored, ends;
-    struct haul_peer_id from; /* who put it first; none: the node itself */
+    haul_time ends;
+    struct haul_kad_key place; /* of `key`, in the key space */
+    struct haul_peer_id from;  /* who put it first; none: the node itself */
+    uint32_t network;          /* in which that peer was seen (haul_address_group) */
     uint16_t value_bytes;
     uint8_t key_bytes;
     uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX];
@@ -38,8 +45,10 @@ struct haul_kad_value {
 };
 
 #define HAUL_KAD_RECORDS_COUNTERS(X)                                                               \
-    X(values_evicted, "value records that made room for newer ones in time")                       \
-    X(values_refused, "value records refused because their sender has its share")
+    X(values_evicted, "value records that made room for others in time")                           \
+    X(values_refused, "value records refused because their sender has its share")                  \
+    X(values_crowded_out, "value records refused because others are nearer, or of emptier "        \
+                          "networks")
 
 struct haul_kad_records_counters {
 #define X(name, help) uint64_t name;
@@ -48,6 +57,7 @@ struct haul_kad_records_counters {
 };
 
 struct haul_kad_records {
+    struct haul_kad_key own;
     struct haul_kad_value *values;
     uint32_t capacity, count;
     uint32_t per_peer_max;
@@ -55,8 +65,8 @@ struct haul_kad_records {
     struct haul_kad_records_counters counters;
 };
 
-void haul_kad_records_init(struct haul_kad_records *records, struct haul_kad_value *values,
-                           uint32_t capacity);
+void haul_kad_records_init(struct haul_kad_records *records, const struct haul_kad_key *own,
+                           struct haul_kad_value *values, uint32_t capacity);
 
 /* GOOD, KEY or NAMESPACE. */
 enum haul_kad_record_fault haul_kad_key_check(const uint8_t *key, size_t key_bytes);
@@ -71,10 +81,11 @@ enum haul_kad_record_fault haul_kad_record_check(const uint8_t *key, size_t key_
 int haul_kad_record_order(const uint8_t *key, size_t key_bytes, const uint8_t *one,
                           size_t one_bytes, const uint8_t *other, size_t other_bytes);
 
-/* False when the record is not good, a better one is here, or its sender (NULL: the node itself)
- * has its share. Its own time to live can only shorten ours. */
+/* False when the record is not good, a better one is here, or there is no room for one of its
+ * sender (NULL: the node itself) and the network that it was seen in (0: none that is known, which
+ * counts as one). Its own time to live can only shorten ours. */
 bool haul_kad_records_put(struct haul_kad_records *records, const struct haul_kad_record *record,
-                          const struct haul_peer_id *from, haul_time now);
+                          const struct haul_peer_id *from, uint32_t network, haul_time now);
 
 /* NULL when there is none. */
 const struct haul_kad_value *haul_kad_records_get(const struct haul_kad_records *records,

@@ -176,7 +176,7 @@ static enum haul_kad_verdict put_value(const struct answering *answering)
     if (!request->has_record || request->record.key_bytes != request->key_bytes ||
         memcmp(request->record.key, request->key, request->key_bytes) != 0 ||
         !haul_kad_records_put(server->records, &request->record, &answering->asker->id,
-                              answering->now)) {
+                              answering->asker->network, answering->now)) {
         server->counters.refused_requests++;
         return HAUL_KAD_REFUSAL;
     }

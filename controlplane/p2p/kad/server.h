@@ -46,6 +46,7 @@ struct haul_kad_asker {
     struct haul_peer_id id;
     struct haul_kad_key key;
     enum haul_addr_scope scope;
+    uint32_t network; /* haul_address_group of where we see it */
 };
 
 enum haul_kad_verdict {
