@@ -7,9 +7,11 @@
 
 #define DIAL_WAIT (5 * HAUL_SECOND)
 
-uint8_t *haul_dht_request(enum haul_kad_type type, const void *key, size_t key_bytes, size_t *bytes)
+uint8_t *haul_dht_request(enum haul_kad_type type, const void *key, size_t key_bytes,
+                          const struct haul_kad_record *record, size_t *bytes)
 {
-    size_t room = HAUL_KAD_LENGTH_BYTES_MAX + 16 + key_bytes;
+    size_t room = HAUL_KAD_LENGTH_BYTES_MAX + 16 + key_bytes +
+                  (record != NULL ? 32 + record->key_bytes + record->value_bytes : 0);
     uint8_t *data = malloc(room);
     struct haul_out out;
     uint8_t *frame;
@@ -18,6 +20,8 @@ uint8_t *haul_dht_request(enum haul_kad_type type, const void *key, size_t key_b
         return NULL;
     out = haul_out_to(data + HAUL_KAD_LENGTH_BYTES_MAX, room - HAUL_KAD_LENGTH_BYTES_MAX);
     haul_kad_write(&out, type, key, key_bytes);
+    if (record != NULL)
+        haul_kad_write_record(&out, record);
     haul_assert(!out.bad);
     frame = haul_kad_frame(data, (size_t)(out.at - data) - HAUL_KAD_LENGTH_BYTES_MAX);
     *bytes = (size_t)(out.at - frame);

@@ -144,9 +144,9 @@ struct haul_dht_ask *haul_dht_ask(struct haul_dht *dht, const struct haul_kad_co
 /* Begins dials as far as there is room. */
 void haul_dht_dials_pump(struct haul_dht *dht);
 
-/* A framed request about a key; NULL without memory. */
+/* A framed request about a key, with a record where one is given; NULL without memory. */
 uint8_t *haul_dht_request(enum haul_kad_type type, const void *key, size_t key_bytes,
-                          size_t *bytes);
+                          const struct haul_kad_record *record, size_t *bytes);
 
 /* Learns from a list of an answer: who was named, with addresses that concern us, as contacts. */
 size_t haul_dht_heard(struct haul_dht *dht, uint64_t connection,

@@ -80,7 +80,7 @@ static void ask_begin(struct haul_dht_query *query, const struct haul_kad_contac
                                                                        : HAUL_KAD_FIND_NODE;
     struct haul_dht_ask *ask;
     size_t bytes = 0;
-    uint8_t *frame = haul_dht_request(type, query->key, query->search.key_bytes, &bytes);
+    uint8_t *frame = haul_dht_request(type, query->key, query->search.key_bytes, NULL, &bytes);
 
     ask = haul_dht_ask(query->dht, contact, frame, bytes, true);
     if (ask == NULL) {

@@ -24,7 +24,8 @@
 static void probe(struct haul_dht *dht, const struct haul_kad_contact *contact)
 {
     size_t bytes = 0;
-    uint8_t *frame = haul_dht_request(HAUL_KAD_FIND_NODE, dht->own.bytes, dht->own.length, &bytes);
+    uint8_t *frame =
+        haul_dht_request(HAUL_KAD_FIND_NODE, dht->own.bytes, dht->own.length, NULL, &bytes);
 
     if (haul_dht_ask(dht, contact, frame, bytes, true) == NULL)
         haul_kad_table_failed(&dht->table, &contact->key);

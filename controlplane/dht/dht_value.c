@@ -93,30 +93,11 @@ static void on_told(void *context, struct haul_dht_ask *ask, const struct haul_k
     haul_loop_timer_set(value->timer, haul_dht_now(value->dht));
 }
 
-static uint8_t *put_write(const struct haul_kad_record *record, size_t *bytes)
-{
-    size_t room = HAUL_KAD_LENGTH_BYTES_MAX + 64 + 2 * record->key_bytes + record->value_bytes;
-    uint8_t *data = malloc(room);
-    struct haul_out out;
-    uint8_t *frame;
-
-    if (data == NULL)
-        return NULL;
-    out = haul_out_to(data + HAUL_KAD_LENGTH_BYTES_MAX, room - HAUL_KAD_LENGTH_BYTES_MAX);
-    haul_kad_write(&out, HAUL_KAD_PUT_VALUE, record->key, record->key_bytes);
-    haul_kad_write_record(&out, record);
-    haul_assert(!out.bad);
-    frame = haul_kad_frame(data, (size_t)(out.at - data) - HAUL_KAD_LENGTH_BYTES_MAX);
-    *bytes = (size_t)(out.at - frame);
-    memmove(data, frame, *bytes);
-    return data;
-}
-
 static void tell(struct haul_dht_value *value, const struct haul_kad_contact *contact)
 {
     const struct haul_kad_record best = best_of(value);
     size_t bytes = 0;
-    uint8_t *frame = put_write(&best, &bytes);
+    uint8_t *frame = haul_dht_request(HAUL_KAD_PUT_VALUE, best.key, best.key_bytes, &best, &bytes);
     struct haul_dht_ask *ask = haul_dht_ask(value->dht, contact, frame, bytes, true);
 
     if (ask == NULL) {
