@@ -1,4 +1,4 @@
-/* haul dht: find, provide, providers, peers, put-value, get-value. */
+/* haul dht: find, provide, providers, peers, put-value, get-value, publish. */
 #include "controlplane/cmd/attach.h"
 #include "controlplane/cmd/print.h"
 #include "controlplane/p2p/kad/ipns.h"
@@ -25,6 +25,7 @@ static const struct {
     [HAUL__CTL__DHT_VERB__PUT_VALUE] = { "put-value", 2, "a key and a file (or -)",
                                          HAUL_E_VALUE_KEY },
     [HAUL__CTL__DHT_VERB__GET_VALUE] = { "get-value", 1, "a key", HAUL_E_VALUE_KEY },
+    [HAUL__CTL__DHT_VERB__PUBLISH] = { "publish", 1, "a CID", HAUL_E_CID_MALFORMED },
 };
 
 /* Of put-value: what it puts. */
@@ -50,8 +51,8 @@ static int verb_of(const struct haul_options *options, Haul__Ctl__DhtVerb *verb,
         return 0;
     }
     return haul_fail(error, HAUL_E_USAGE,
-                     "`haul dht` can find, provide, providers, peers, put-value and get-value, not "
-                     "'%.40s'",
+                     "`haul dht` can find, provide, providers, peers, put-value, get-value and "
+                     "publish, not '%.40s'",
                      name);
 }
 
@@ -111,17 +112,43 @@ static int value_read(const char *path, struct value *value, struct haul_error *
     return 0;
 }
 
+/* What the record of a name says, when it is text without surprises. */
+static bool names_what(const char *key, const ProtobufCBinaryData *data, char *text, size_t room,
+                       uint64_t *sequence)
+{
+    struct haul_peer_id name;
+    struct haul_ipns ipns;
+
+    if (strncmp(key, "/ipns/", 6) != 0 || !haul_peer_id_parse(key + 6, &name) ||
+        haul_ipns_read(&name, data->data, data->len, &ipns) != HAUL_IPNS_GOOD ||
+        ipns.value_bytes >= room)
+        return false;
+    for (size_t i = 0; i < ipns.value_bytes; i++) {
+        if (ipns.value[i] <= ' ' || ipns.value[i] > '~')
+            return false;
+    }
+    memcpy(text, ipns.value, ipns.value_bytes);
+    text[ipns.value_bytes] = '\0';
+    *sequence = ipns.sequence;
+    return true;
+}
+
 /* To the path of --output as it is; without one, in hexadecimal digits. */
 static int value_show(const struct haul_options *options, const ProtobufCBinaryData *data,
                       struct haul_error *error)
 {
     static char hex[2 * VALUE_BYTES_MAX + 1];
     const char *path = options->text[HAUL_OPTION_OUTPUT];
-    bool standard = path != NULL && strcmp(path, "-") == 0, written;
+    bool standard = path != NULL && strcmp(path, "-") == 0, written, named;
+    uint64_t sequence = 0;
+    char target[256];
     FILE *file;
 
     for (size_t i = 0; i < data->len && i < VALUE_BYTES_MAX; i++)
         snprintf(hex + 2 * i, 3, "%02x", data->data[i]);
+    named = names_what(options->arguments[1], data, target, sizeof target, &sequence);
+    if (named)
+        haul_print_note(options, "stands for %s, sequence %" PRIu64, target, sequence);
     if (haul_options_has(options, HAUL_OPTION_JSON)) {
         json_t *object = json_object();
 
@@ -129,6 +156,10 @@ static int value_show(const struct haul_options *options, const ProtobufCBinaryD
         json_object_set_new(object, "key", json_string(options->arguments[1]));
         json_object_set_new(object, "bytes", json_integer((json_int_t)data->len));
         json_object_set_new(object, "value", json_string(hex));
+        if (named) {
+            json_object_set_new(object, "target", json_string(target));
+            json_object_set_new(object, "sequence", json_integer((json_int_t)sequence));
+        }
         haul_print_json(object);
     } else if (path == NULL) {
         puts(hex);
@@ -144,6 +175,22 @@ static int value_show(const struct haul_options *options, const ProtobufCBinaryD
     return written ? 0 : haul_fail(error, HAUL_E_TARGET_UNWRITABLE, "%.120s", path);
 }
 
+/* The name, which is what others ask for. */
+static void published_show(const struct haul_options *options, const Haul__Ctl__Done *done)
+{
+    json_t *record = json_loads(done->record, 0, NULL);
+    const char *name = json_string_value(json_object_get(record, "name"));
+
+    if (!haul_options_has(options, HAUL_OPTION_JSON) && name != NULL)
+        puts(name);
+    haul_print_note(options,
+                    "stands for %s; %" PRIu64 " peers keep that for %" JSON_INTEGER_FORMAT
+                    " hours: publish it again before they are over",
+                    json_string_value(json_object_get(record, "target")), done->files,
+                    json_integer_value(json_object_get(record, "hours")));
+    json_decref(record);
+}
+
 /* Nothing found is a failure that says what was looked for. */
 static int done_show(const struct haul_options *options, Haul__Ctl__DhtVerb verb,
                      const Haul__Ctl__Done *done, struct haul_error *error)
@@ -154,6 +201,8 @@ static int done_show(const struct haul_options *options, Haul__Ctl__DhtVerb verb
         haul_print_note(options, "%" PRIu64 " peers took the announcement", done->files);
     if (verb == HAUL__CTL__DHT_VERB__PUT_VALUE)
         haul_print_note(options, "%" PRIu64 " peers hold the value", done->files);
+    if (verb == HAUL__CTL__DHT_VERB__PUBLISH)
+        published_show(options, done);
     if (done->files > 0 || verb == HAUL__CTL__DHT_VERB__PEERS ||
         verb == HAUL__CTL__DHT_VERB__GET_VALUE)
         return 0;

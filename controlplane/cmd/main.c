@@ -70,7 +70,7 @@ static const struct haul_command table[] = {
       "Without an argument: the datasets of this node. Otherwise the entries of a directory, here\n"
       "or at the peer that the ticket names; only its nodes are fetched.",
       BIT(TIMEOUT), 0, 1, haul_cmd_ls },
-    { "dht", "find|provide|providers|peers|put-value|get-value [PEER|CID|KEY [FILE]]",
+    { "dht", "find|provide|providers|peers|put-value|get-value|publish [PEER|CID|KEY [FILE]]",
       "ask the DHT",
       "`haul dht find PEER` looks for a peer, `haul dht providers CID` for who announces a "
       "dataset,\n"
@@ -78,7 +78,8 @@ static const struct haul_command table[] = {
       "and\n"
       "`haul dht peers` prints the routing table; `put-value KEY FILE` and `get-value KEY` put and "
       "get\n"
-      "the record of a key (/pk/PEER, /ipns/PEER). The node must have joined one (dht.mode).",
+      "the record of a key (/pk/PEER, /ipns/PEER); `publish CID` signs and puts that the node's\n"
+      "name (/ipns/ and its peer id) stands for the CID. The node must have joined one (dht.mode).",
       BIT(TIMEOUT) | BIT(OUTPUT), 1, 3, haul_cmd_dht },
     { "status", "", "show what the running node is, uses and does",
       "Prints addresses, what is in use (receive, segmentation, cipher, store), connections, and\n"

@@ -118,7 +118,7 @@ void haul_dht_cancel(struct haul_dht_query *query); /* nothing is told any more 
 struct haul_dht_value_result {
     const uint8_t *value; /* the best that was found, valid inside of the call; ours when put */
     size_t value_bytes;   /* 0: nothing was found */
-    bool newer;           /* put: the DHT holds a better one, and nobody was told ours */
+    bool newer;           /* put: the DHT holds a better one, or as good, and nobody was told */
     uint32_t asked, answered;
     uint32_t holders; /* of the best */
     uint32_t worse;   /* peers that hold a worse one */
@@ -136,6 +136,10 @@ struct haul_dht_value_wish {
     size_t key_bytes;
     const uint8_t *value; /* to be put; NULL: to get it */
     size_t value_bytes;
+    /* Instead of a value: writes the one to be put, when it is known what the best so far is (no
+     * bytes: nothing was found). What is not better than that is told to nobody. May be NULL. */
+    void (*make)(void *context, const uint8_t *best, size_t best_bytes, uint64_t unix_ns,
+                 struct haul_out *out);
     uint32_t quorum; /* get: valid answers that are enough; 0: all there are */
     haul_time timeout;
     haul_dht_value_fn *done; /* once; a get is told before stale holders are */

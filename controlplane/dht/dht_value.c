@@ -2,7 +2,7 @@
  * best record (p2p/kad/choice.h), and ends when enough have answered with a valid one; those of the
  * nearest that hold a worse one or none are told the best behind it. To put one is the same search
  * with our record in the race from the beginning, without an early end: where the DHT holds a newer
- * one nothing is told. */
+ * one nothing is told. One that is to be newer than all others is made when they are known. */
 #include "controlplane/dht/dht_parts.h"
 
 #include <stdlib.h>
@@ -11,6 +11,8 @@
 struct haul_dht_value {
     struct haul_dht *dht;
     haul_dht_value_fn *done; /* NULL: told already, or nobody is interested any more */
+    void (*make)(void *context, const uint8_t *best, size_t best_bytes, uint64_t unix_ns,
+                 struct haul_out *out);
     void *context;
     struct haul_timer *timer;
     struct haul_dht_query *query;
@@ -120,22 +122,41 @@ static bool on_heard(void *context, const struct haul_kad_contact *from,
         haul_kad_choice_offer(&value->choice, &from->key, record, unix_now(value->dht));
 
     haul_counter_add(&value->dht->counters.values_invalid, offered == HAUL_KAD_OFFERED_INVALID);
-    if (value->put && offered == HAUL_KAD_OFFERED_BETTER) {
+    if (value->put && value->make == NULL && offered == HAUL_KAD_OFFERED_BETTER) {
         value->result.newer = true; /* than ours, which was there first */
         return true;
     }
     return value->quorum != 0 && value->choice.valid >= value->quorum;
 }
 
+/* Ours, behind all others. */
+static void make_own(struct haul_dht_value *value)
+{
+    static uint8_t made[HAUL_KAD_RECORD_VALUE_MAX];
+    struct haul_kad_choice *choice = &value->choice;
+    struct haul_kad_record record = best_of(value);
+    struct haul_out out = haul_out_to(made, sizeof made);
+    uint64_t now = unix_now(value->dht);
+
+    value->make(value->context, choice->best, choice->best_bytes, now, &out);
+    record.value = made;
+    record.value_bytes = out.bad ? 0 : (size_t)(out.at - made);
+    value->result.newer =
+        haul_kad_choice_offer(choice, NULL, &record, now) != HAUL_KAD_OFFERED_BETTER;
+}
+
 static void on_looked(void *context, const struct haul_dht_result *result)
 {
     struct haul_dht_value *value = context;
     struct haul_kad_contact nearest[HAUL_KAD_K], stale[HAUL_KAD_K];
-    const struct haul_kad_record best = best_of(value);
     size_t count = haul_kad_lookup_closest(result->lookup, nearest, HAUL_KAD_K);
+    struct haul_kad_record best;
 
     value->query = NULL;
     value->looked = true;
+    if (value->make != NULL)
+        make_own(value);
+    best = best_of(value);
     value->result.asked = result->lookup->asked;
     value->result.answered = result->lookup->answered;
     value->result.took = result->took;
@@ -241,9 +262,10 @@ int haul_dht_value_begin(struct haul_dht *dht, const struct haul_dht_value_wish 
     }
     value->dht = dht;
     value->done = wish->done;
+    value->make = wish->make;
     value->context = wish->context;
-    value->quorum = wish->value != NULL ? 0 : wish->quorum;
-    value->put = wish->value != NULL;
+    value->put = wish->value != NULL || wish->make != NULL;
+    value->quorum = value->put ? 0 : wish->quorum;
     LIST_INIT(&value->asks);
     LIST_INSERT_HEAD(&dht->values, value, link);
     haul_kad_choice_init(&value->choice, wish->key, wish->key_bytes);

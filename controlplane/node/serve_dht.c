@@ -1,4 +1,4 @@
-/* dht: find, provide, providers, peers, put-value, get-value. */
+/* dht: find, provide, providers, peers, put-value, get-value, publish. */
 #include "controlplane/dht/dht.h"
 #include "controlplane/node/controlplane_parts.h"
 
@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PUBLISHED_HOURS 48u /* as long as a peer keeps a value */
+
 struct asking {
     struct haul_dht_query *query;
     struct haul_dht_run *run;
     struct haul_dht_value *value;
+    uint64_t sequence; /* of what is published */
+    char target[8 + HAUL_CID_TEXT_BYTES];
 };
 
 static void peer_send(struct haul_request *request, const struct haul_peer_id *peer,
@@ -190,12 +194,28 @@ static void on_got(void *context, const struct haul_dht_value_result *result)
     haul_request_done(context, &done);
 }
 
+static void published_record(struct haul_request *request,
+                             const struct haul_dht_value_result *result, char *record, size_t bytes)
+{
+    const struct haul_controlplane *plane = haul_request_context(request);
+    const struct asking *asking = haul_request_state(request);
+    char name[HAUL_PEER_ID_TEXT_BYTES];
+
+    haul_peer_id_print(&plane->conf.key->id, name);
+    snprintf(record, bytes,
+             "{\"event\":\"published\",\"name\":\"/ipns/%s\",\"target\":\"%s\","
+             "\"sequence\":%" PRIu64 ",\"hours\":%u,\"asked\":%u,\"answered\":%u,"
+             "\"taken\":%u,\"refused\":%u}",
+             name, asking->target, asking->sequence, PUBLISHED_HOURS, result->asked,
+             result->answered, result->taken, result->refused);
+}
+
 static void on_put(void *context, const struct haul_dht_value_result *result)
 {
     struct asking *asking = haul_request_state(context);
     Haul__Ctl__Done done = HAUL__CTL__DONE__INIT;
     struct haul_error error;
-    char record[256];
+    char record[512];
 
     asking->value = NULL;
     if (result->newer || result->taken + result->holders == 0) {
@@ -206,7 +226,10 @@ static void on_put(void *context, const struct haul_dht_value_result *result)
         haul_request_fail(context, &error);
         return;
     }
-    value_record(result, "put", record, sizeof record);
+    if (asking->target[0] != '\0')
+        published_record(context, result, record, sizeof record);
+    else
+        value_record(result, "put", record, sizeof record);
     done.record = record;
     done.files = result->taken + result->holders;
     haul_request_done(context, &done);
@@ -253,6 +276,41 @@ static int value_begin(struct haul_request *request, const Haul__Ctl__DhtAsk *as
     return haul_dht_value_begin(plane->parts.dht, &wish, &asking->value, error);
 }
 
+/* Newer than what the DHT knows: nothing has to be remembered here for that. */
+static void name_write(void *context, const uint8_t *best, size_t best_bytes, uint64_t unix_ns,
+                       struct haul_out *out)
+{
+    const struct haul_controlplane *plane = haul_request_context(context);
+    struct asking *asking = haul_request_state(context);
+    struct haul_ipns known = { 0 };
+
+    if (best_bytes > 0 &&
+        haul_ipns_read(&plane->conf.key->id, best, best_bytes, &known) == HAUL_IPNS_GOOD)
+        asking->sequence = known.sequence < UINT64_MAX ? known.sequence + 1 : UINT64_MAX;
+    haul_ipns_write(plane->conf.key, asking->target, strlen(asking->target), asking->sequence,
+                    haul_time_add(unix_ns, PUBLISHED_HOURS * 3600 * HAUL_SECOND), out);
+}
+
+static int publish(struct haul_request *request, const struct haul_cid *cid, haul_time timeout,
+                   struct haul_error *error)
+{
+    struct haul_controlplane *plane = haul_request_context(request);
+    const struct haul_peer_id *own = &plane->conf.key->id;
+    struct asking *asking = haul_request_state(request);
+    uint8_t key[HAUL_KAD_KEY_TEXT_BYTES_MAX] = "/ipns/";
+    const struct haul_dht_value_wish wish = { .key = key,
+                                              .key_bytes = 6u + own->length,
+                                              .make = name_write,
+                                              .timeout = timeout,
+                                              .done = on_put,
+                                              .context = request };
+
+    memcpy(key + 6, own->bytes, own->length);
+    memcpy(asking->target, "/ipfs/", 6);
+    haul_cid_print(cid, asking->target + 6);
+    return haul_dht_value_begin(plane->parts.dht, &wish, &asking->value, error);
+}
+
 static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct haul_error *error)
 {
     struct haul_controlplane *plane = haul_request_context(request);
@@ -273,10 +331,13 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
         return search(request, HAUL_DHT_PEER, peer.bytes, peer.length, timeout, error);
     case HAUL__CTL__DHT_VERB__PROVIDE:
     case HAUL__CTL__DHT_VERB__PROVIDERS:
+    case HAUL__CTL__DHT_VERB__PUBLISH:
         if (!haul_cid_parse(dht->what, &cid))
             return haul_fail(error, HAUL_E_CID_MALFORMED, "'%.80s' is not a CID", dht->what);
         if (dht->verb == HAUL__CTL__DHT_VERB__PROVIDE)
             return provide(request, &cid, error);
+        if (dht->verb == HAUL__CTL__DHT_VERB__PUBLISH)
+            return publish(request, &cid, timeout, error);
         return search(request, HAUL_DHT_PROVIDERS, cid.hash.bytes, HAUL_HASH_BYTES, timeout, error);
     case HAUL__CTL__DHT_VERB__PUT_VALUE:
     case HAUL__CTL__DHT_VERB__GET_VALUE:

@@ -55,6 +55,13 @@ class HaulMember:
         done = cases.haul(self.home, "dht", "get-value", f"/{space}/{peer}", "--timeout", "20s")
         return done.stdout.strip() if done.returncode == 0 else done.stderr.strip()[-200:]
 
+    def publish(self, _):
+        """Its own name, and the record of it as it holds that itself."""
+        done = cases.haul(self.home, "dht", "publish", cid_of(self.key), "--json", "--timeout", "20s")
+        if done.returncode != 0:
+            return {"ok": False, "why": done.stdout.strip()[-200:]}
+        return {"ok": True, "value": self.value("ipns", self.id)}
+
     def providers(self, key):
         done = cases.haul(self.home, "dht", "providers", cid_of(key), "--json", "--timeout", "20s")
         rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -87,6 +94,9 @@ class Member:
     def value(self, space, peer):
         return self.peer.ask("value", key_of(space, peer)).get("value")
 
+    def publish(self, sequence):
+        return self.peer.ask("publish", sequence)
+
     def providers(self, key):
         return self.peer.ask("providers", key).get("providers", [])
 
@@ -114,7 +124,7 @@ def gets(member, space, peer, value, deadline):
 
 
 def values(members, deadline):
-    """Public keys that one of each kind puts, and an IPNS record that go makes, then a newer one: who
+    """Public keys that one of each kind puts, and IPNS records that go and haul make, then newer ones: who
     gets what. js is one of those who keep them; its program has no command for it.
     Yields (kind that gets, kind that puts, why)."""
     speaking = [member for member in members if member.kind.name != "js"]
@@ -124,16 +134,17 @@ def values(members, deadline):
         for getter in speaking:
             yield getter.kind.name, putter.kind.name, why or gets(getter, "pk", putter.id,
                                                                   public_key(putter.id), deadline)
-    if "go" not in putting:
-        return
     for sequence in (1, 2):
-        said = putting["go"].peer.ask("publish", sequence)
-        for getter in speaking:
-            # rust validates nothing and takes the first record that it hears of, which may be old.
-            if getter.kind.name == "rust" and sequence == 2:
+        for publisher in ("go", "haul"):
+            if publisher not in putting:
                 continue
-            yield getter.kind.name, "go", cases.outcome(said) or gets(
-                getter, "ipns", putting["go"].id, said["value"], deadline)
+            said = putting[publisher].publish(sequence)
+            for getter in speaking:
+                # rust validates nothing and takes the first record that it hears of, which may be old.
+                if getter.kind.name == "rust" and sequence == 2:
+                    continue
+                yield getter.kind.name, publisher, cases.outcome(said) or gets(
+                    getter, "ipns", putting[publisher].id, said["value"], deadline)
 
 
 def finds(member, sought, deadline):

@@ -169,6 +169,30 @@ def values(bench):
     equal(put["taken"] + put["holders"], 3)
 
 
+@case("what a node publishes under its own name every other gets, and what it publishes next instead of it")
+def published(bench):
+    nodes, _ = network(bench, 4)
+    name, target = "/ipns/" + nodes[1].peer, "/ipfs/" + NOBODY
+    said = nodes[1].json("dht", "publish", NOBODY).ok().object
+    equal([said[what] for what in ("event", "name", "target", "sequence", "hours", "taken", "refused")],
+          ["published", name, target, 0, 48, 3, 0])
+    got = nodes[3].json("dht", "get-value", name).ok().objects[0]
+    equal((got["target"], got["sequence"]), (target, 0))
+    # A restart forgets what it has published, and the others know.
+    nodes[1].stop()
+    nodes[1].start()
+    wait_for(lambda: facts(nodes[1])["peers"] >= 3, "the node to be there again")
+    cid = nodes[1].put(bench.file("file", 1000))
+    said = nodes[1].run("dht", "publish", cid).ok()
+    equal(said.out.decode().strip(), name)
+    for node in nodes:
+        got = node.json("dht", "get-value", name).ok().objects[0]
+        equal((got["target"], got["sequence"]), ("/ipfs/" + cid, 1))
+    # Nobody publishes in somebody else's name, nor what is no CID.
+    nodes[2].json("dht", "publish", name).fails("cid-malformed")
+    nodes[2].json("dht", "publish").fails("usage", status=2)
+
+
 @case("who holds a worse value, or lost it, is told the best by whoever asks next")
 def corrected(bench):
     nodes, first = network(bench, 3)
@@ -219,6 +243,7 @@ def nobody_to_ask(bench):
     node = bench.node("alone", settings=JOIN)
     key, _ = ipns(bench, "record", 1)
     node.json("dht", "get-value", key).fails("peer-unreachable", "dht.bootstrap")
+    node.json("dht", "publish", NOBODY).fails("peer-unreachable")
 
 
 @case("announced datasets are announced again in time, also after a restart")

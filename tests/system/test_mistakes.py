@@ -54,7 +54,7 @@ def share(bench):
 def long_words(bench):
     node, word = bench.node("home"), 100000 * "a"
     for verb, code in (("find", "peer-malformed"), ("provide", "cid-malformed"), ("providers", "cid-malformed"),
-                       ("get-value", "value-key")):
+                       ("get-value", "value-key"), ("publish", "cid-malformed")):
         node.json("dht", verb, word).fails(code)
         node.json("dht", verb, "/ipns/" + word).fails(code)
     node.json("get", word, "-o", bench.path("got")).fails("limit")
