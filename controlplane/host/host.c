@@ -200,6 +200,11 @@ const struct haul_host_counters *haul_host_counters(const struct haul_host *host
     return &host->counters;
 }
 
+const struct haul_select_unspoken *haul_host_unspoken(const struct haul_host *host)
+{
+    return &host->unspoken;
+}
+
 void haul_host_disconnect(struct haul_host *host, uint64_t connection)
 {
     struct haul_connection *found = haul_host_connection(host, connection);

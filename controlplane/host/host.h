@@ -10,6 +10,7 @@
 #include "controlplane/p2p/multiaddr.h"
 #include "controlplane/p2p/psk.h"
 #include "controlplane/p2p/secure.h"
+#include "controlplane/p2p/select.h"
 
 #define HAUL_HOST_NO_CONNECTION 0u
 #define HAUL_HOST_ADDRESSES_MAX 16u
@@ -240,3 +241,6 @@ struct haul_host_counters {
 };
 void haul_host_usage(const struct haul_host *host, struct haul_host_usage *usage);
 const struct haul_host_counters *haul_host_counters(const struct haul_host *host);
+
+/* Streams that peers opened for a protocol that is not in the list. */
+const struct haul_select_unspoken *haul_host_unspoken(const struct haul_host *host);

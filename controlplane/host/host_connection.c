@@ -529,6 +529,7 @@ void haul_connection_start(struct haul_connection *connection)
         .stream_count = host->conf.streams_per_connection_max,
         .window_spare = HAUL_HOST_WINDOW_SPARE,
         .window_pool = &host->window_pool,
+        .unspoken = &host->unspoken,
         .static_private = secrets[0],
         .ephemeral_private = secrets[1],
         .fast = haul_chacha_poly_fast(),

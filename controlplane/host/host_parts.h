@@ -142,6 +142,7 @@ struct haul_host {
     LIST_HEAD(, haul_listener) listeners;
     LIST_HEAD(, haul_dial) dials;
     struct haul_host_counters counters;
+    struct haul_select_unspoken unspoken;
 };
 
 /* --- host_table.c --- */

@@ -60,6 +60,7 @@ static void perf_facts(struct haul_controlplane *plane, const struct haul_facts 
 static void host_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     const struct haul_host_counters *counters = haul_host_counters(plane->parts.host);
+    const struct haul_select_unspoken *unspoken = haul_host_unspoken(plane->parts.host);
     struct haul_host_usage usage;
 
     haul_host_usage(plane->parts.host, &usage);
@@ -79,6 +80,9 @@ static void host_facts(struct haul_controlplane *plane, const struct haul_facts 
     haul_facts_number(facts, "host", #name, haul_counter_read(&counters->name), help);
     HAUL_HOST_COUNTERS(X)
 #undef X
+    haul_facts_number(facts, "host", "protocols_refused", unspoken->count,
+                      "times a peer asked for a protocol that this node does not speak");
+    haul_facts_text(facts, "host", "protocol_refused_last", unspoken->last, "the last of these");
 }
 
 static void protocol_facts(struct haul_controlplane *plane, const struct haul_facts *facts)

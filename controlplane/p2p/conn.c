@@ -61,6 +61,7 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
     conn->stream_count = conf->stream_count;
     conn->window_spare = conf->window_spare;
     conn->window_pool = conf->window_pool;
+    conn->unspoken = conf->unspoken;
     conn->now = now;
     conn->born = now;
     conn->prove_by = haul_time_add(now, conf->authenticate_max != 0 ? conf->authenticate_max

@@ -110,9 +110,10 @@ struct haul_conn_conf {
         *streams;                    /* zeroed, as the next; touched only as far as they are used */
     struct haul_yamux_stream *muxes; /* as many as streams */
     size_t stream_count;
-    uint64_t window_spare;         /* see haul_yamux_init */
-    uint64_t *window_pool;         /* likewise */
-    const uint8_t *static_private; /* 32 bytes each, fresh, read by init only */
+    uint64_t window_spare;                 /* see haul_yamux_init */
+    uint64_t *window_pool;                 /* likewise */
+    struct haul_select_unspoken *unspoken; /* of streams, shared likewise; NULL: not noted */
+    const uint8_t *static_private;         /* 32 bytes each, fresh, read by init only */
     const uint8_t *ephemeral_private;
     const struct haul_chacha_poly *fast; /* for Noise's messages; NULL: OpenSSL */
 };
@@ -138,6 +139,7 @@ struct haul_conn {
     size_t stream_count, protocol_count;
     uint64_t window_spare;
     uint64_t *window_pool;
+    struct haul_select_unspoken *unspoken;
     bool dialer, muxed; /* streams may be written */
     bool opened_told, failed_told;
     haul_time now, born, prove_by, proven_at, moved_at, streams_deadline;

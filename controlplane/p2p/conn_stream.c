@@ -135,6 +135,7 @@ static void on_opened(struct haul_conn *conn, struct haul_yamux_stream *mux)
     *stream = (struct haul_conn_stream){ .mux = mux };
     mux->owner = stream;
     haul_select_listen(&stream->select, conn->protocols, conn->protocol_count);
+    stream->select.unspoken = conn->unspoken;
     negotiation_begin(conn, stream);
     if (negotiate(conn, stream, &nothing) != HAUL_SELECT_RUNNING)
         haul_conn_release(conn, stream);

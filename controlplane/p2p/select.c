@@ -103,6 +103,20 @@ static enum haul_select_state dialer_reads(struct haul_select *select, struct ha
     return HAUL_SELECT_RUNNING;
 }
 
+/* The name is the dialer's and may be anything. */
+static void note_unspoken(const struct haul_select *select)
+{
+    struct haul_select_unspoken *unspoken = select->unspoken;
+    size_t bytes = select->frame_bytes - 1u;
+
+    if (unspoken == NULL)
+        return;
+    unspoken->count++;
+    memset(unspoken->last, 0, sizeof unspoken->last);
+    for (size_t i = 0; i < bytes && i < sizeof unspoken->last - 1; i++)
+        unspoken->last[i] = select->name[i] > ' ' && select->name[i] <= '~' ? select->name[i] : '?';
+}
+
 static enum haul_select_state listener_reads(struct haul_select *select, struct haul_out *out)
 {
     for (uint16_t i = 0; i < select->count; i++) {
@@ -118,6 +132,7 @@ static enum haul_select_state listener_reads(struct haul_select *select, struct 
         return HAUL_SELECT_RUNNING;
     }
     write_name(out, "na");
+    note_unspoken(select);
     select->answers++;
     return select->answers < HAUL_SELECT_PROPOSALS_MAX ? HAUL_SELECT_RUNNING : HAUL_SELECT_REFUSED;
 }

@@ -31,8 +31,16 @@ enum haul_select_state {
     HAUL_SELECT_BROKEN,  /* not multistream-select, or out of its rules */
 };
 
+/* What dialers asked a listener for and it does not speak. */
+#define HAUL_SELECT_LAST_BYTES 64u
+struct haul_select_unspoken {
+    uint64_t count;
+    char last[HAUL_SELECT_LAST_BYTES]; /* cut, and without characters that do not print */
+};
+
 struct haul_select {
-    const char *const *protocols; /* borrowed */
+    const char *const *protocols;          /* borrowed */
+    struct haul_select_unspoken *unspoken; /* listener: the caller's to set, or NULL */
     uint16_t count;
     uint16_t index;       /* dialer: the one proposed; AGREED: the one agreed */
     uint16_t answers;     /* listener: proposals answered with na */

@@ -89,10 +89,16 @@ def loop(bench):
     equal([group["share_of_pipe"]["count"] for group in found[-1]["groups"]], [1] * len(runs))
 
 
-@case("a node has no service for rate tests unless it was started with --perf")
+@case("a node has no service for rate tests unless it was started with --perf, and counts who asks for it")
 def bare(bench):
-    assert "perf" not in bench.node("bare").status()
     assert "perf" in bench.node("tested", options=("--perf",)).status()
+    node = bench.node("bare")
+    before = node.status()
+    assert "perf" not in before
+    equal(before["host"]["protocols_refused"], 0)
+    bench.run("perf", "peer", "--json", f"/ip4/127.0.0.1/tcp/{node.tcp_port}/p2p/{node.peer}").fails("peer-protocol")
+    after = node.status()["host"]
+    equal((after["protocols_refused"], after["protocol_refused_last"]), (1, "/perf/1.0.0"))
 
 
 @case("perf ceiling leaves nothing behind")

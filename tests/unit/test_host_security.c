@@ -125,6 +125,11 @@ static bool foreign_all_closed(void)
     return foreign_closed == QUESTIONS;
 }
 
+static bool foreign_one_more_closed(void)
+{
+    return foreign_closed == QUESTIONS + 1;
+}
+
 static bool no_streams_left(void)
 {
     struct haul_host_usage usage;
@@ -147,6 +152,8 @@ static void what_nobody_here_speaks_is_refused_and_leaves_nothing(void)
         { 0 },
     };
 
+    uint64_t refused;
+
     foreign_closed = foreign_refused = foreign_heard = 0;
     pair_prepare(protocols);
     a.conf.protocols = theirs;
@@ -168,6 +175,13 @@ static void what_nobody_here_speaks_is_refused_and_leaves_nothing(void)
     CU_ASSERT_EQUAL(foreign_heard, 0);
     CU_ASSERT_TRUE(pair_run(no_streams_left, 20 * HAUL_SECOND));
     CU_ASSERT_EQUAL(b.disconnected, 0);
+    refused = haul_host_unspoken(b.host)->count;
+    CU_ASSERT(refused > 0 && refused <= QUESTIONS);
+    CU_ASSERT_PTR_NOT_NULL(haul_host_stream(a.host, a.connection, &foreign[1], NULL));
+    CU_ASSERT_TRUE(pair_run(foreign_one_more_closed, 20 * HAUL_SECOND));
+    CU_ASSERT_EQUAL(haul_host_unspoken(b.host)->count, refused + 1);
+    CU_ASSERT_STRING_EQUAL(haul_host_unspoken(b.host)->last, "/meshsub/1.1.0");
+    CU_ASSERT_EQUAL(haul_host_unspoken(a.host)->count, 0);
     pair_finish();
 }
 

@@ -126,6 +126,30 @@ static void every_cut_of_the_input_gives_the_same(void)
     }
 }
 
+static void what_is_asked_for_and_not_spoken_is_noted(void)
+{
+    static const char odd[] = "\x05/\x1b\xffz\n";
+    struct haul_select_unspoken unspoken = { 0 };
+    struct side l = listener(noise_only, 1);
+    char name[102];
+
+    l.select.unspoken = &unspoken;
+    say(&l, HEADER YAMUX);
+    CU_ASSERT_EQUAL(unspoken.count, 1);
+    CU_ASSERT_STRING_EQUAL(unspoken.last, "/yamux/1.0.0");
+    say(&l, odd);
+    CU_ASSERT_EQUAL(unspoken.count, 2);
+    CU_ASSERT_STRING_EQUAL(unspoken.last, "/??z");
+    memset(name, 'a', sizeof name); /* a length of 'e', 101 bytes with the last one */
+    name[0] = 'e';
+    name[sizeof name - 1] = '\n';
+    feed(&l, name, sizeof name);
+    CU_ASSERT_EQUAL(strlen(unspoken.last), HAUL_SELECT_LAST_BYTES - 1);
+    say(&l, LS NOISE);
+    CU_ASSERT_EQUAL(l.state, HAUL_SELECT_AGREED);
+    CU_ASSERT_EQUAL(unspoken.count, 3);
+}
+
 static void application_bytes_behind_the_agreement_are_left_untouched(void)
 {
     struct side d = dialer(noise_only, 1);
@@ -245,6 +269,7 @@ int main(void)
         { "a dialer whose every proposal is refused is told",
           a_dialer_whose_every_proposal_is_refused_is_told },
         { "every cut of the input gives the same", every_cut_of_the_input_gives_the_same },
+        { "what is asked for and not spoken is noted", what_is_asked_for_and_not_spoken_is_noted },
         { "application bytes behind the agreement are left untouched",
           application_bytes_behind_the_agreement_are_left_untouched },
         { "a list is answered once and fits a frame", a_list_is_answered_once_and_fits_a_frame },
