@@ -8,6 +8,21 @@
 
 #include <string.h>
 
+/* After --off: who may have it all the same. */
+static void rest_show(const struct haul_options *options, const Haul__Ctl__Done *done)
+{
+    if (done->shared_to_all)
+        haul_print_note(options,
+                        "still shared with everybody: %s (`haul share --off` without --to ends "
+                        "that, `--deny PEER` keeps one peer from it)",
+                        done->cid);
+    else if (done->shared_to > 0)
+        haul_print_note(options, "still shared with %u named peer%s: %s", done->shared_to,
+                        done->shared_to == 1 ? "" : "s", done->cid);
+    else
+        haul_print_note(options, "no longer shared: %s", done->cid);
+}
+
 static void show(const struct haul_options *options, const Haul__Ctl__Done *done, bool own_node)
 {
     bool off = haul_options_has(options, HAUL_OPTION_OFF);
@@ -25,17 +40,20 @@ static void show(const struct haul_options *options, const Haul__Ctl__Done *done
         json_object_set_new(object, "cid", json_string(done->cid));
         if (!off)
             json_object_set_new(object, "ticket", json_string(done->ticket));
+        json_object_set_new(object, "shared_to_all", json_boolean(done->shared_to_all));
+        json_object_set_new(object, "shared_to", json_integer(done->shared_to));
         json_object_set_new(object, "serving", json_boolean(!off && !own_node));
         json_object_set_new(object, "announced",
                             json_boolean(haul_options_has(options, HAUL_OPTION_ANNOUNCE)));
         haul_print_json(object);
         return;
     }
-    if (off) {
-        haul_print_note(options, lifted ? "no longer denied: %s" : "no longer shared: %s",
-                        done->cid);
+    if (lifted)
+        haul_print_note(options, "no longer denied: %s", done->cid);
+    if (off && (!lifted || haul_options_has(options, HAUL_OPTION_TO)))
+        rest_show(options, done);
+    if (off)
         return;
-    }
     printf("%s\n", done->ticket);
     if (denied)
         haul_print_note(options, "denied; who else may have it is as before (`haul ls`)");

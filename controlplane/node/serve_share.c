@@ -75,6 +75,19 @@ static int announce_apply(struct haul_controlplane *plane, const struct haul_cid
     return failed;
 }
 
+/* What was asked for may have left others with it. */
+static void sharing_fill(const struct haul_controlplane *plane, const struct haul_cid *cid,
+                         Haul__Ctl__Done *done)
+{
+    struct haul_dataset *dataset = calloc(1, sizeof *dataset);
+
+    if (dataset != NULL && haul_catalog_find(plane->parts.catalog, cid, dataset)) {
+        done->shared_to_all = dataset->shared_to_all;
+        done->shared_to = dataset->peer_count;
+    }
+    free(dataset);
+}
+
 static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct haul_error *error)
 {
     struct haul_controlplane *plane = haul_request_context(request);
@@ -88,6 +101,7 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
         peers_apply(plane->parts.catalog, &cid, ask->share, error) < 0 ||
         announce_apply(plane, &cid, ask->share->announce, error) < 0)
         return -1;
+    sharing_fill(plane, &cid, &done);
     ticket_fill(plane, &cid, &ticket);
     haul_ticket_print(&ticket, ticket_text);
     haul_cid_print(&cid, cid_text);

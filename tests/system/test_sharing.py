@@ -87,6 +87,39 @@ def off(bench):
     same(source, bench.path("second"))
 
 
+@case("what share --off leaves others with is said: everybody, some named peers, or nobody")
+def rest(bench):
+    node = bench.node("node")
+    cid = node.put(bench.file("file", 1000))
+    one, two, three = (bench.node(name).peer for name in ("one", "two", "three"))
+
+    def off(*words):
+        said = node.run("share", cid, "--off", *words).ok().err.decode()
+        row = node.json("ls").ok().object
+        told = node.json("share", cid, "--off", *words).ok().object
+        equal((told["shared_to_all"], told["shared_to"]), (row["shared_to_all"], len(row["shared_to"])))
+        return said
+
+    node.share(cid)
+    said = off("--to", one)
+    assert f"still shared with everybody: {cid}" in said and "no longer" not in said, said
+    for peer in (one, two, three):
+        node.share(cid, "--to", peer)
+    assert f"still shared with 2 named peers: {cid}" in off("--to", one)
+    assert f"still shared with 1 named peer: {cid}" in off("--to", two)
+    assert f"no longer shared: {cid}" in off("--to", three)
+    node.share(cid)
+    assert f"no longer shared: {cid}" in off()
+    # A denial that ends says nothing of shares, unless one was named beside it.
+    node.share(cid)
+    node.json("share", cid, "--deny", one).ok()
+    said = off("--deny", one)
+    assert f"no longer denied: {cid}" in said and "shared" not in said, said
+    node.json("share", cid, "--deny", one).ok()
+    said = off("--deny", one, "--to", two)
+    assert "no longer denied" in said and "still shared with everybody" in said, said
+
+
 @case("share --deny keeps one peer from it on either carrier, and nobody else, until that is taken back")
 def denied(bench):
     seeder, getter = bench.pair()
