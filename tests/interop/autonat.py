@@ -44,10 +44,15 @@ class Peer:
 
     def read(self):
         for line in self.process.stdout:
-            self.lines.put(json.loads(line))
+            for said in peers.objects(line.decode(errors="replace"))[0]:
+                self.lines.put(said)
+        self.lines.put(None)
 
     def line(self):
-        return self.lines.get(timeout=60)
+        said = self.lines.get(timeout=60)
+        if said is None:
+            raise RuntimeError(f"{kind.name} has ended")
+        return said
 
     def ask(self, *words):
         self.process.stdin.write((" ".join(words) + "\n").encode())

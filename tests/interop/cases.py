@@ -1,5 +1,4 @@
 """The cases: each takes a peer that dials and one that listens, and gives results."""
-import json
 import os
 import shutil
 import subprocess
@@ -144,8 +143,7 @@ class HaulNode:
 def share(node, path):
     """Shares a file of one block. Its root CID and the node's address."""
     done = haul(node.home, "share", path, "--hash", "sha2-256", "--json")
-    lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    tickets = [line["ticket"] for line in lines if "ticket" in line]
+    tickets = [line["ticket"] for line in peers.objects(done.stdout)[0] if "ticket" in line]
     if not tickets:
         raise RuntimeError("share: " + done.stderr.strip()[-300:])
     return texts.ticket_read(tickets[0])

@@ -1,7 +1,6 @@
 """The DHT of a network made of all kinds: each node announces a dataset, and each finds all."""
 import base64
 import contextlib
-import json
 import os
 import time
 
@@ -64,8 +63,7 @@ class HaulMember:
 
     def providers(self, key):
         done = cases.haul(self.home, "dht", "providers", cid_of(key), "--json", "--timeout", "20s")
-        rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-        return [row["peer"] for row in rows if row.get("event") == "peer"]
+        return [row["peer"] for row in peers.objects(done.stdout)[0] if row.get("event") == "peer"]
 
 
 class Member:

@@ -22,6 +22,35 @@ class Missing(Exception):
     """This peer cannot be built here; the text says why."""
 
 
+def objects(text):
+    """The JSON objects that a program printed, one a line, and the first line that is none: whoever
+    dies while it prints leaves the beginning of one."""
+    found, odd = [], None
+    for line in text.splitlines():
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if isinstance(said, dict):
+            found.append(said)
+        else:
+            odd = odd or line
+    return found, odd
+
+
+def told_by(command, seconds):
+    """What a program tells until it ends, and why that may not be all: None when it is."""
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=seconds)
+        said, fault = done.stdout, f"ended with {done.returncode}" if done.returncode else None
+    except subprocess.TimeoutExpired as late:
+        said, fault = late.stdout or b"", f"not done within {seconds} s"
+    found, odd = objects(said.decode(errors="replace"))
+    if odd is not None:
+        fault = f"{fault or 'ended'}, and the last that it said was {odd[:60]!r}"
+    return found, fault if fault or found else "told nothing"
+
+
 class Peer:
     """A running peer: commands in, JSON lines out. It ends with its standard input."""
 
@@ -30,25 +59,38 @@ class Peer:
         self.log = open(os.path.join(BUILD, kind.name + ".log"), "ab")
         self.process = subprocess.Popen([*wrap, *kind.command, *options], cwd=kind.where,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=self.log, text=True, bufsize=1)
+                                        stderr=self.log, text=True, errors="replace", bufsize=1)
         self.lines = queue.Queue()
+        self.ended, self.odd = threading.Event(), None
         threading.Thread(target=self.read, daemon=True).start()
         self.serving = self.line(lambda line: line.get("event") == "serving") \
             if "--file" in options else None
         listening = self.line(lambda line: "address" in line or line.get("ok") is False)
         if listening is None or "address" not in listening:
+            why = listening or self.silence()
             self.close()
-            raise RuntimeError(f"{kind.name} did not start: {listening}")
+            raise RuntimeError(f"{kind.name} did not start: {why}")
         self.address = listening["address"]
         self.id = self.address.rsplit("/", 1)[1]
 
     def read(self):
         for line in self.process.stdout:
-            try:
-                self.lines.put(json.loads(line))
-            except ValueError:
-                pass
+            found, odd = objects(line)
+            self.odd = odd or self.odd
+            for said in found:
+                self.lines.put(said)
+        self.ended.set()
         self.lines.put(None)
+
+    def silence(self):
+        """Why there is no answer."""
+        if not self.ended.is_set():
+            return f"{self.kind.name} said nothing"
+        try:
+            status = self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            status = "nothing, and runs on"
+        return f"{self.kind.name} ended with {status}" + (f", and said {self.odd[:60]!r}" if self.odd else "")
 
     def line(self, wanted, patience=PATIENCE):
         """The next line that `wanted` likes; None when it does not come."""
@@ -69,9 +111,10 @@ class Peer:
         try:
             print(*words, file=self.process.stdin)
         except OSError:
-            return {"ok": False, "why": f"{self.kind.name} has ended"}
+            self.ended.wait(10)
+            return {"ok": False, "why": self.silence()}
         found = self.line(lambda line: line.get("case") == words[0], patience)
-        return found or {"ok": False, "why": f"{self.kind.name} said nothing"}
+        return found or {"ok": False, "why": self.silence()}
 
     def close(self):
         try:
