@@ -433,6 +433,62 @@ static void an_older_value_is_put_nowhere(void)
     finish();
 }
 
+static struct ipns expected; /* what whoever makes a value is to be told of */
+
+static void on_make(void *context, const uint8_t *best, size_t best_bytes, uint64_t unix_ns,
+                    struct haul_out *out)
+{
+    const struct ipns *made = context;
+
+    CU_ASSERT_EQUAL_FATAL(best_bytes, expected.record.value_bytes);
+    CU_ASSERT_EQUAL(memcmp(best, expected.value, best_bytes), 0);
+    CU_ASSERT_EQUAL(unix_ns,
+                    haul_loop_now(loop) + haul_dht_server(nodes[0].dht)->records->unix_ahead);
+    haul_out_bytes(out, made->value, made->record.value_bytes);
+}
+
+static bool make_run(struct ipns *made)
+{
+    const struct haul_dht_value_wish wish = { .key = made->key,
+                                              .key_bytes = made->record.key_bytes,
+                                              .make = on_make,
+                                              .done = on_value,
+                                              .context = made };
+    struct haul_dht_value *value;
+
+    seen.done = 0;
+    CU_ASSERT_EQUAL_FATAL(haul_dht_value_begin(nodes[0].dht, &wish, &value, NULL), 0);
+    return run(is_done, 10 * HAUL_SECOND);
+}
+
+static void a_value_that_is_made_of_the_best_is_put_when_it_is_better(void)
+{
+    struct ipns nothing;
+
+    start(NODES);
+    CU_ASSERT_TRUE_FATAL(run(all_know_all, 20 * HAUL_SECOND));
+    ipns_make(&expected, 5);
+    ipns_make(&newest, 6);
+    CU_ASSERT_TRUE(haul_kad_records_put(haul_dht_server(nodes[2].dht)->records, &expected.record,
+                                        NULL, 0, haul_loop_now(loop)));
+    CU_ASSERT_TRUE(make_run(&newest));
+    CU_ASSERT_FALSE(told.newer);
+    CU_ASSERT_EQUAL(told.taken, NODES - 1);
+    CU_ASSERT_EQUAL(told.worse, 1);
+    CU_ASSERT_TRUE(all_hold_the_newest());
+    /* One that is older, and none at all. */
+    nothing = expected;
+    expected = newest;
+    for (size_t i = 0; i < 2; i++) {
+        CU_ASSERT_TRUE(make_run(&nothing));
+        CU_ASSERT_TRUE(told.newer);
+        CU_ASSERT_EQUAL(told.told, 0);
+        nothing.record.value_bytes = 0;
+    }
+    CU_ASSERT_TRUE(all_hold_the_newest());
+    finish();
+}
+
 static void what_is_no_value_is_refused_before_anybody_is_asked(void)
 {
     struct haul_dht_value *value;
@@ -717,6 +773,8 @@ static const struct unit_test tests[] = {
     { "who holds a worse value or none is told the best behind a get",
       who_holds_a_worse_value_or_none_is_told_the_best_behind_a_get },
     { "an older value is put nowhere", an_older_value_is_put_nowhere },
+    { "a value that is made of the best is put when it is better",
+      a_value_that_is_made_of_the_best_is_put_when_it_is_better },
     { "what is no value is refused before anybody is asked",
       what_is_no_value_is_refused_before_anybody_is_asked },
     { "requests on one stream are answered at a bounded rate",
