@@ -11,6 +11,7 @@
 #include "controlplane/datasets/catalog.h"
 
 #include "controlplane/datasets/catalog_record.h"
+#include "controlplane/datasets/shares.h"
 
 #include <errno.h>
 #include <lmdb.h>
@@ -219,26 +220,13 @@ bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
     return true;
 }
 
-static bool is_among(const struct haul_peer_id *peers, uint32_t count,
-                     const struct haul_peer_id *peer)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (haul_peer_id_equal(&peers[i], peer))
-            return true;
-    }
-    return false;
-}
-
 bool haul_catalog_allows(const struct haul_catalog *catalog, const struct haul_cid *root,
                          const struct haul_peer_id *peer)
 {
     struct haul_dataset dataset;
 
-    if (!haul_catalog_find(catalog, root, &dataset) || !dataset.complete)
-        return false;
-    if (is_among(dataset.denied, dataset.denied_count, peer))
-        return false;
-    return dataset.shared_to_all || is_among(dataset.peers, dataset.peer_count, peer);
+    return haul_catalog_find(catalog, root, &dataset) && dataset.complete &&
+           haul_shares_allow(&dataset, peer);
 }
 
 static bool is_member(const struct haul_catalog *catalog, MDB_txn *txn, uint64_t id,
@@ -502,91 +490,17 @@ int haul_catalog_add_synthetic(struct haul_catalog *catalog, uint64_t id,
 /* Changes a dataset in memory, or refuses; what it leaves when it refuses is not kept. */
 typedef int change_fn(struct haul_dataset *dataset, const void *wish, struct haul_error *error);
 
-/* Puts the peer into a list or takes it out; false when the list would grow too long. */
-static bool change_list(struct haul_peer_id *peers, uint32_t *count,
-                        const struct haul_peer_id *peer, bool on)
+static int change_shares(struct haul_dataset *dataset, const void *wish, struct haul_error *error)
 {
-    uint32_t at = 0;
-
-    while (at < *count && !haul_peer_id_equal(&peers[at], peer))
-        at++;
-    if (on && at == HAUL_CATALOG_PEERS_MAX)
-        return false;
-    if (on && at == *count)
-        peers[(*count)++] = *peer;
-    if (!on && at < *count)
-        peers[at] = peers[--*count];
-    return true;
-}
-
-static int change_denied(struct haul_dataset *dataset, const struct haul_catalog_sharing *wish,
-                         struct haul_error *error)
-{
-    char text[HAUL_CID_TEXT_BYTES];
-
-    for (size_t i = 0; i < wish->denied_count; i++) {
-        if (!change_list(dataset->denied, &dataset->denied_count, &wish->denied[i], !wish->off)) {
-            haul_cid_print(&dataset->root, text);
-            return haul_fail(error, HAUL_E_LIMIT, "%s is denied to %u peers already", text,
-                             HAUL_CATALOG_PEERS_MAX);
-        }
-        if (!wish->off)
-            (void)change_list(dataset->peers, &dataset->peer_count, &wish->denied[i], false);
-    }
-    return 0;
-}
-
-static int change_peers(struct haul_dataset *dataset, const struct haul_catalog_sharing *wish,
-                        struct haul_error *error)
-{
-    char text[HAUL_PEER_ID_TEXT_BYTES];
-
-    for (size_t i = 0; i < wish->peer_count; i++) {
-        const struct haul_peer_id *peer = &wish->peers[i];
-
-        if (!wish->off && is_among(dataset->denied, dataset->denied_count, peer)) {
-            haul_peer_id_print(peer, text);
-            return haul_fail(error, HAUL_E_REFUSED,
-                             "it is denied to %s: `haul share --off --deny` ends that", text);
-        }
-        if (!change_list(dataset->peers, &dataset->peer_count, peer, !wish->off)) {
-            haul_cid_print(&dataset->root, text);
-            return haul_fail(error, HAUL_E_LIMIT, "%s is shared with %u peers already", text,
-                             HAUL_CATALOG_PEERS_MAX);
-        }
-    }
-    return 0;
-}
-
-/* Denied first: whoever is denied it now is not to have it for what is said of others. */
-static int change_shares(struct haul_dataset *dataset, const void *context,
-                         struct haul_error *error)
-{
-    const struct haul_catalog_sharing *wish = context;
-    bool named = wish->peer_count > 0 && !wish->off;
-
-    if (change_denied(dataset, wish, error) < 0)
-        return -1;
-    if (wish->all || (named && dataset->shared_to_all))
-        dataset->peer_count = 0;
-    if (wish->all || named)
-        dataset->shared_to_all = wish->all && !wish->off;
-    dataset->announced = dataset->announced && dataset->shared_to_all;
-    return change_peers(dataset, wish, error);
+    return haul_shares_change(dataset, wish, error);
 }
 
 static int change_announced(struct haul_dataset *dataset, const void *wish,
                             struct haul_error *error)
 {
     const bool *on = wish;
-    char text[HAUL_CID_TEXT_BYTES];
 
-    if (*on && (!dataset->complete || !dataset->shared_to_all)) {
-        haul_cid_print(&dataset->root, text);
-        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
-    }
-    dataset->announced = *on;
-    return 0;
+    return haul_shares_announce(dataset, *on, error);
 }
 
 static int change_stored(struct haul_catalog *catalog, const struct haul_cid *root,

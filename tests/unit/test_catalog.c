@@ -2,6 +2,7 @@
 #include "controlplane/datasets/catalog.h"
 
 #include "controlplane/datasets/catalog_record.h"
+#include "controlplane/datasets/shares.h"
 #include "controlplane/p2p/key.h"
 #include "tests/unit/unit.h"
 
@@ -171,6 +172,21 @@ static void stored_and_not_shared_is_refused_like_unknown(void)
     CU_ASSERT_EQUAL(haul_catalog_share(catalog, &stored.root, NULL, false, NULL), 0);
     CU_ASSERT_FALSE(haul_catalog_allows(catalog, &stored.root, &peer));
     close_and_remove();
+}
+
+static void who_is_denied_is_allowed_by_no_row(void)
+{
+    struct haul_peer_id peers[] = { peer_of(1), peer_of(2) };
+    struct haul_catalog_sharing wish = { .denied = peers, .denied_count = 1 };
+    struct haul_dataset dataset = dataset_of(1);
+
+    CU_ASSERT_EQUAL(haul_shares_change(&dataset, &wish, NULL), 0);
+    dataset.shared_to_all = true;
+    CU_ASSERT_FALSE(haul_shares_allow(&dataset, &peers[0]));
+    CU_ASSERT_TRUE(haul_shares_allow(&dataset, &peers[1]));
+    dataset.complete = false;
+    CU_ASSERT_EQUAL(haul_shares_announce(&dataset, true, NULL), -1);
+    CU_ASSERT_FALSE(dataset.announced);
 }
 
 static void a_share_to_named_peers_is_for_them_alone(void)
@@ -478,6 +494,7 @@ int main(void)
           a_record_round_trips_and_every_prefix_fails },
         { "stored and not shared is refused like unknown",
           stored_and_not_shared_is_refused_like_unknown },
+        { "who is denied is allowed by no row", who_is_denied_is_allowed_by_no_row },
         { "a share to named peers is for them alone", a_share_to_named_peers_is_for_them_alone },
         { "a record with denials is of version 2 and reads back",
           a_record_with_denials_is_of_version_2_and_reads_back },
