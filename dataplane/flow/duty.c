@@ -64,6 +64,12 @@ void haul_duty_drop(struct haul_duties *duties, uint16_t duty)
     leave(duties, duty);
 }
 
+bool haul_duty_pending(const struct haul_duties *duties, uint16_t duty)
+{
+    haul_assert(duty < due_head(duties));
+    return !alone(duties, duty);
+}
+
 uint16_t haul_duty_first(const struct haul_duties *duties)
 {
     uint16_t head = due_head(duties);

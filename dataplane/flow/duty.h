@@ -52,6 +52,8 @@ void haul_duties_init(struct haul_duties *duties, struct haul_link *links, uint1
 void haul_duty_owe(struct haul_duties *duties, uint16_t duty);
 void haul_duty_drop(struct haul_duties *duties, uint16_t duty);
 
+bool haul_duty_pending(const struct haul_duties *duties, uint16_t duty); /* due or flying */
+
 /* The duty that has been due longest, or HAUL_NO_DUTY. */
 uint16_t haul_duty_first(const struct haul_duties *duties);
 

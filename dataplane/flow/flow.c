@@ -127,6 +127,18 @@ void haul_flow_end(struct haul_flow *flow, enum haul_status status)
     haul_sent_forget(&flow->sent);
 }
 
+/* Ends that were not acknowledged go with the good-bye (those in flight, too, which are forgotten
+ * otherwise): without them the peer cannot count the last blocks. */
+static void keep_ends(struct haul_flow *flow)
+{
+    for (uint32_t i = 0; i < flow->fills.size; i++) {
+        uint16_t duty = haul_duty(&flow->duties, HAUL_DUTY_END, i);
+
+        if (haul_duty_pending(&flow->duties, duty))
+            haul_duty_owe(&flow->duties, duty);
+    }
+}
+
 void haul_flow_close(struct haul_flow *flow, haul_time now)
 {
     if (flow->life == HAUL_FLOW_PROVING)
@@ -138,6 +150,7 @@ void haul_flow_close(struct haul_flow *flow, haul_time now)
     flow->byes = HAUL_FLOW_BYES;
     flow->bye_at = now;
     end_wants(flow, HAUL_STATUS_CLOSED);
+    keep_ends(flow);
     haul_sent_forget(&flow->sent);
 }
 

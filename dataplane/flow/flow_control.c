@@ -97,22 +97,6 @@ bool haul_flow_send_path(struct haul_flow *flow, struct haul_train *train, haul_
     return true;
 }
 
-bool haul_flow_send_bye(struct haul_flow *flow, struct haul_train *train, haul_time now)
-{
-    struct letter letter;
-
-    if (flow->bye_at > now)
-        return false;
-    letter_open(&letter, train, HAUL_CLASS_LEAST, now);
-    flow->frame.type = HAUL_FRAME_BYE;
-    write_frame(flow, &letter);
-    letter_seal(flow, &letter, haul_sent_plain(&flow->sent), &flow->path.peer);
-    flow->bye_at = now + HAUL_FLOW_BYE_SPAN;
-    if (--flow->byes == 0)
-        haul_flow_end(flow, HAUL_STATUS_CLOSED);
-    return true;
-}
-
 bool haul_flow_send_probe(struct haul_flow *flow, struct haul_train *train, haul_time now)
 {
     struct letter letter;
@@ -244,6 +228,36 @@ static bool state_duty(struct haul_flow *flow, uint16_t duty)
         break;
     }
     return false;
+}
+
+/* Ends that the peer has not acknowledged, as many as fit; each good-bye says them again. */
+static void write_ends(struct haul_flow *flow, struct letter *letter)
+{
+    for (uint32_t i = 0; i < flow->fills.size; i++) {
+        uint16_t duty = haul_duty(&flow->duties, HAUL_DUTY_END, i);
+
+        if (haul_out_left(&letter->out) < 2 * DUTY_FRAME_MAX)
+            return;
+        if (haul_duty_pending(&flow->duties, duty) && state_duty(flow, duty))
+            write_frame(flow, letter);
+    }
+}
+
+bool haul_flow_send_bye(struct haul_flow *flow, struct haul_train *train, haul_time now)
+{
+    struct letter letter;
+
+    if (flow->bye_at > now)
+        return false;
+    letter_open(&letter, train, HAUL_CLASS_LEAST, now);
+    write_ends(flow, &letter);
+    flow->frame.type = HAUL_FRAME_BYE;
+    write_frame(flow, &letter);
+    letter_seal(flow, &letter, haul_sent_plain(&flow->sent), &flow->path.peer);
+    flow->bye_at = now + HAUL_FLOW_BYE_SPAN;
+    if (--flow->byes == 0)
+        haul_flow_end(flow, HAUL_STATUS_CLOSED);
+    return true;
 }
 
 /* The datagram gets a place in the ring of bursts: it is to be acknowledged. */

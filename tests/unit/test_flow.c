@@ -342,6 +342,32 @@ static void withdrawn_wants_end_at_both_sides(void)
     pair_close(pair);
 }
 
+static bool the_end_of_a_block_is_lost(struct pair *pair, struct pair_packet *packet)
+{
+    return packet->to != 1 || pair->side[0].done < 3;
+}
+
+static void what_was_finished_before_the_close_is_served_whole(void)
+{
+    struct pair *pair = pair_open(&toy_aead, 17, 8, 1408);
+
+    pair->fault = the_end_of_a_block_is_lost;
+    pair->side[0].to_ask = 3;
+    while (pair->side[0].done < 3)
+        pair_step(pair);
+    for (unsigned i = 0; i < 20; i++) /* the end is sent, perhaps more than once, and lost */
+        pair_step(pair);
+    CU_ASSERT_TRUE(pair->side[1].wanted > pair->side[1].served);
+    haul_flow_close(pair->side[0].flow, pair->now);
+    pair->fault = NULL;
+    while (!pair->side[0].down || !pair->side[1].down)
+        pair_step(pair);
+    CU_ASSERT_EQUAL(pair->side[1].served, 3);
+    CU_ASSERT_EQUAL(pair->side[1].serve_status, HAUL_STATUS_DONE);
+    CU_ASSERT_PTR_NULL(pair->broken);
+    pair_close(pair);
+}
+
 static void a_closed_flow_ends_on_both_sides_and_gives_everything_back(void)
 {
     struct pair *pair = pair_open(&toy_aead, 39, 8, 1408);
@@ -554,6 +580,8 @@ int main(void)
         { "a black hole for large datagrams is found and left",
           a_black_hole_for_large_datagrams_is_found_and_left },
         { "withdrawn wants end at both sides", withdrawn_wants_end_at_both_sides },
+        { "what was finished before the close is served whole",
+          what_was_finished_before_the_close_is_served_whole },
         { "a closed flow ends on both sides and gives everything back",
           a_closed_flow_ends_on_both_sides_and_gives_everything_back },
         { "a path that never answers is unproven after five small probes",
