@@ -1,10 +1,16 @@
 #include "controlplane/transfer/lanes.h"
 
-#define CROWDED_MIN 4u /* blocks of one, beside another that has none */
+#define CROWDED_MIN   4u /* blocks of one, beside another that has none */
+#define UNHEARD_QUIET 3u /* probe timeouts */
 
 static bool is_alive(const struct haul_lane *lane)
 {
     return lane->open && lane->proven && !lane->dying;
+}
+
+static bool is_quiet(const struct haul_lane *lane)
+{
+    return lane->unheard >= UNHEARD_QUIET;
 }
 
 void haul_lane_take(struct haul_lanes *lanes, struct haul_lane *lane, uint32_t flow,
@@ -56,17 +62,23 @@ struct haul_lane *haul_lanes_free(struct haul_lanes *lanes)
     return NULL;
 }
 
+static bool is_better(const struct haul_lane *a, const struct haul_lane *b)
+{
+    bool a_full = a->asked >= a->wants_max, b_full = b->asked >= b->wants_max;
+
+    if (is_quiet(a) != is_quiet(b))
+        return is_quiet(b);
+    return a_full != b_full ? b_full : a->asked < b->asked;
+}
+
 struct haul_lane *haul_lanes_choose(struct haul_lanes *lanes)
 {
     struct haul_lane *best = NULL;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
         struct haul_lane *lane = &lanes->all[i];
-        bool full = lane->asked >= lane->wants_max;
-        bool best_full = best != NULL && best->asked >= best->wants_max;
 
-        if (is_alive(lane) &&
-            (best == NULL || full < best_full || (full == best_full && lane->asked < best->asked)))
+        if (is_alive(lane) && (best == NULL || is_better(lane, best)))
             best = lane;
     }
     return best;
@@ -95,12 +107,18 @@ uint32_t haul_lanes_alive(const struct haul_lanes *lanes)
 
 uint32_t haul_lanes_wants(const struct haul_lanes *lanes)
 {
-    uint32_t wants = 0;
+    uint32_t wants = 0, quiet = 0;
 
     for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
-        if (is_alive(&lanes->all[i]))
-            wants += lanes->all[i].wants_max;
+        const struct haul_lane *lane = &lanes->all[i];
+
+        if (is_alive(lane) && is_quiet(lane))
+            quiet += lane->wants_max;
+        else if (is_alive(lane))
+            wants += lane->wants_max;
     }
+    if (wants == 0)
+        wants = quiet;
     return wants < lanes->cap ? wants : lanes->cap;
 }
 
@@ -155,9 +173,35 @@ uint32_t haul_lanes_crowded(const struct haul_lanes *lanes)
 
         if (!is_alive(lane))
             continue;
-        idle |= lane->asked == 0;
+        idle |= lane->asked == 0 && !is_quiet(lane);
         if (most == NULL || lane->asked > most->asked)
             most = lane;
     }
     return idle && most->asked >= CROWDED_MIN ? most->serial : 0;
+}
+
+void haul_lane_hear(struct haul_lane *lane, uint64_t datagrams, uint64_t timeouts)
+{
+    if (datagrams != lane->datagrams) {
+        lane->datagrams = datagrams;
+        lane->timeouts = timeouts;
+    }
+    lane->unheard = (uint32_t)(timeouts - lane->timeouts);
+}
+
+uint32_t haul_lanes_quiet(const struct haul_lanes *lanes)
+{
+    uint32_t quiet = 0;
+    bool heard = false;
+
+    for (size_t i = 0; i < HAUL_WORKERS_MAX; i++) {
+        const struct haul_lane *lane = &lanes->all[i];
+
+        if (!is_alive(lane))
+            continue;
+        heard |= lane->unheard == 0;
+        if (is_quiet(lane) && lane->asked > 0)
+            quiet = lane->serial;
+    }
+    return heard ? quiet : 0;
 }

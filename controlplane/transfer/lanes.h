@@ -19,7 +19,10 @@ struct haul_lane {
     uint32_t asked;     /* blocks that it has */
     bool open;          /* from its grant until its end was told */
     bool proven;
-    bool dying; /* it has ended, or was told to: nothing more is asked of it */
+    bool dying;         /* it has ended, or was told to: nothing more is asked of it */
+    uint64_t datagrams; /* that had come when something came last, */
+    uint64_t timeouts;  /* and its probe timeouts until then */
+    uint32_t unheard;   /* probe timeouts since */
 };
 
 struct haul_lanes {
@@ -50,7 +53,7 @@ struct haul_lane *haul_lanes_find(struct haul_lanes *lanes, uint32_t flow);
 struct haul_lane *haul_lanes_free(struct haul_lanes *lanes);
 
 /* Whom to ask for the next block: of those with room the one that has the fewest, so that the
- * faster one gets more. NULL when none is alive. */
+ * faster one gets more; a quiet one only when all are. NULL when none is alive. */
 struct haul_lane *haul_lanes_choose(struct haul_lanes *lanes);
 /* A block of that flow, asked for under that serial, has come back; `ended`: for the flow has. */
 void haul_lanes_back(struct haul_lanes *lanes, uint32_t serial, bool ended);
@@ -72,3 +75,9 @@ bool haul_lanes_promote(struct haul_lanes *lanes);
 
 /* When one alive has nothing to do and another has much: that one's serial, or 0. */
 uint32_t haul_lanes_crowded(const struct haul_lanes *lanes);
+
+/* What the counters of its flow say: datagrams received, and probe timeouts. A lane is quiet when
+ * three of those in a row brought nothing. */
+void haul_lane_hear(struct haul_lane *lane, uint64_t datagrams, uint64_t timeouts);
+/* A quiet one that has blocks, while another is heard: its serial, or 0. */
+uint32_t haul_lanes_quiet(const struct haul_lanes *lanes);

@@ -61,6 +61,8 @@ static void timer_due(void *context)
           (transfer->seeking || transfer->direct_by != 0))) &&
         now >= transfer->meet_at)
         haul_transfer_meet(transfer);
+    if (transfer->state == HAUL_TRANSFER_MOVING && now >= transfer->hear_at)
+        haul_transfer_lanes_hear(transfer);
     if (transfer->state == HAUL_TRANSFER_MOVING)
         haul_transfer_pump(transfer);
     else
@@ -131,7 +133,7 @@ int haul_transfer_open(struct haul_transfer **transfer, const struct haul_parts 
     made->context = context;
     made->began = haul_loop_now(parts->loop);
     made->deadline = ask->timeout == 0 ? HAUL_TIME_NEVER : haul_time_add(made->began, ask->timeout);
-    made->carrier_at = HAUL_TIME_NEVER;
+    made->carrier_at = made->hear_at = HAUL_TIME_NEVER;
     made->onward = HAUL_HOST_NO_CONNECTION;
     made->ordered_end = &made->ordered;
     for (size_t i = 0; i < HAUL_PLAN_FILES_MAX; i++)

@@ -22,6 +22,8 @@ void haul_transfer_arm(struct haul_transfer *transfer)
     if (transfer->state == HAUL_TRANSFER_MOVING)
         at = haul_time_min(at,
                            haul_time_min(transfer->carrier_at, haul_transfer_retry_at(transfer)));
+    if (transfer->state == HAUL_TRANSFER_MOVING)
+        at = haul_time_min(at, transfer->hear_at);
     if (transfer->state == HAUL_TRANSFER_MOVING && (transfer->seeking || transfer->direct_by != 0))
         at = haul_time_min(at, transfer->meet_at);
     if (transfer->due)

@@ -1,7 +1,9 @@
 /* Several flows with one peer: once the first has shown that there is much to move, and it is known
  * which net is the faster one, further ones are agreed beside it, one after the other, as many as
  * both ends have workers for. One that ends leaves its blocks to the others and is asked for again
- * after a while; when it was the first, another takes its place. */
+ * after a while; when it was the first, another takes its place. One that is not heard any more
+ * lends its blocks to the others before it is given up. */
+#include "common/counters.h"
 #include "common/log.h"
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/transfer/transfer_parts.h"
@@ -9,6 +11,7 @@
 #include <inttypes.h>
 
 #define WARM_BYTES (UINT64_C(8) << 20) /* shorter transfers are over before it matters */
+#define HEAR_EVERY (250 * HAUL_MILLISECOND)
 
 static haul_time now_of(const struct haul_transfer *transfer)
 {
@@ -37,6 +40,7 @@ static void on_lane_up(void *context, uint32_t flow, uint32_t payload, haul_time
         return;
     haul_lanes_proven(&transfer->lanes, lane);
     transfer->wants_max = haul_lanes_wants(&transfer->lanes);
+    transfer->hear_at = haul_time_add(now_of(transfer), HEAR_EVERY);
     say(transfer, "up", flow);
     haul_transfer_wake(transfer); /* what another one let go of */
     haul_transfer_pump(transfer);
@@ -93,6 +97,48 @@ static void level(struct haul_transfer *transfer)
         fetch->levelled = true;
         haul_fetch_withdraw(fetch, HAUL_CANCEL_WAITING);
     }
+}
+
+/* What a quiet lane was asked for comes back, and others are asked: when it is heard again, what it
+ * sends of that is dropped. */
+static void lend(struct haul_transfer *transfer, uint32_t quiet)
+{
+    for (size_t i = 0; i < HAUL_FETCHES_MAX; i++) {
+        struct haul_fetch *fetch = &transfer->fetches[i];
+
+        if (fetch->state == HAUL_FETCH_ASKED && haul_carrier_is_fast(fetch->by) &&
+            fetch->lane == quiet)
+            haul_fetch_withdraw(fetch, 0);
+    }
+}
+
+void haul_transfer_lanes_hear(struct haul_transfer *transfer)
+{
+    struct haul_lanes *lanes = &transfer->lanes;
+    uint32_t quiet;
+
+    transfer->hear_at = HAUL_TIME_NEVER;
+    if (!moves(transfer) || haul_lanes_alive(lanes) < 2)
+        return;
+    transfer->hear_at = haul_time_add(now_of(transfer), HEAR_EVERY);
+    for (size_t i = 0; i < HAUL_COUNT_OF(lanes->all); i++) {
+        struct haul_lane *lane = &lanes->all[i];
+        const struct haul_flow_stats *stats;
+
+        if (!lane->open)
+            continue;
+        stats = haul_orders_stats(transfer->parts.orders, lane->flow);
+        haul_lane_hear(lane, haul_counter_read(&stats->rx_datagrams),
+                       haul_counter_read(&stats->probe_timeouts));
+    }
+    transfer->wants_max = haul_lanes_wants(lanes);
+    quiet = haul_lanes_quiet(lanes);
+    for (size_t i = 0; i < HAUL_COUNT_OF(lanes->all) && quiet != 0; i++) {
+        if (lanes->all[i].open && lanes->all[i].serial == quiet)
+            say(transfer, "quiet", lanes->all[i].flow);
+    }
+    if (quiet != 0)
+        lend(transfer, quiet);
 }
 
 static void lanes_moved(struct haul_transfer *transfer)

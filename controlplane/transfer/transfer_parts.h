@@ -113,6 +113,7 @@ struct haul_transfer {
     uint32_t wants_max;
     struct haul_lanes lanes;                          /* of the fast path */
     struct haul_offer_ask *lane_offer;                /* for a further one, until it is answered */
+    haul_time hear_at;                                /* when to see which are quiet; NEVER */
     uint8_t via;                                      /* enum haul_via: of the lanes */
     void (*progress)(struct haul_transfer *transfer); /* NULL, or: a fetch has come back */
     void (*flow_ended)(void *context, uint32_t flow, enum haul_status why); /* any of its flows */
@@ -234,6 +235,7 @@ void haul_trial_forget(struct haul_transfer *transfer);
 
 /* transfer_lanes.c */
 void haul_transfer_lanes_begin(struct haul_transfer *transfer); /* the first is proven and moves */
+void haul_transfer_lanes_hear(struct haul_transfer *transfer);  /* at hear_at */
 /* True when the end of this flow is no end for the transfer: nothing more is to be done. */
 bool haul_transfer_lane_ended(struct haul_transfer *transfer, uint32_t flow);
 
