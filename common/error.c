@@ -46,6 +46,21 @@ const char *haul_error_next(enum haul_error_code code)
     return code < HAUL_E_COUNT ? errors[code].next : "update haul";
 }
 
+bool haul_error_again(enum haul_error_code code)
+{
+    static const enum haul_error_code again[] = {
+        HAUL_E_PEER_UNREACHABLE, HAUL_E_PEER_GONE, HAUL_E_CARRIER_FAILED, HAUL_E_NODE_ABSENT,
+        HAUL_E_STORE_FAILED,     HAUL_E_LIMIT,     HAUL_E_REFUSED,        HAUL_E_TIMEOUT,
+        HAUL_E_CANCELLED,        HAUL_E_SYSTEM,
+    };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(again); i++) {
+        if (again[i] == code)
+            return true;
+    }
+    return false;
+}
+
 enum haul_error_code haul_error_find(const char *name)
 {
     enum haul_error_code code = HAUL_OK;

@@ -130,5 +130,8 @@ const char *haul_error_name(enum haul_error_code code);
 const char *haul_error_meaning(enum haul_error_code code);
 const char *haul_error_next(enum haul_error_code code);
 
+/* The same command may succeed later, without a change to what it asks for or to where it runs. */
+bool haul_error_again(enum haul_error_code code);
+
 /* HAUL_E_COUNT when there is no such code. */
 enum haul_error_code haul_error_find(const char *name);

@@ -16,9 +16,10 @@ struct get {
     struct haul_extract extract;
     struct haul_progress progress;
     Haul__Ctl__Sink sink;
+    uint64_t moved; /* bytes, as far as the node has told */
 };
 
-/* An interrupt closes the connection, which cancels the transfer, and removes the part. */
+/* An interrupt closes the connection, which cancels the transfer. */
 static volatile sig_atomic_t interrupted;
 
 static void on_interrupt(int number)
@@ -46,16 +47,17 @@ static int entry_take(struct get *get, const Haul__Ctl__Entry *entry, struct hau
 {
     Haul__Ctl__Reply reply = HAUL__CTL__REPLY__INIT;
     Haul__Ctl__Opened opened = HAUL__CTL__OPENED__INIT;
-    int fd;
+    struct haul_extract_file file;
 
-    if (haul_extract_entry(&get->extract, entry, &fd, error) < 0)
+    if (haul_extract_entry(&get->extract, entry, &file, error) < 0)
         return -1;
     if (entry->kind != HAUL__CTL__KIND__FILE)
         return 0;
     opened.id = entry->id;
+    opened.held = file.held;
     reply.what_case = HAUL__CTL__REPLY__WHAT_OPENED;
     reply.opened = &opened;
-    return haul_client_reply(&get->attach.client, &reply, fd, error);
+    return haul_client_reply(&get->attach.client, &reply, file.fd, error);
 }
 
 static int flush_take(struct get *get, struct haul_error *error)
@@ -81,6 +83,7 @@ static int answer_take(struct get *get, const Haul__Ctl__Answer *answer, struct 
     case HAUL__CTL__ANSWER__WHAT_DATA:
         return data_write(answer->data, error);
     case HAUL__CTL__ANSWER__WHAT_PROGRESS:
+        get->moved = answer->progress->bytes;
         haul_progress_show(&get->progress, answer->progress);
         return 0;
     case HAUL__CTL__ANSWER__WHAT_NOTE:
@@ -155,6 +158,23 @@ static int get_run(struct get *get, struct haul_error *error)
     return record_show(get, answer->done, error);
 }
 
+/* What came is kept for the same command, unless it is the dataset that is at fault. */
+static void keep(struct get *get, const struct haul_error *error)
+{
+    bool stores =
+        get->sink == HAUL__CTL__SINK__STORE || haul_options_has(get->options, HAUL_OPTION_KEEP);
+    char part[PATH_MAX];
+
+    if (!haul_error_again(error->code))
+        return;
+    if (get->sink == HAUL__CTL__SINK__FILES && haul_extract_keep(&get->extract, part))
+        haul_print_note(get->options,
+                        "what came is kept in %s: the same command goes on from there", part);
+    else if (stores && get->moved > 0)
+        haul_print_note(get->options,
+                        "what came is kept in the store: the same command goes on from there");
+}
+
 int haul_cmd_get(const struct haul_options *options)
 {
     const struct sigaction on_signal = { .sa_handler = on_interrupt };
@@ -177,6 +197,8 @@ int haul_cmd_get(const struct haul_options *options)
         failed = get_run(&get, &error);
         haul_attach_close(&get.attach);
     }
+    if (failed < 0)
+        keep(&get, &error);
     if (get.sink == HAUL__CTL__SINK__FILES)
         haul_extract_close(&get.extract);
     return failed < 0 ? haul_print_error(options, &error) : HAUL_EXIT_DONE;

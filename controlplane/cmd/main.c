@@ -64,7 +64,9 @@ static const struct haul_command table[] = {
       "Writes to the path given with -o, by way of a part beside it that is renamed at the end; "
       "to\n"
       "standard output with -o -; or to the block store without -o. Waits for a peer that is not\n"
-      "there yet, and says for whom. Runs a node for its own duration when none runs.",
+      "there yet, and says for whom. Runs a node for its own duration when none runs.\n"
+      "One that ended early, with a mebibyte or more, leaves its part: the same command goes on\n"
+      "from there, and so does one to the store. To begin anew, remove the part.",
       BIT(OUTPUT) | BIT(KEEP) | BIT(CARRIER) | BIT(TIMEOUT), 1, 1, haul_cmd_get },
     { "ls", "[TICKET|CID[/PATH]]", "list datasets, or a directory in one",
       "Without an argument: the datasets of this node. Otherwise the entries of a directory, here\n"

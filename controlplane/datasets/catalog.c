@@ -283,6 +283,21 @@ bool haul_catalog_place(const struct haul_catalog *catalog, const struct haul_ci
     return member;
 }
 
+bool haul_catalog_noted(const struct haul_catalog *catalog, const struct haul_cid *root,
+                        const struct haul_hash *hash)
+{
+    struct haul_dataset dataset;
+    MDB_txn *txn = begin_read(catalog);
+    uint64_t id;
+    bool noted;
+
+    if (txn == NULL)
+        return false;
+    noted = get_record(catalog, txn, root, &dataset, &id) == 0 && is_member(catalog, txn, id, hash);
+    mdb_txn_reset(txn);
+    return noted;
+}
+
 /* --- building --- */
 
 static struct build *find_build(const struct haul_catalog *catalog, uint64_t id)
@@ -297,17 +312,38 @@ static struct build *find_build(const struct haul_catalog *catalog, uint64_t id)
     return NULL;
 }
 
-int haul_catalog_begin(struct haul_catalog *catalog, uint64_t *id, struct haul_error *error)
+static int begin_build(struct haul_catalog *catalog, uint64_t id, struct haul_error *error)
 {
     struct build *build = malloc(sizeof *build);
 
     if (build == NULL)
         return haul_fail(error, HAUL_E_SYSTEM, "no memory for a dataset's blocks");
-    build->id = ++catalog->last_id;
+    build->id = id;
     build->count = 0;
     LIST_INSERT_HEAD(&catalog->builds, build, link);
-    *id = build->id;
     return 0;
+}
+
+int haul_catalog_begin(struct haul_catalog *catalog, uint64_t *id, struct haul_error *error)
+{
+    *id = ++catalog->last_id;
+    return begin_build(catalog, *id, error);
+}
+
+int haul_catalog_go_on(struct haul_catalog *catalog, const struct haul_cid *root, uint64_t *id,
+                       struct haul_error *error)
+{
+    struct haul_dataset dataset;
+    MDB_txn *txn = begin_read(catalog);
+    bool found;
+
+    if (txn == NULL)
+        return haul_catalog_begin(catalog, id, error);
+    found = get_record(catalog, txn, root, &dataset, id) == 0 && !dataset.complete;
+    mdb_txn_reset(txn);
+    if (!found || find_build(catalog, *id) != NULL)
+        return haul_catalog_begin(catalog, id, error);
+    return begin_build(catalog, *id, error);
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -385,6 +421,17 @@ static void end_build(struct build *build)
     free(build);
 }
 
+/* Those of a build alone: what was noted before of a dataset that goes on stays. */
+static int delete_unlisted(const struct haul_catalog *catalog, MDB_txn *txn, uint64_t id)
+{
+    struct id_key name = key_of(id);
+    MDB_val key = value_of(name.bytes, sizeof name.bytes);
+    MDB_val root;
+    int result = mdb_get(txn, catalog->order, &key, &root);
+
+    return result == MDB_NOTFOUND ? delete_members(catalog, txn, id) : result;
+}
+
 void haul_catalog_drop(struct haul_catalog *catalog, uint64_t id)
 {
     struct build *build = find_build(catalog, id);
@@ -394,7 +441,7 @@ void haul_catalog_drop(struct haul_catalog *catalog, uint64_t id)
     end_build(build);
     /* What cannot be deleted now is deleted at the next open. */
     if (mdb_txn_begin(catalog->env, NULL, 0, &txn) == 0)
-        (void)end_write(txn, delete_members(catalog, txn, id));
+        (void)end_write(txn, delete_unlisted(catalog, txn, id));
 }
 
 /* Puts the dataset's rows in place of those of an incomplete one with the same root. */
@@ -418,8 +465,9 @@ static int put_dataset(const struct haul_catalog *catalog, MDB_txn *txn, struct 
         memcpy(merged.peers, before->peers, sizeof merged.peers);
         merged.denied_count = before->denied_count;
         memcpy(merged.denied, before->denied, sizeof merged.denied);
-        result = delete_members(catalog, txn, before_id);
-        if (result == 0)
+        if (result == 0 && before_id != build->id)
+            result = delete_members(catalog, txn, before_id);
+        if (result == 0 && before_id != build->id)
             result = mdb_del(txn, catalog->order, &old_key, NULL);
     }
     encode_root(&dataset->root, root);

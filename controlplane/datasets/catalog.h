@@ -37,11 +37,20 @@ void haul_catalog_close(struct haul_catalog *catalog);
  * with whom it is shared, and when. `build` is used up by commit, also by one that fails. */
 HAUL_MUST_USE int haul_catalog_begin(struct haul_catalog *catalog, uint64_t *build,
                                      struct haul_error *error);
+/* A build of what an earlier one left incomplete of this root, if nobody else goes on with that;
+ * what was noted then counts, and stays when this one is dropped. */
+HAUL_MUST_USE int haul_catalog_go_on(struct haul_catalog *catalog, const struct haul_cid *root,
+                                     uint64_t *build, struct haul_error *error);
 HAUL_MUST_USE int haul_catalog_note(struct haul_catalog *catalog, uint64_t build,
                                     const struct haul_hash *hash, struct haul_error *error);
 HAUL_MUST_USE int haul_catalog_commit(struct haul_catalog *catalog, uint64_t build,
                                       const struct haul_dataset *dataset, struct haul_error *error);
 void haul_catalog_drop(struct haul_catalog *catalog, uint64_t build);
+
+/* Was this block committed with this dataset, complete or not? Whether it is stored is another
+ * question: nobody flushes the store for a dataset that is not complete. */
+bool haul_catalog_noted(const struct haul_catalog *catalog, const struct haul_cid *root,
+                        const struct haul_hash *hash);
 
 /* A dataset whose leaves are generated: leaf n is synthetic block n. Its inner nodes were written
  * to the store and noted in `build`, which this call takes over instead of a commit. In memory

@@ -242,7 +242,7 @@ static void reply(struct haul_request *request, const Haul__Ctl__Reply *said)
     if (said->what_case == HAUL__CTL__REPLY__WHAT_OPENED) {
         fd = haul_request_take_fd(request);
         if (fd >= 0)
-            haul_transfer_opened(get->transfer, (uint32_t)said->opened->id, fd);
+            haul_transfer_opened(get->transfer, (uint32_t)said->opened->id, fd, said->opened->held);
     } else if (said->what_case == HAUL__CTL__REPLY__WHAT_FLUSHED) {
         haul_transfer_flushed(get->transfer);
     }

@@ -17,6 +17,13 @@ enum haul_fetch_state {
     HAUL_FETCH_READY,   /* in order: verified, waits for those before it */
 };
 
+/* Where a block of a get that begins again is looked for before anybody is asked for it. */
+enum haul_look {
+    HAUL_LOOK_NOWHERE,
+    HAUL_LOOK_FILE,  /* where it belongs */
+    HAUL_LOOK_STORE, /* it was noted for this dataset by an earlier get */
+};
+
 /* One block on its way, node or leaf; or inline bytes on their way from a slot to a file. */
 struct haul_fetch {
     struct haul_transfer *transfer;
@@ -38,6 +45,7 @@ struct haul_fetch {
     haul_time retry_at;
     uint32_t tries;
     uint32_t failures; /* of the peer to read it */
+    uint8_t look;      /* enum haul_look: it is looked for there now, or was found there */
     bool measuring;    /* asked for in whatever length it has, to be dropped; see unreadable() */
     const struct haul_carrier_ops *by; /* the one carrier that has it, or had it last */
     bool distrusted;                   /* the fast path brought wrong bytes: the stream it is */

@@ -1,5 +1,8 @@
-/* Blocks that this node has itself: read from the store into a slot. The store checks what it
- * reads only by length, so the hash is checked here before a byte is handed out. */
+/* Blocks that are here already, read into a slot: those of a whole dataset from the store, and
+ * those that an earlier get left behind from where they may be (transfer_look.c). The store checks
+ * what it reads only by length, and a file nobody checks, so the hash is checked here before a byte
+ * is used.
+ */
 #include "controlplane/transfer/transfer_parts.h"
 
 static void read_done(void *context, const struct haul_event *event)
@@ -25,9 +28,11 @@ static bool local_fetch(struct haul_fetch *fetch)
                                 .slot = fetch->slot,
                                 .hash = fetch->cid.hash };
 
+    if (fetch->look != HAUL_LOOK_NOWHERE)
+        haul_fetch_look_place(fetch, &order.place);
     /* A block of a dataset that is not in the catalog's list is not there. */
-    if (!haul_catalog_place(transfer->parts.catalog, &transfer->target.root, &fetch->cid.hash,
-                            &order.place))
+    else if (!haul_catalog_place(transfer->parts.catalog, &transfer->target.root, &fetch->cid.hash,
+                                 &order.place))
         order.place.kind = HAUL_PLACE_STORE;
     fetch->order = haul_orders_submit(transfer->parts.orders, &order, read_done, fetch);
     return fetch->order != 0;

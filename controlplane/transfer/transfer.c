@@ -105,10 +105,12 @@ static int begin(struct haul_transfer *transfer, struct haul_error *error)
          * complete. */
         if (transfer->target.path[0] != '\0')
             return haul_fail(error, HAUL_E_USAGE, "only a whole dataset can be stored");
-        if (haul_catalog_begin(transfer->parts.catalog, &transfer->build, error) < 0)
+        if (haul_catalog_go_on(transfer->parts.catalog, &transfer->target.root, &transfer->build,
+                               error) < 0)
             return -1;
         transfer->building = true;
     }
+    haul_transfer_look_begin(transfer);
     transfer->wants_max = LOCAL_WANTS;
     transfer->meet_at = haul_loop_now(transfer->parts.loop);
     if (local)
@@ -172,7 +174,7 @@ void haul_transfer_close(struct haul_transfer *transfer)
     haul_transfer_arm(transfer);
 }
 
-void haul_transfer_opened(struct haul_transfer *transfer, uint32_t file, int fd)
+void haul_transfer_opened(struct haul_transfer *transfer, uint32_t file, int fd, uint64_t held)
 {
     if (transfer->state == HAUL_TRANSFER_OVER || file >= HAUL_PLAN_FILES_MAX ||
         !transfer->files[file].open || transfer->files[file].fd >= 0) {
@@ -180,6 +182,8 @@ void haul_transfer_opened(struct haul_transfer *transfer, uint32_t file, int fd)
         return;
     }
     transfer->files[file].fd = fd;
+    transfer->files[file].held = held;
+    transfer->looks |= held > 0;
     haul_plan_opened(transfer->plan, file);
     haul_transfer_pump(transfer);
 }

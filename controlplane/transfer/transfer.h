@@ -60,8 +60,9 @@ HAUL_MUST_USE int haul_transfer_open(struct haul_transfer **transfer,
  * go of the last descriptor and slot. */
 void haul_transfer_close(struct haul_transfer *transfer);
 
-/* Answer to a FILE entry; takes the descriptor over. */
-void haul_transfer_opened(struct haul_transfer *transfer, uint32_t file, int fd);
+/* Answer to a FILE entry; takes the descriptor over. The first `held` bytes of the file may be
+ * those of an earlier get: each block is looked for there first. */
+void haul_transfer_opened(struct haul_transfer *transfer, uint32_t file, int fd, uint64_t held);
 void haul_transfer_flushed(struct haul_transfer *transfer);
 void haul_transfer_drained(struct haul_transfer *transfer); /* the backlog has gone down */
 

@@ -4,10 +4,12 @@
 #include "controlplane/behaviours/offer.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/transfer/transfer_parts.h"
+#include "controlplane/transfer/transfer_search.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 /* --- the timer, for what is due next --- */
 
@@ -109,9 +111,28 @@ bool haul_transfer_parted(const struct haul_transfer *transfer)
 
 /* --- the end --- */
 
-static void build_drop(struct haul_transfer *transfer)
+int haul_transfer_commit(struct haul_transfer *transfer, bool complete, struct haul_error *error)
 {
-    if (transfer->building)
+    struct haul_dataset dataset = { .root = transfer->target.root,
+                                    .bytes = transfer->record.bytes,
+                                    .blocks = transfer->blocks,
+                                    .complete = complete };
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    dataset.stored_unix = (uint64_t)now.tv_sec;
+    transfer->building = false;
+    return haul_catalog_commit(transfer->parts.catalog, transfer->build, &dataset, error);
+}
+
+/* What came stays noted for the next get of the same, unless it is the dataset that is at fault. */
+static void build_end(struct haul_transfer *transfer, const struct haul_error *error)
+{
+    if (!transfer->building)
+        return;
+    if (transfer->blocks > 0 && (error == NULL || haul_error_again(error->code)))
+        (void)haul_transfer_commit(transfer, false, NULL); /* or it comes again */
+    else
         haul_catalog_drop(transfer->parts.catalog, transfer->build);
     transfer->building = false;
 }
@@ -123,7 +144,7 @@ void haul_transfer_over(struct haul_transfer *transfer, const struct haul_record
     transfer->replacing = false;
     haul_transfer_cancel_all(transfer);
     haul_transfer_part(transfer);
-    build_drop(transfer);
+    build_end(transfer, error);
     if (!transfer->detached)
         transfer->events.ended(transfer->context, record, error);
     transfer->due = true;

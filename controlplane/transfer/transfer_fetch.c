@@ -140,6 +140,11 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
         haul_transfer_settle(transfer);
         return;
     }
+    if (fetch->look != HAUL_LOOK_NOWHERE && status != HAUL_STATUS_DONE) {
+        haul_fetch_look_failed(fetch, status);
+        haul_transfer_pump(transfer);
+        return;
+    }
     switch (status) {
     case HAUL_STATUS_DONE:
         done(fetch, length, at, when);
@@ -223,7 +228,9 @@ static bool fetch_ask(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
 
-    fetch->by = fetch->distrusted ? transfer->carriers[HAUL_CARRIER_STREAM] : transfer->carrier;
+    fetch->by = fetch->look != HAUL_LOOK_NOWHERE ? transfer->carriers[HAUL_CARRIER_LOCAL]
+                : fetch->distrusted              ? transfer->carriers[HAUL_CARRIER_STREAM]
+                                                 : transfer->carrier;
     fetch->state = HAUL_FETCH_ASKED;
     if (!fetch->by->fetch(fetch)) {
         fetch->state = HAUL_FETCH_RETRY;
@@ -247,8 +254,10 @@ static void ordered_push(struct haul_transfer *transfer, struct haul_fetch *fetc
 
 /* Nothing to fetch; in the store an empty block has no place either: whoever asks for the hash of
  * nothing knows its bytes. */
-static void empty_leaf(struct haul_transfer *transfer, uint32_t file)
+static void empty_leaf(struct haul_transfer *transfer, uint32_t file, uint64_t offset)
 {
+    if (offset == 0)
+        haul_transfer_look_over(transfer, file);
     haul_plan_leaf(transfer->plan, file);
 }
 
@@ -257,15 +266,14 @@ static bool leaf_step(struct haul_transfer *transfer, const struct haul_step *st
 {
     if (step->empty) {
         haul_fetch_free(fetch);
-        empty_leaf(transfer, step->file);
+        empty_leaf(transfer, step->file, step->offset);
         return true;
     }
-    if (transfer->carrier->places && transfer->ask.sink != HAUL_SINK_STREAM)
-        haul_fetch_slot_give(fetch);
     fetch->cid = step->cid;
     fetch->file = step->file;
     fetch->offset = step->offset;
     fetch->length = step->length;
+    haul_fetch_look(fetch);
     ordered_push(transfer, fetch);
     return fetch_ask(fetch);
 }
@@ -323,6 +331,7 @@ static bool step_act(struct haul_transfer *transfer, const struct haul_step *ste
     case HAUL_STEP_NODE:
         fetch->awaited = step->awaited;
         fetch->cid = step->cid;
+        haul_fetch_look(fetch);
         return fetch_ask(fetch);
     case HAUL_STEP_LEAF:
         return leaf_step(transfer, step, fetch);
@@ -386,7 +395,8 @@ static void room_came(void *context)
 /* One step of the plan, with what there is room for. False when there is nothing more now. */
 static bool plan_step(struct haul_transfer *transfer)
 {
-    bool slot_for_leaf = !transfer->carrier->places || transfer->ask.sink == HAUL_SINK_STREAM;
+    bool slot_for_leaf =
+        !transfer->carrier->places || transfer->looks || transfer->ask.sink == HAUL_SINK_STREAM;
     struct haul_fetch *fetch;
     struct haul_error error;
     struct haul_step step;

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 /* An honest guess from what the receiving side can see; a rate test, which sees both sides,
  * replaces it. */
@@ -96,20 +95,6 @@ static void flush_ask(struct haul_transfer *transfer)
     transfer->events.flush(transfer->context);
 }
 
-static int commit(struct haul_transfer *transfer, struct haul_error *error)
-{
-    struct haul_dataset dataset = { .root = transfer->target.root,
-                                    .bytes = transfer->record.bytes,
-                                    .blocks = transfer->blocks,
-                                    .complete = true };
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    dataset.stored_unix = (uint64_t)now.tv_sec;
-    transfer->building = false;
-    return haul_catalog_commit(transfer->parts.catalog, transfer->build, &dataset, error);
-}
-
 static void sync_done(void *context, const struct haul_event *event)
 {
     struct haul_transfer *transfer = context;
@@ -123,7 +108,7 @@ static void sync_done(void *context, const struct haul_event *event)
         else if (transfer->packs_known && event->length != transfer->packs_lost)
             haul_transfer_fail_text(transfer, HAUL_E_STORE_FAILED,
                                     "the store lost blocks while it wrote");
-        else if (commit(transfer, &error) < 0)
+        else if (haul_transfer_commit(transfer, true, &error) < 0)
             haul_transfer_fail(transfer, &error);
         else
             flush_ask(transfer);

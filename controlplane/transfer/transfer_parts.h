@@ -1,9 +1,9 @@
 /* Inside of a transfer; nobody else looks in here. Its files from the top, each calling only those
  * below it: transfer.c (its life: it names the carriers), the carriers, transfer_meet.c (the peer),
  * transfer_lanes.c (several flows with it), transfer_trial.c (which of two nets), transfer_fetch.c
- * (blocks that are asked for), transfer_place.c (what becomes of those that came),
- * transfer_search.c (whom to ask), transfer_finish.c (when the last block has come), transfer_end.c
- * (how it ends), transfer_table.c (fetches and their slots). */
+ * (blocks that are asked for), transfer_look.c (what is here already), transfer_place.c (what
+ * becomes of those that came), transfer_search.c (whom to ask), transfer_finish.c (when the last
+ * block has come), transfer_end.c (how it ends), transfer_table.c (fetches and their slots). */
 #pragma once
 
 #include "controlplane/ticket.h"
@@ -32,6 +32,7 @@ struct haul_blocks_client;
 struct haul_transfer_file {
     int fd; /* -1 until it was handed in */
     bool open;
+    uint64_t held; /* so many bytes of an earlier get are in it */
 };
 
 /* auto, where this node has two nets: which one is faster (transfer_trial.c). */
@@ -54,24 +55,7 @@ struct haul_trial {
     uint64_t rate;                /* of the first, bytes a second */
 };
 
-/* Whom the DHT told to have the dataset, and how far we have tried (transfer_search.c). */
-#define HAUL_PROVIDERS_MAX 16u
-
-struct haul_provider {
-    struct haul_peer_id peer;
-    size_t count;
-    struct haul_multiaddr addresses[HAUL_TICKET_ADDRESSES_MAX];
-};
-
-struct haul_search {
-    struct haul_dht_query *query; /* NULL: none runs */
-    haul_time again, pause;
-    uint32_t rounds;
-    size_t count, next;
-    bool failed; /* a provider did in mid-transfer; `why` is told when nobody else is found */
-    struct haul_error why;
-    struct haul_provider providers[HAUL_PROVIDERS_MAX];
-};
+struct haul_search;
 
 struct haul_transfer {
     struct haul_transfer *next; /* in parts.transfers */
@@ -86,7 +70,9 @@ struct haul_transfer {
     struct haul_target target;
     struct haul_plan *plan;
     bool plan_over;
-    struct haul_timer *timer;                     /* deadlines and retries */
+    bool noted;               /* the catalog has blocks of an earlier get of this dataset */
+    bool looks;               /* leaves may be here: each takes a slot to be looked at */
+    struct haul_timer *timer; /* deadlines and retries */
     void (*pump)(struct haul_transfer *transfer); /* haul_transfer_pump: something came back */
 
     const struct haul_carrier_ops *const *carriers; /* by enum haul_carrier */
@@ -185,6 +171,8 @@ void haul_transfer_fail_text(struct haul_transfer *transfer, enum haul_error_cod
 /* Well with a record, badly with an error, closed with neither. */
 void haul_transfer_over(struct haul_transfer *transfer, const struct haul_record *record,
                         const struct haul_error *error);
+/* What was noted becomes a dataset of the catalog. */
+int haul_transfer_commit(struct haul_transfer *transfer, bool complete, struct haul_error *error);
 bool haul_transfer_has_flow(const struct haul_transfer *transfer); /* of its lanes */
 void haul_transfer_flows_end(struct haul_transfer *transfer);      /* of its lanes; each is told */
 void haul_transfer_part(struct haul_transfer *transfer);           /* lets go of flow and streams */
@@ -222,6 +210,14 @@ void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t
                      uint64_t at, haul_time when);
 /* A helper hashes what is in the slot, `got` bytes, and then it is done; false: no helper now. */
 HAUL_MUST_USE bool haul_fetch_verify(struct haul_fetch *fetch);
+
+/* transfer_look.c */
+void haul_transfer_look_begin(struct haul_transfer *transfer);
+/* Where the fetch is looked for next, if anywhere; and that was in vain. */
+void haul_fetch_look(struct haul_fetch *fetch);
+void haul_fetch_look_failed(struct haul_fetch *fetch, enum haul_status status);
+void haul_transfer_look_over(struct haul_transfer *transfer, uint32_t file);
+void haul_fetch_look_place(const struct haul_fetch *fetch, struct haul_place *place);
 
 /* transfer_trial.c */
 void haul_trial_begin(struct haul_transfer *transfer); /* a fast path is proven and moves */

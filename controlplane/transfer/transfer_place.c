@@ -20,6 +20,10 @@ void haul_fetch_place(const struct haul_fetch *fetch, struct haul_place *place)
         place->kind = HAUL_PLACE_DISCARD;
         return;
     }
+    if (fetch->look == HAUL_LOOK_FILE) { /* it is where it belongs */
+        place->kind = HAUL_PLACE_STORE;
+        return;
+    }
     if (fetch->awaited != NULL || transfer->ask.sink == HAUL_SINK_STREAM) {
         place->kind = HAUL_PLACE_SLOT;
         place->index = fetch->slot;
@@ -179,15 +183,22 @@ static bool leaf_submit(struct haul_fetch *fetch)
     return fetch->order != 0;
 }
 
+/* Of a whole dataset that is stored here; not what an earlier get left of this one, which is put as
+ * if it came from a peer, so that the store says whether it keeps it. */
+static bool is_stored(const struct haul_fetch *fetch)
+{
+    return fetch->by->carrier == HAUL_CARRIER_LOCAL && fetch->look == HAUL_LOOK_NOWHERE;
+}
+
 /* A verified leaf in a slot whose carrier does not place it. */
 static void leaf_put(struct haul_fetch *fetch)
 {
     struct haul_transfer *transfer = fetch->transfer;
     enum haul_sink sink = transfer->ask.sink;
-    bool write = sink == HAUL_SINK_FILES || sink == HAUL_SINK_STORE ||
-                 (haul_transfer_keeps(transfer) && !fetch->inline_data);
+    bool write = (sink == HAUL_SINK_FILES && fetch->look != HAUL_LOOK_FILE) ||
+                 sink == HAUL_SINK_STORE || (haul_transfer_keeps(transfer) && !fetch->inline_data);
 
-    if (fetch->by->carrier == HAUL_CARRIER_LOCAL && sink != HAUL_SINK_FILES)
+    if (is_stored(fetch) && sink != HAUL_SINK_FILES)
         write = false;
     if (write)
         leaf_submit(fetch);
@@ -213,8 +224,7 @@ void haul_fetch_verified(struct haul_fetch *fetch)
     const struct haul_carrier_ops *carrier = fetch->by;
 
     if (fetch->awaited != NULL) {
-        if (!carrier->places && haul_transfer_keeps(fetch->transfer) &&
-            carrier->carrier != HAUL_CARRIER_LOCAL)
+        if (!carrier->places && haul_transfer_keeps(fetch->transfer) && !is_stored(fetch))
             node_submit(fetch);
         else
             node_verified(fetch);

@@ -1,5 +1,6 @@
 /* Whom to ask for a dataset that only its CID names: the DHT tells providers, they are tried in the
  * order in which they were found, and when none was good they are looked for again. */
+#include "controlplane/transfer/transfer_search.h"
 #include "common/log.h"
 #include "controlplane/dht/dht.h"
 #include "controlplane/grants/grants.h"

@@ -344,6 +344,11 @@ def same(a, b):
         raise AssertionError(f"{a} and {b} differ in {sorted(wrong)[:5]}")
 
 
+def came_by(record):
+    """The carriers that moved any of it; what an earlier get had left did not move."""
+    return [carrier for carrier in record["bytes_by_carrier"] if carrier != "local"]
+
+
 def leftovers(directory, *expected):
     """Names in a directory apart from the expected ones: parts that a command left behind."""
     return sorted(set(os.listdir(directory)) - set(expected))

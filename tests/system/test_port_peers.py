@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The peer of a port dies in the middle of a transfer and comes back: over shared memory (vhost) and over
 a wire (af_xdp). The node that lives on says so, and moves the dataset when the other is back."""
-from nodes import case, contains, equal, main, same, wait_for
+from nodes import came_by, case, contains, equal, main, same, wait_for
 from ports import MIB, begin, linked, ports, settings
 
 
@@ -13,7 +13,7 @@ def comes_back(node):
 
 def moves_now(bench, getter, ticket, name="got"):
     record = getter.get(ticket, "-o", bench.path(name), "--carrier", "dpdk").ok().object
-    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    equal(came_by(record), ["dpdk"])
     same(bench.path("file"), bench.path(name))
 
 

@@ -5,7 +5,7 @@ on where it was."""
 import os
 import signal
 
-from nodes import case, equal, main, same, wait_for
+from nodes import came_by, case, equal, main, same, wait_for
 from ports import begin, pair
 
 
@@ -28,7 +28,7 @@ def port(node):
 
 def ends_whole(bench, command):
     record = bench.finish(command).ok().object
-    equal(list(record["bytes_by_carrier"]), ["dpdk"])
+    equal(came_by(record), ["dpdk"])
     same(bench.path("file"), bench.path("got"))
 
 

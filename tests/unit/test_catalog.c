@@ -404,6 +404,54 @@ static void an_incomplete_dataset_is_not_served_until_it_is_complete(void)
     close_and_remove();
 }
 
+static bool noted(const struct haul_cid *root, uint64_t n)
+{
+    struct haul_hash hash = hash_of(n);
+
+    return haul_catalog_noted(catalog, root, &hash);
+}
+
+/* Goes on with a dataset, notes block n, and commits it so. */
+static void go_on(struct haul_dataset dataset, uint64_t n, bool complete)
+{
+    struct haul_hash hash = hash_of(n);
+    uint64_t build;
+
+    dataset.complete = complete;
+    CU_ASSERT_EQUAL_FATAL(haul_catalog_go_on(catalog, &dataset.root, &build, NULL), 0);
+    CU_ASSERT_EQUAL(haul_catalog_note(catalog, build, &hash, NULL), 0);
+    CU_ASSERT_EQUAL(haul_catalog_commit(catalog, build, &dataset, NULL), 0);
+}
+
+static void what_is_noted_of_an_incomplete_dataset_is_added_to_until_it_is_complete(void)
+{
+    struct haul_dataset dataset = dataset_of(1);
+    struct haul_hash hash = hash_of(9);
+    uint64_t cursor = 0, build, beside;
+
+    open_fresh();
+    go_on(dataset, 1, false);
+    go_on(dataset, 2, false);
+    reopen();
+    CU_ASSERT_TRUE(noted(&dataset.root, 1) && noted(&dataset.root, 2));
+    CU_ASSERT_FALSE(noted(&dataset.root, 3) || has(&dataset.root, 1));
+    CU_ASSERT_EQUAL(haul_catalog_go_on(catalog, &dataset.root, &build, NULL), 0);
+    CU_ASSERT_EQUAL(haul_catalog_go_on(catalog, &dataset.root, &beside, NULL), 0);
+    CU_ASSERT_NOT_EQUAL(build, beside); /* two at once: one begins anew */
+    CU_ASSERT_EQUAL(haul_catalog_note(catalog, build, &hash, NULL), 0);
+    haul_catalog_drop(catalog, build);
+    haul_catalog_drop(catalog, beside);
+    CU_ASSERT_TRUE(noted(&dataset.root, 1) && noted(&dataset.root, 2));
+    CU_ASSERT_FALSE(noted(&dataset.root, 9));
+    go_on(dataset, 3, true);
+    for (uint64_t n = 1; n <= 3; n++)
+        CU_ASSERT_TRUE(has(&dataset.root, n));
+    CU_ASSERT_TRUE(haul_catalog_next(catalog, &cursor, &dataset));
+    CU_ASSERT_TRUE(dataset.complete);
+    CU_ASSERT_FALSE(haul_catalog_next(catalog, &cursor, &dataset));
+    close_and_remove();
+}
+
 static void storing_again_keeps_the_shares_and_one_row(void)
 {
     struct haul_dataset dataset;
@@ -511,6 +559,8 @@ int main(void)
           a_build_that_was_not_committed_is_gone_after_reopening },
         { "an incomplete dataset is not served until it is complete",
           an_incomplete_dataset_is_not_served_until_it_is_complete },
+        { "what is noted of an incomplete dataset is added to until it is complete",
+          what_is_noted_of_an_incomplete_dataset_is_added_to_until_it_is_complete },
         { "storing again keeps the shares and one row",
           storing_again_keeps_the_shares_and_one_row },
         { "datasets are listed in order", datasets_are_listed_in_order },

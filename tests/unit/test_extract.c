@@ -15,7 +15,11 @@
 static char work[64];
 static char target[128];
 static struct haul_extract extract;
+static struct haul_extract_file last; /* its descriptor is closed */
+static char cid[] = "bafkr4ihkmivrhm5t2u5pwgvp6c5wmlaxnbysmvbqhzyxnmoaqrzo5pfzyq";
 static struct haul_error error;
+
+#define LEFT_BYTES (2u << 20) /* enough to be kept */
 
 static void begin(void)
 {
@@ -50,18 +54,21 @@ static int make(Haul__Ctl__Kind kind, uint64_t id, const char *path, size_t byte
                 const char *points_to)
 {
     Haul__Ctl__Entry entry = HAUL__CTL__ENTRY__INIT;
-    int fd = -1;
+    struct haul_extract_file file;
     int made;
 
+    entry.cid = cid;
+    entry.size = UINT64_MAX;
     entry.id = id;
     entry.kind = kind;
     entry.path = (ProtobufCBinaryData){ .len = bytes, .data = (uint8_t *)(uintptr_t)path };
     if (points_to != NULL)
         entry.target = (ProtobufCBinaryData){ .len = strlen(points_to),
                                               .data = (uint8_t *)(uintptr_t)points_to };
-    made = haul_extract_entry(&extract, &entry, &fd, &error);
-    if (fd >= 0)
-        close(fd);
+    made = haul_extract_entry(&extract, &entry, &file, &error);
+    last = file;
+    if (file.fd >= 0)
+        close(file.fd);
     return made;
 }
 
@@ -167,7 +174,7 @@ static void a_link_points_to_what_a_path_can_be(void)
 {
     Haul__Ctl__Entry entry = HAUL__CTL__ENTRY__INIT;
     static uint8_t longer[PATH_MAX + 1];
-    int fd;
+    struct haul_extract_file out;
 
     memset(longer, 'x', sizeof longer);
     for (unsigned root = 0; root < 2; root++) {
@@ -177,10 +184,10 @@ static void a_link_points_to_what_a_path_can_be(void)
         entry.kind = HAUL__CTL__KIND__LINK;
         entry.path = (ProtobufCBinaryData){ .len = root == 0 ? 1 : 0, .data = (uint8_t[]){ 'l' } };
         entry.target = (ProtobufCBinaryData){ .len = sizeof longer, .data = longer };
-        CU_ASSERT_EQUAL(haul_extract_entry(&extract, &entry, &fd, &error), -1);
+        CU_ASSERT_EQUAL(haul_extract_entry(&extract, &entry, &out, &error), -1);
         CU_ASSERT_EQUAL(error.code, HAUL_E_MANIFEST_HOSTILE);
         entry.target = (ProtobufCBinaryData){ .len = 3, .data = (uint8_t[]){ 'a', 0, 'b' } };
-        CU_ASSERT_EQUAL(haul_extract_entry(&extract, &entry, &fd, &error), -1);
+        CU_ASSERT_EQUAL(haul_extract_entry(&extract, &entry, &out, &error), -1);
         CU_ASSERT_EQUAL(error.code, HAUL_E_MANIFEST_HOSTILE);
         finish();
     }
@@ -207,6 +214,118 @@ static void what_is_not_committed_leaves_nothing(void)
     finish();
 }
 
+/* So many bytes of an earlier get in file 0 of the part, whose name in there is `name`. */
+static void leave(const char *name, char part[PATH_MAX])
+{
+    static uint8_t bytes[LEFT_BYTES];
+
+    CU_ASSERT_EQUAL(directory(""), 0);
+    CU_ASSERT_EQUAL(file(0, name), 0);
+    CU_ASSERT_EQUAL(last.held, 0);
+    memset(bytes, 'x', sizeof bytes);
+    CU_ASSERT_EQUAL(pwrite(extract.files[0], bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
+    CU_ASSERT_TRUE(haul_extract_keep(&extract, part));
+    haul_extract_close(&extract);
+    CU_ASSERT_EQUAL(entries_of(work), 1);
+    CU_ASSERT_EQUAL_FATAL(haul_extract_open(&extract, target, &error), 0);
+}
+
+static void a_part_that_is_kept_is_taken_over_by_the_next_get_of_the_same(void)
+{
+    char part[PATH_MAX];
+    char name[PATH_MAX + 8];
+    struct stat facts;
+
+    begin();
+    leave("file", part);
+    snprintf(name, sizeof name, "%s/file", part);
+    CU_ASSERT_EQUAL(chmod(name, 0400), 0); /* as if it had been finished */
+    CU_ASSERT_EQUAL(directory(""), 0);
+    CU_ASSERT_EQUAL(directory("a"), 0);
+    CU_ASSERT_EQUAL(file(0, "file"), 0);
+    CU_ASSERT_EQUAL(last.held, LEFT_BYTES);
+    CU_ASSERT_EQUAL(file(1, "other"), 0);
+    CU_ASSERT_EQUAL(last.held, 0);
+    CU_ASSERT_TRUE(haul_extract_keep(&extract, part)); /* little came, but what was there counts */
+    haul_extract_close(&extract);
+    CU_ASSERT_EQUAL_FATAL(haul_extract_open(&extract, target, &error), 0);
+    CU_ASSERT_EQUAL(directory(""), 0);
+    CU_ASSERT_EQUAL(directory("a"), 0);
+    CU_ASSERT_EQUAL(file(0, "file"), 0);
+    CU_ASSERT_EQUAL(haul_extract_finished(&extract, 0, &error), 0);
+    CU_ASSERT_EQUAL(haul_extract_commit(&extract, &error), 0);
+    snprintf(name, sizeof name, "%s/file", target);
+    CU_ASSERT_TRUE(stat(name, &facts) == 0 && facts.st_size == LEFT_BYTES);
+    CU_ASSERT_EQUAL(entries_of(work), 1);
+    finish();
+}
+
+static void a_part_of_another_dataset_is_not_looked_at(void)
+{
+    char part[PATH_MAX];
+
+    begin();
+    leave("file", part);
+    cid[sizeof cid - 2] ^= 1;
+    CU_ASSERT_EQUAL(directory(""), 0);
+    CU_ASSERT_EQUAL(file(0, "file"), 0);
+    CU_ASSERT_EQUAL(last.held, 0);
+    CU_ASSERT_FALSE(haul_extract_keep(&extract, part)); /* less than a mebibyte came */
+    cid[sizeof cid - 2] ^= 1;
+    haul_extract_close(&extract);
+    CU_ASSERT_EQUAL(entries_of(work), 1);
+    finish();
+}
+
+static void a_part_in_which_another_get_works_is_left_alone(void)
+{
+    struct haul_extract first;
+    char part[PATH_MAX];
+
+    begin();
+    leave("file", part);
+    CU_ASSERT_EQUAL(directory(""), 0);
+    first = extract;
+    CU_ASSERT_EQUAL_FATAL(haul_extract_open(&extract, target, &error), 0);
+    CU_ASSERT_EQUAL(directory(""), 0);
+    CU_ASSERT_EQUAL(file(0, "file"), 0);
+    CU_ASSERT_EQUAL(last.held, 0);
+    CU_ASSERT_EQUAL(entries_of(work), 2);
+    haul_extract_close(&extract);
+    CU_ASSERT_EQUAL(entries_of(work), 1);
+    extract = first;
+    CU_ASSERT_EQUAL(haul_extract_commit(&extract, &error), 0);
+    finish();
+}
+
+/* Somebody laid other things into the part: what they lead to is not written to. */
+static void only_what_is_a_file_of_its_own_is_written_to_again(void)
+{
+    char part[PATH_MAX];
+    char path[PATH_MAX + 8];
+    char outside[128];
+    struct stat facts;
+
+    begin();
+    leave("file", part);
+    snprintf(outside, sizeof outside, "%s/outside", work);
+    close(open(outside, O_WRONLY | O_CREAT, 0600));
+    CU_ASSERT_EQUAL(truncate(outside, 100), 0);
+    snprintf(path, sizeof path, "%s/hard", part);
+    CU_ASSERT_EQUAL(link(outside, path), 0);
+    snprintf(path, sizeof path, "%s/soft", part);
+    CU_ASSERT_EQUAL(symlink(outside, path), 0);
+    CU_ASSERT_EQUAL(directory(""), 0);
+    CU_ASSERT_EQUAL(file(1, "hard"), 0);
+    CU_ASSERT_EQUAL(last.held, 0);
+    CU_ASSERT_EQUAL(file(2, "soft"), 0);
+    CU_ASSERT_EQUAL(last.held, 0);
+    CU_ASSERT_EQUAL(symbolic("soft", "elsewhere"), 0);
+    CU_ASSERT_TRUE(stat(outside, &facts) == 0 && facts.st_nlink == 1 && facts.st_size == 100);
+    CU_ASSERT_EQUAL(unlink(outside), 0);
+    finish();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -219,6 +338,14 @@ int main(void)
         { "a link points to what a path can be", a_link_points_to_what_a_path_can_be },
         { "entries need a root that is a directory", entries_need_a_root_that_is_a_directory },
         { "what is not committed leaves nothing", what_is_not_committed_leaves_nothing },
+        { "a part that is kept is taken over by the next get of the same",
+          a_part_that_is_kept_is_taken_over_by_the_next_get_of_the_same },
+        { "a part of another dataset is not looked at",
+          a_part_of_another_dataset_is_not_looked_at },
+        { "a part in which another get works is left alone",
+          a_part_in_which_another_get_works_is_left_alone },
+        { "only what is a file of its own is written to again",
+          only_what_is_a_file_of_its_own_is_written_to_again },
     };
 
     return unit_main("extract", tests, sizeof tests / sizeof tests[0]);
