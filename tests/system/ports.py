@@ -4,7 +4,7 @@ import fcntl
 import os
 import subprocess
 
-from nodes import Skip, equal, lacks, same, wait_for
+from nodes import Skip, came_by, equal, lacks, same, wait_for
 
 MIB = 1 << 20
 
@@ -39,6 +39,13 @@ def pair(bench, first, second, **more):
     return seeder, getter
 
 
+def vhost(bench, queues=1, **more):
+    """A seeder on vhost and a getter on virtio-user."""
+    socket = bench.path("vhost")
+    return pair(bench, f"net_vhost0,iface={socket},client=0,queues={queues}",
+                f"net_virtio_user0,path={socket},queues={queues}", **more)
+
+
 def moves(bench, seeder, getter, name, size=24 * MIB + 5):
     """A dataset goes over DPDK, whole and over nothing else."""
     source = bench.path(name)
@@ -62,6 +69,14 @@ def begin(bench, seeder, getter, size=96 * MIB, carrier="dpdk"):
     wait_for(lambda: getter.status()["dpdk"]["rx_datagrams"] > before + 3000, "the first datagrams")
     assert command.poll() is None, "the transfer is over already"
     return command, ticket
+
+
+def ends_whole(bench, command, carriers=("dpdk",)):
+    """What was begun comes to its end, over these carriers."""
+    record = bench.finish(command).ok().object
+    equal(sorted(came_by(record)), sorted(carriers))
+    same(bench.path("file"), bench.path("got"))
+    return record
 
 
 # --- veth: ports whose other end the kernel, or another port, holds ---

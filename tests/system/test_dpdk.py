@@ -4,7 +4,7 @@ whose ends are driven by af_packet and af_xdp."""
 import shutil
 
 from nodes import case, contains, equal, main, same
-from ports import (MIB, huge_pages, inside_run, linked, memif, moves, pair, ports, settings, veth)
+from ports import MIB, huge_pages, inside_run, linked, memif, moves, pair, ports, settings, veth, vhost
 
 @case("two nodes move a dataset over memif, and say what their ports did")
 def over_memif(bench):
@@ -77,9 +77,7 @@ def port_alone(bench):
 # --- vhost and virtio-user: shared memory, in ordinary pages or in huge ones ---
 
 def both_ways(bench, **more):
-    socket = bench.path("vhost")
-    seeder, getter = pair(bench, f"net_vhost0,iface={socket},client=0",
-                          f"net_virtio_user0,path={socket},queues=1", **more)
+    seeder, getter = vhost(bench, **more)
     moves(bench, seeder, getter, "there")
     moves(bench, getter, seeder, "back")
     return seeder, getter

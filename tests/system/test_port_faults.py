@@ -2,17 +2,10 @@
 """What happens to a port of DPDK in the middle of a transfer: its link goes and comes, its peer dies and
 comes back. Nothing is lost, a counter and a line of the log tell of it, and the transfer goes on or ends
 with an error that says how to go on."""
-from nodes import case, equal, main, same, wait_for
-from ports import MIB, begin, inside_run, ports, settings
+from nodes import case, equal, main, wait_for
+from ports import MIB, begin, ends_whole, inside_run, ports, settings
 
 AF_PACKET = "net_af_packet0,iface={},framesz=2048,framecnt=1024,blocksz=4096"
-
-
-def ends_well(bench, command, carriers=("dpdk",)):
-    record = bench.finish(command).ok().object
-    equal(sorted(record["bytes_by_carrier"]), sorted(carriers))
-    same(bench.path("file"), bench.path("got"))
-    return record
 
 
 def link_goes_and_comes(bench, device):
@@ -27,7 +20,7 @@ def link_goes_and_comes(bench, device):
         wait_for(lambda: "dpdk-link-down" in node.log(), f"{node.name} to tell that the link went")
         equal(node.status()["dpdk"]["link_up"], 0)
     equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "up").returncode, 0)
-    ends_well(bench, command)
+    ends_whole(bench, command)
     for node in (seeder, getter):
         port = node.status()["dpdk"]
         equal((port["link_up"], port["link_downs"]), (1, 1))
@@ -40,7 +33,7 @@ def link_stays_down(bench):
     equal(inside_run(seeder.launcher, "ip", "link", "set", "v0", "down").returncode, 0)
     for node in (seeder, getter):
         wait_for(lambda: "dpdk-link-down" in node.log(), f"{node.name} to tell that the link went")
-    record = ends_well(bench, command, ("dpdk", "stream"))
+    record = ends_whole(bench, command, ("dpdk", "stream"))
     assert record["bytes_by_carrier"]["stream"] > 0, record
     for node in (seeder, getter):
         equal((node.status()["dpdk"]["link_up"], node.status()["dpdk"]["link_downs"]), (0, 1))

@@ -2,7 +2,7 @@
 """Ports of DPDK with two queue pairs, each with a worker of its own: over vhost and virtio-user, where
 the sender chooses the queue, and over af_packet, where the kernel does."""
 from nodes import case, equal, main, same, wait_for
-from ports import MIB, linked, memif, moves, pair, ports, settings
+from ports import MIB, linked, memif, moves, pair, ports, settings, vhost
 
 TWO = {"worker.count": "2"}
 AF_PACKET = "net_af_packet0,iface={},framesz=2048,framecnt=1024,blocksz=4096,qpairs=2"
@@ -53,9 +53,7 @@ def check_both_worked(node):
 
 @case("two nodes with two queue pairs fetch from each other over vhost, one worker each way")
 def over_vhost(bench):
-    socket = bench.path("vhost")
-    a, b = pair(bench, f"net_vhost0,iface={socket},client=0,queues=2",
-                f"net_virtio_user0,path={socket},queues=2", **TWO)
+    a, b = vhost(bench, 2, **TWO)
     gets_at_once(bench, ((a, b, "there"), (b, a, "back")), 24 * MIB + 5)
     check_both_worked(a)
     check_both_worked(b)
@@ -65,9 +63,7 @@ def over_vhost(bench):
 
 @case("one get over vhost moves by both queue pairs and both workers of both nodes")
 def one_get(bench):
-    socket = bench.path("vhost")
-    a, b = pair(bench, f"net_vhost0,iface={socket},client=0,queues=2",
-                f"net_virtio_user0,path={socket},queues=2", **TWO)
+    a, b = vhost(bench, 2, **TWO)
 
     def by_both(turn):
         """Whether either worker of either node moved a quarter: on a busy machine the second flow may come late."""
@@ -89,8 +85,7 @@ def one_get(bench):
 
 @case("beside a port whose interrupt is slept on, what comes over kernel UDP wakes the worker at once")
 def kernel_beside(bench):
-    socket = bench.path("vhost")
-    a, b = pair(bench, f"net_vhost0,iface={socket},client=0", f"net_virtio_user0,path={socket}")
+    a, b = vhost(bench)
     file = bench.file("file", 48 * MIB)  # which took minutes where only a timer woke it
     record = b.get(a.share(file), "-o", bench.path("got"), "--carrier", "udp", "--timeout", "25s").ok().object
     equal(list(record["bytes_by_carrier"]), ["udp"])

@@ -5,8 +5,8 @@ on where it was."""
 import os
 import signal
 
-from nodes import came_by, case, equal, main, same, wait_for
-from ports import begin, pair
+from nodes import case, equal, main, wait_for
+from ports import begin, ends_whole, vhost
 
 
 class Still:
@@ -24,19 +24,6 @@ class Still:
 
 def port(node):
     return node.status()["dpdk"]
-
-
-def ends_whole(bench, command):
-    record = bench.finish(command).ok().object
-    equal(came_by(record), ["dpdk"])
-    same(bench.path("file"), bench.path("got"))
-
-
-def vhost(bench, **more):
-    """A node on vhost and one on virtio-user."""
-    socket = bench.path("vhost")
-    return pair(bench, f"net_vhost0,iface={socket},client=0", f"net_virtio_user0,path={socket},queues=1",
-                **more)
 
 
 def getter_stands_still(bench, seeder, getter):

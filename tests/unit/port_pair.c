@@ -1,11 +1,15 @@
 /* Opening the ports, and the wait until both ends have met. */
 #include "tests/unit/port_pair.h"
 
+#include "tests/unit/unit.h"
+
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define PORT 4501u
 
@@ -88,15 +92,16 @@ static struct haul_addr address(unsigned side, int family)
     return addr;
 }
 
-static bool side_open(struct net_end *end, unsigned side, int family, uint32_t trains)
+struct haul_net *port_net_open(const struct port_opening *as)
 {
-    char device[200];
+    bool four = as->family == 4;
     struct haul_net_port port = {
-        .device = device,
-        .addresses = { { .ip = address(side, family), .bits = family == 4 ? 24 : 64 },
-                       { .ip = address(side, 10 - family), .bits = family == 4 ? 64 : 24 } },
+        .device = as->device,
+        .addresses = { { .ip = address(as->side, as->family), .bits = four ? 24 : 64 },
+                       { .ip = address(as->side, 10 - as->family), .bits = four ? 64 : 24 } },
         .address_count = 2,
-        .mtu = joined->mtu[side],
+        .mtu = as->mtu,
+        .vlan = as->vlan,
         .pages = HAUL_NET_PAGES_ORDINARY, /* others may take huge ones while we start */
         .memory_mib = 256,
     };
@@ -104,10 +109,33 @@ static bool side_open(struct net_end *end, unsigned side, int family, uint32_t t
         .kind = HAUL_NET_DPDK,
         .port = &port,
         .bind = { .port = PORT },
-        .receive_trains = trains,
-        .send_trains = trains,
+        .receive_trains = as->trains,
+        .send_trains = as->trains,
+        .queues = as->queues,
+        .queue = as->queue,
+        .beside = as->beside,
     };
     struct haul_error error = { 0 };
+    struct haul_net *net = NULL;
+
+    signal(SIGPIPE, SIG_IGN); /* as a node does: vhost writes to a peer that has gone */
+    if (haul_net_open(&net, &conf, &error) == 0)
+        return net;
+    fprintf(stderr, "open: %s: %s\n", haul_error_name(error.code), error.text);
+    return NULL;
+}
+
+static bool side_open(struct net_end *end, unsigned side, int family, uint32_t trains)
+{
+    char device[200];
+    const struct port_opening opening = {
+        .device = device,
+        .side = side,
+        .family = family,
+        .mtu = joined->mtu[side],
+        .vlan = joined->vlan,
+        .trains = trains,
+    };
     const char *format = joined->devices[side], *hole = strstr(format, "%s");
 
     if (hole == NULL)
@@ -115,13 +143,22 @@ static bool side_open(struct net_end *end, unsigned side, int family, uint32_t t
     else
         snprintf(device, sizeof device, "%.*s%s%s", (int)(hole - format), format, sockets,
                  hole + 2);
-    signal(SIGPIPE, SIG_IGN); /* as a node does: vhost writes to a peer that has gone */
-    *end = (struct net_end){ 0 };
-    if (haul_net_open(&end->net, &conf, &error) < 0) {
-        fprintf(stderr, "open: %s: %s\n", haul_error_name(error.code), error.text);
-        return false;
-    }
-    return true;
+    *end = (struct net_end){ .net = port_net_open(&opening) };
+    return end->net != NULL;
+}
+
+void port_in_a_child(int (*run)(void))
+{
+    pid_t child = fork();
+    int status = 0;
+
+    if (child == 0)
+        _exit(run());
+    waitpid(child, &status, 0);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        fprintf(stderr, "step %d failed\n", WEXITSTATUS(status));
 }
 
 struct wanted {
@@ -202,4 +239,24 @@ void port_rig_close(struct net_end *end)
         return;
     haul_net_close(end->net);
     sides[side] = (struct net_end){ 0 };
+}
+
+uint32_t port_fill_up(struct net_end *from, const struct net_end *to, uint32_t number,
+                      uint32_t count)
+{
+    while (number < 100000 && net_send_one(from, &to->addr, number, 1408, count * 1408))
+        number += count;
+    return number;
+}
+
+void port_drain(struct net_end *from, struct net_end *to, struct net_arrived *arrived,
+                uint32_t datagrams)
+{
+    for (unsigned idle = 0; arrived->datagrams < datagrams && idle < 3;) {
+        uint32_t before = arrived->datagrams;
+
+        net_receive_some(to, arrived, before + 1);
+        haul_net_wait(from->net, NULL, 0, 0);
+        idle = arrived->datagrams == before ? idle + 1 : 0;
+    }
 }

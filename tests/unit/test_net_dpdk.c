@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static char directory[] = "/tmp/haul-unit-XXXXXX";
@@ -98,26 +97,6 @@ static bool log_says_soon(const char *what)
     return false;
 }
 
-/* Sends until nothing is lent any more; returns the count of datagrams. */
-static uint32_t fill_up(uint32_t number)
-{
-    while (number < 100000 && net_send_one(&from, &to.addr, number, 1408, TRAIN_BYTES))
-        number += 8;
-    return number;
-}
-
-/* Receives and lets the sender push what waits, until everything is there or nothing comes. */
-static void drain(struct net_arrived *arrived, uint32_t datagrams)
-{
-    for (unsigned idle = 0; arrived->datagrams < datagrams && idle < 3;) {
-        uint32_t before = arrived->datagrams;
-
-        net_receive_some(&to, arrived, before + 1);
-        haul_net_wait(from.net, NULL, 0, 0);
-        idle = arrived->datagrams == before ? idle + 1 : 0;
-    }
-}
-
 /* What the queue had no room for comes whole and in order; on a machine so busy that we stand still
  * for a second ourselves it is tried again. */
 static bool is_held_back(uint32_t *number)
@@ -125,11 +104,11 @@ static bool is_held_back(uint32_t *number)
     for (unsigned attempt = 0; attempt < 10; attempt++) {
         uint64_t dropped = port_counter(&from, "tx_dropped");
         struct net_arrived arrived = { .next = *number };
-        uint32_t end = fill_up(*number), count = end - *number;
+        uint32_t end = port_fill_up(&from, &to, *number, 8), count = end - *number;
 
         if (count < 1000 || end >= 100000 || port_counter(&from, "tx_full") == 0)
             return false;
-        drain(&arrived, count);
+        port_drain(&from, &to, &arrived, count);
         *number = end;
         if (port_counter(&from, "tx_dropped") == dropped)
             return arrived.datagrams == count && arrived.wrong == 0;
@@ -150,7 +129,7 @@ static int full_queue(void)
         return 3;
     stalls = port_counter(&from, "tx_stalls");
     dropped = port_counter(&from, "tx_dropped");
-    again = fill_up(sent); /* and now the other end stands still */
+    again = port_fill_up(&from, &to, sent, 8); /* and now the other end stands still */
     limit = net_clock() + 10 * HAUL_SECOND;
     while (port_counter(&from, "tx_stalls") == stalls && net_clock() < limit)
         haul_net_wait(from.net, NULL, 0, 10 * HAUL_MILLISECOND);
@@ -159,7 +138,7 @@ static int full_queue(void)
     if (!log_says_soon("dpdk-queue-stalled"))
         return 5;
     arrived = (struct net_arrived){ .next = sent };
-    drain(&arrived, again - sent);
+    port_drain(&from, &to, &arrived, again - sent);
     /* What is gone is counted; a question to a neighbour may be among it. */
     if (arrived.wrong != 0 ||
         arrived.datagrams + port_counter(&from, "tx_dropped") - dropped < again - sent)
@@ -167,7 +146,7 @@ static int full_queue(void)
     arrived = (struct net_arrived){ .next = again }; /* it goes on */
     if (!net_send_one(&from, &to.addr, again, 1408, TRAIN_BYTES))
         return 7;
-    drain(&arrived, 8);
+    port_drain(&from, &to, &arrived, 8);
     return arrived.datagrams == 8 && arrived.wrong == 0 ? 0 : 8;
 }
 
@@ -215,7 +194,7 @@ static int no_buffers(void)
     arrived = (struct net_arrived){ 0 };
     if (!net_send_one(&from, &to.addr, 0, 1408, TRAIN_BYTES))
         return 5;
-    drain(&arrived, 8);
+    port_drain(&from, &to, &arrived, 8);
     return arrived.datagrams == 8 && arrived.wrong == 0 ? 0 : 6;
 }
 
@@ -238,33 +217,19 @@ static int longer_than_a_buffer(void)
     return haul_net_counters(to.net)->rx_truncated == 300 ? 0 : 4;
 }
 
-static void in_a_child(int (*run)(void))
-{
-    pid_t child = fork();
-    int status = 0;
-
-    if (child == 0)
-        _exit(run());
-    waitpid(child, &status, 0);
-    CU_ASSERT_TRUE(WIFEXITED(status));
-    CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        fprintf(stderr, "step %d failed\n", WEXITSTATUS(status));
-}
-
 static void a_full_queue_holds_back_and_one_that_stands_still_is_a_loss(void)
 {
-    in_a_child(full_queue);
+    port_in_a_child(full_queue);
 }
 
 static void without_a_free_buffer_nothing_is_lent_and_then_it_goes_on(void)
 {
-    in_a_child(no_buffers);
+    port_in_a_child(no_buffers);
 }
 
 static void a_datagram_longer_than_a_buffer_is_counted_and_dropped_alone(void)
 {
-    in_a_child(longer_than_a_buffer);
+    port_in_a_child(longer_than_a_buffer);
 }
 
 /* --- cards --- */

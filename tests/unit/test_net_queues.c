@@ -8,7 +8,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,39 +24,28 @@ static struct net_end ends[2][QUEUES]; /* of vhost, which does not wake us; of v
 static bool port_open(unsigned side)
 {
     char device[200];
-    struct haul_addr ip = { .family = 4, .ip = { 10, 77, 0, (uint8_t)(side + 1) }, .port = PORT };
-    struct haul_net_port port = {
+    struct port_opening opening = {
         .device = device,
-        .addresses = { { .ip = ip, .bits = 24 } },
-        .address_count = 1,
+        .side = side,
+        .family = 4,
         .mtu = 1500,
-        .pages = HAUL_NET_PAGES_ORDINARY,
-        .memory_mib = 256,
-    };
-    struct haul_net_conf conf = {
-        .kind = HAUL_NET_DPDK,
-        .port = &port,
-        .bind = { .port = PORT },
-        .receive_trains = NET_TRAINS,
-        .send_trains = NET_TRAINS,
+        .trains = NET_TRAINS,
         .queues = QUEUES,
     };
-    struct haul_error error = { 0 };
 
     snprintf(device, sizeof device,
              side == 0 ? "net_vhost0,iface=%s/vhost,client=0,queues=2"
                        : "net_virtio_user0,path=%s/vhost,queues=2,queue_size=1024",
              directory);
-    for (conf.queue = 0; conf.queue < QUEUES; conf.queue++) {
-        struct net_end *end = &ends[side][conf.queue];
+    for (opening.queue = 0; opening.queue < QUEUES; opening.queue++) {
+        struct net_end *end = &ends[side][opening.queue];
 
-        if (haul_net_open(&end->net, &conf, &error) < 0) {
-            fprintf(stderr, "open: %s: %s\n", haul_error_name(error.code), error.text);
+        end->net = port_net_open(&opening);
+        if (end->net == NULL)
             return false;
-        }
-        conf.beside = ends[side][0].net;
+        opening.beside = ends[side][0].net;
         end->addr = haul_net_facts(end->net)->local;
-        if (haul_net_facts(end->net)->queues != QUEUES || end->addr.port != PORT + conf.queue)
+        if (haul_net_facts(end->net)->queues != QUEUES || end->addr.port != PORT + opening.queue)
             return false;
     }
     return true;
@@ -96,7 +84,6 @@ static bool all_meet(void)
     haul_time limit = net_clock() + 20 * HAUL_SECOND;
     bool met = true;
 
-    signal(SIGPIPE, SIG_IGN);
     if (!port_open(0) || !port_open(1))
         return false;
     while (port_counter(&ends[0][0], "link_up") + port_counter(&ends[1][0], "link_up") < 2 &&

@@ -2,15 +2,11 @@
  * are told, and of tables of any size. DPDK's null device, behind a driver that this test plays. */
 #include "dataplane/ethernet/rss.h"
 #include "dataplane/net/dpdk/dpdk_parts.h"
-#include "tests/unit/net_contract.h"
+#include "tests/unit/port_pair.h"
 #include "tests/unit/unit.h"
 
 #include <dlfcn.h>
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define QUEUES 2u
 #define PORT   4501u
@@ -75,30 +71,17 @@ int rte_eth_dev_rss_reta_update(uint16_t port, struct rte_eth_rss_reta_entry64 *
 /* Opened with what `driver` says; true when it says so of its hash. */
 static bool opens(bool hashes)
 {
-    struct haul_net_port port = {
+    struct haul_net *net = port_net_open(&(struct port_opening){
         .device = "net_null0,no-rx=1",
-        .addresses = { { .ip = { .family = 4, .ip = { 10, 77, 0, 1 } }, .bits = 24 } },
-        .address_count = 1,
+        .family = 4,
         .mtu = 1500,
-        .pages = HAUL_NET_PAGES_ORDINARY,
-        .memory_mib = 128,
-    };
-    const struct haul_net_conf conf = {
-        .kind = HAUL_NET_DPDK,
-        .port = &port,
-        .bind = { .port = PORT },
-        .receive_trains = NET_TRAINS,
-        .send_trains = NET_TRAINS,
+        .trains = NET_TRAINS,
         .queues = QUEUES,
-    };
-    struct haul_error error = { 0 };
-    struct haul_net *net;
+    });
     const struct haul_port *opened;
 
-    if (haul_net_open(&net, &conf, &error) < 0) {
-        fprintf(stderr, "open: %s: %s\n", haul_error_name(error.code), error.text);
+    if (net == NULL)
         return false;
-    }
     opened = ((struct haul_dpdk *)net)->port;
     return opened->queues == QUEUES && opened->hashes == hashes;
 }
@@ -149,43 +132,31 @@ static int has_an_odd_table(void)
     return opens(false) && driver.mode == RTE_ETH_MQ_RX_NONE && driver.filled == 0 ? 0 : 1;
 }
 
-/* DPDK is started once a process. */
-static void in_a_child(int (*run)(void))
-{
-    pid_t child = fork();
-    int status = 0;
-
-    if (child == 0)
-        _exit(run());
-    waitpid(child, &status, 0);
-    CU_ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static void a_driver_that_takes_all_hashes_by_our_table(void)
 {
-    in_a_child(takes_all);
+    port_in_a_child(takes_all);
 }
 
 static void a_driver_that_takes_no_mtu_keeps_the_hash(void)
 {
-    in_a_child(takes_no_mtu);
+    port_in_a_child(takes_no_mtu);
 }
 
 static void a_driver_that_takes_no_hash_keeps_the_mtu(void)
 {
-    in_a_child(takes_no_hash);
-    in_a_child(takes_neither);
+    port_in_a_child(takes_no_hash);
+    port_in_a_child(takes_neither);
 }
 
 static void a_table_of_any_power_of_two_is_filled(void)
 {
-    in_a_child(has_eight_entries);
-    in_a_child(has_many_entries);
+    port_in_a_child(has_eight_entries);
+    port_in_a_child(has_many_entries);
 }
 
 static void with_a_table_that_we_cannot_fill_the_hash_is_the_drivers_own(void)
 {
-    in_a_child(has_an_odd_table);
+    port_in_a_child(has_an_odd_table);
 }
 
 int main(void)
