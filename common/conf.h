@@ -42,6 +42,8 @@
     X(DPDK_MTU, "dpdk.mtu", COUNT, "1500", "1280..9600",                                           \
       "the largest IP packet that the port's network carries")                                     \
     X(DPDK_VLAN, "dpdk.vlan", COUNT, "none", "none|1..4094", "VLAN of its frames")                 \
+    X(DPDK_SEGMENTATION, "dpdk.segmentation", CHOICE, "auto", "auto|off",                          \
+      "auto: the card cuts trains into datagrams where its driver has that; off: haul always")     \
     X(DPDK_PAGES, "dpdk.pages", CHOICE, "auto", "auto|huge|ordinary",                              \
       "memory of DPDK; auto takes huge pages where enough are free; a card needs them")            \
     X(DPDK_MEMORY, "dpdk.memory", COUNT, "none", "none|64..65536",                                 \

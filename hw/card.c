@@ -51,6 +51,12 @@
     X(0x15ad, "vmxnet3-")                                                                          \
     X(0x1ae0, "gve")
 
+#define MAKER_INTEL 0x8086
+
+/* Intel's I225 and I226, as DPDK's driver igc knows them. */
+static const uint16_t igc[] = { 0x15f2, 0x15f3, 0x15f8, 0x0d9f, 0x3100, 0x3102,
+                                0x5503, 0x125b, 0x125c, 0x125d, 0x125f };
+
 static const struct {
     const char *driver;
     const char *pmd;
@@ -91,6 +97,15 @@ const char *haul_card_pmd(const struct haul_card *card)
             return makers[i].pmd;
     }
     return NULL;
+}
+
+bool haul_card_cuts(const struct haul_card *card)
+{
+    for (size_t i = 0; i < HAUL_COUNT_OF(igc) && card->vendor == MAKER_INTEL; i++) {
+        if (igc[i] == card->device)
+            return true;
+    }
+    return false;
 }
 
 bool haul_card_zero_copy(const struct haul_card *card)

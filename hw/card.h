@@ -50,6 +50,10 @@ size_t haul_cards_read(const char *root, bool asks, struct haul_card *cards, siz
  * librte-net-; NULL when we know of none. */
 const char *haul_card_pmd(const struct haul_card *card);
 
+/* Whether DPDK's driver for the card offers to cut trains into UDP datagrams, and is known to do it
+ * as haul needs it (docs/decisions/0028-segmentation.md). Asks nobody: it is a list. */
+bool haul_card_cuts(const struct haul_card *card);
+
 /* Whether the driver's AF_XDP is known to copy nothing. */
 bool haul_card_zero_copy(const struct haul_card *card);
 

@@ -246,8 +246,9 @@ static void pci_judge(const struct haul_fitness_facts *facts, const struct haul_
         return;
     }
     if (huge_enough(facts, row))
-        fit(row, "it is bound to %s%s", card->driver,
-            machine->vfio_no_iommu ? " without the protection of an IOMMU" : "");
+        fit(row, "it is bound to %s%s%s", card->driver,
+            machine->vfio_no_iommu ? " without the protection of an IOMMU" : "",
+            haul_card_cuts(card) ? ", and cuts trains into datagrams" : "");
 }
 
 size_t haul_fitness_judge(const struct haul_fitness_facts *facts, struct haul_fitness *rows,

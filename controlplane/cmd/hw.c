@@ -173,6 +173,7 @@ static void card_json(const struct haul_card *card)
     set_bool(object, "bifurcated", card->bifurcated);
     set_bool(object, "for_dpdk", card->for_dpdk);
     set_bool(object, "default_route", card->default_route);
+    set_bool(object, "dpdk_segmentation", haul_card_cuts(card));
     if (features->known) {
         set_bool(object, "gso", features->gso);
         set_bool(object, "gro", features->gro);

@@ -82,6 +82,7 @@ int haul_node_port_read(const struct haul_conf *conf, struct haul_net_port *port
         .device = haul_conf_text(conf, HAUL_CONF_DPDK_DEVICE),
         .mtu = (uint16_t)haul_conf_number(conf, HAUL_CONF_DPDK_MTU),
         .vlan = (uint16_t)(vlan == HAUL_CONF_NONE ? 0 : vlan),
+        .segmentation_off = haul_conf_is(conf, HAUL_CONF_DPDK_SEGMENTATION, "off"),
         .memory_mib = (uint32_t)(memory == HAUL_CONF_NONE ? 0 : memory),
         .buffers = (uint32_t)(buffers == HAUL_CONF_NONE ? 0 : buffers),
     };

@@ -38,6 +38,7 @@ struct haul_net_port {
     struct haul_addr gateways[2]; /* one a family; family 0: none */
     uint16_t mtu;                 /* the largest IP packet */
     uint16_t vlan;                /* 1..4094; zero: untagged */
+    bool segmentation_off;        /* trains are cut here even where the card would */
     enum haul_net_pages pages;
     uint32_t memory_mib;   /* for DPDK; zero: what the queues need */
     uint32_t buffers;      /* frames; zero: as many as queues and trains hold */
@@ -89,7 +90,8 @@ struct haul_net_facts {
     X(tx_trains, "send requests")                                                                  \
     X(tx_datagrams, "datagrams given to the kernel")                                               \
     X(tx_bytes, "UDP payload bytes given to the kernel")                                           \
-    X(tx_unsegmented, "trains sent datagram by datagram because the route refused segmentation")   \
+    X(tx_unsegmented, "trains sent datagram by datagram since the route, or the card's driver, "   \
+                      "refused to cut one")                                                        \
     X(tx_errors, "datagrams the kernel refused")                                                   \
     X(waits, "times the worker went to sleep")
 

@@ -102,6 +102,7 @@ struct haul_net *port_net_open(const struct port_opening *as)
         .address_count = 2,
         .mtu = as->mtu,
         .vlan = as->vlan,
+        .segmentation_off = as->segmentation_off,
         .pages = HAUL_NET_PAGES_ORDINARY, /* others may take huge ones while we start */
         .memory_mib = 256,
     };
@@ -134,6 +135,7 @@ static bool side_open(struct net_end *end, unsigned side, int family, uint32_t t
         .family = family,
         .mtu = joined->mtu[side],
         .vlan = joined->vlan,
+        .segmentation_off = joined->segmentation_off,
         .trains = trains,
     };
     const char *format = joined->devices[side], *hole = strstr(format, "%s");

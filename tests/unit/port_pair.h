@@ -11,6 +11,7 @@ struct port_pair {
     uint16_t mtu[2];
     bool stays;    /* ends that are closed stay, and are used again until their process ends */
     uint16_t vlan; /* zero: none */
+    bool segmentation_off; /* trains are not the card's to cut */
 };
 
 extern const struct port_pair port_memif;
@@ -26,6 +27,7 @@ struct port_opening {
     int family;    /* whose address comes first */
     uint16_t mtu;
     uint16_t vlan;
+    bool segmentation_off;
     uint32_t trains; /* to receive into, and as many to send from */
     uint32_t queues; /* as in struct haul_net_conf */
     uint32_t queue;

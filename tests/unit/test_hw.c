@@ -310,6 +310,10 @@ static void a_card_bound_to_vfio_is_found_without_an_interface(void)
     put("64\n", "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
     judge(true);
     CU_ASSERT_TRUE(row_of("dpdk-pci", "0000:3b:00.1")->usable);
+    CU_ASSERT_PTR_NULL(strstr(row_of("dpdk-pci", "0000:3b:00.1")->reason, "cuts trains"));
+    put("0x15f3\n", "/sys/bus/pci/devices/0000:3b:00.1/device");
+    judge(true);
+    CU_ASSERT_PTR_NOT_NULL(strstr(row_of("dpdk-pci", "0000:3b:00.1")->reason, "cuts trains"));
     tree_close();
 }
 

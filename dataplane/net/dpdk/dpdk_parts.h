@@ -30,7 +30,8 @@ struct haul_held {
     X(rx_missed, "frames the card dropped because nobody took them in time")                       \
     X(rx_no_frame, "frames the driver dropped because no buffer was free")                         \
     X(rx_errors, "frames that arrived broken")                                                     \
-    X(tx_frames, "frames given to the card")                                                       \
+    X(tx_frames, "frames given to the card; a train that it cuts is one")                          \
+    X(tx_segmented, "trains given to the card in one piece, which it cuts into datagrams")         \
     X(tx_full, "times the card's queue had no room")                                               \
     X(tx_no_frame, "times no buffer was free to send from")                                        \
     X(tx_held, "datagrams that waited until a neighbour answered")                                 \
@@ -45,6 +46,7 @@ struct haul_held {
     X(hashes, "1 where the card's hash brings datagrams over IPv4 to their queues (gauge)")        \
     X(tx_sums_ip, "1 where the card sums headers of IPv4 (gauge)")                                 \
     X(tx_sums_udp, "1 where the card sums UDP datagrams (gauge)")                                  \
+    X(tx_segments, "1 where the card cuts trains into datagrams (gauge)")                          \
     X(rx_sums, "1 where the card checks the sums of what arrives (gauge)")                         \
     X(link_up, "1 while the link is up (gauge)")                                                   \
     X(link_ups, "times the link came up")                                                          \

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "dataplane/ethernet/rss.h"
+#include "dataplane/net/dpdk/cut.h"
 #include "dataplane/net/dpdk/eal.h"
 
 #include <errno.h>
@@ -71,17 +72,22 @@ static int refused(const struct haul_net_port *conf, const char *what, int code,
                      code == -EPERM && complaint[0] != '\0' ? "" : rte_strerror(-code), complaint);
 }
 
-/* What the card computes we do not. */
-static void offloads_choose(struct haul_port *port, const struct rte_eth_dev_info *info,
-                            struct rte_eth_conf *conf)
+/* What the card computes we do not. Buffers are given back fast only where none has another behind
+ * it: drivers then do not look. */
+static void offloads_choose(struct haul_port *port, const struct haul_net_port *asked,
+                            const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
     uint64_t ip = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM, udp = RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
+    uint64_t cut = asked->segmentation_off ? 0 : haul_cut_offloads(info);
 
-    conf->txmode.offloads = info->tx_offload_capa & (ip | udp | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+    conf->txmode.offloads =
+        info->tx_offload_capa & (ip | udp | (cut != 0 ? cut : RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE));
+    port->cut_most = cut != 0 ? haul_cut_most(info) : 0;
     conf->rxmode.offloads =
         info->rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
     port->checks_sums = (conf->rxmode.offloads & RTE_ETH_RX_OFFLOAD_UDP_CKSUM) != 0;
-    if (port->shared_memory) { /* summing over an authenticated payload protects nothing */
+    if (port->shared_memory &&
+        cut == 0) { /* summing over an authenticated payload protects nothing */
         conf->txmode.offloads &= ~udp;
         port->sums |= HAUL_ETHER_SUM_UDP_NONE;
     }
@@ -127,6 +133,8 @@ static int queues_open(struct haul_port *port, const struct haul_net_port *conf,
 
     if (buffers_check(port, conf, (uint32_t)receive + send, error) < 0)
         return -1;
+    if (port->cut_most > send / 4u) /* of so few descriptors one packet may not take most */
+        port->cut_most = send / 4u;
     for (uint16_t queue = 0; queue < port->queues && code == 0; queue++) {
         code = rte_eth_rx_queue_setup(port->id, queue, receive, (unsigned)SOCKET_ID_ANY, NULL,
                                       port->pool);
@@ -218,7 +226,7 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf, u
         return refused(conf, "what it can do", code, error);
     snprintf(port->driver, sizeof port->driver, "%s", info.driver_name);
     queues_choose(port, conf->device, queues, &info);
-    offloads_choose(port, &info, &settings);
+    offloads_choose(port, conf, &info, &settings);
     port->hash_asked = hash_ask(port, &info, &settings);
     code = configure_try(port, conf, &settings);
     if (code != 0 && port->hash_asked) { /* nor takes every driver any key */
@@ -305,6 +313,21 @@ static void groups_join(const struct haul_port *port, const struct haul_ether *e
         rte_eth_promiscuous_enable(port->id); /* shared memory filters nothing anyway */
 }
 
+/* A driver may offer to cut and then refuse it. */
+static void cut_try(struct haul_port *port, const struct haul_net_port *conf)
+{
+    bool taken;
+
+    if (port->cut_most == 0)
+        return;
+    taken = port->cut_most > 1 && haul_cut_try(port->id, port->pool, conf->vlan, conf->mtu);
+    haul_log(HAUL_LOG_INFO, "dpdk-segmentation", "driver=\"%s\" datagrams=%" PRIu32 " used=%s%s",
+             port->driver, port->cut_most, taken ? "yes" : "no",
+             taken ? "" : " what=\"it offers to cut trains into datagrams, and refuses one\"");
+    if (!taken)
+        port->cut_most = 0;
+}
+
 int haul_port_start(struct haul_port *port, const struct haul_net_port *conf,
                     const struct haul_ether *ether, struct haul_error *error)
 {
@@ -313,6 +336,7 @@ int haul_port_start(struct haul_port *port, const struct haul_net_port *conf,
     if (code != 0)
         return refused(conf, "it did not start", code, error);
     port->started = true;
+    cut_try(port, conf);
     groups_join(port, ether);
     return 0;
 }

@@ -28,6 +28,7 @@ struct haul_port {
     unsigned sums;     /* enum haul_ether_sums */
     bool checks_sums;  /* the driver says whether those of a frame hold */
     uint64_t flags[2]; /* of mbufs to send, IPv4 and IPv6 */
+    uint32_t cut_most; /* datagrams in one packet that the card cuts (cut.h); zero: it does not */
     bool wakes;        /* the driver can wake us */
     uint8_t mac[HAUL_MAC_BYTES];
     char driver[32];

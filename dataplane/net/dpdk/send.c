@@ -3,6 +3,8 @@
 #include "dataplane/net/dpdk/dpdk_parts.h"
 
 #include "common/clock.h"
+#include "dataplane/net/dpdk/cut.h"
+
 #include <rte_mempool.h>
 #include <string.h>
 
@@ -18,10 +20,12 @@ struct rte_mbuf *haul_dpdk_frame(struct haul_dpdk *dpdk)
 
 /* --- to the card --- */
 
+/* A train that the card was to cut is as many as it has buffers. */
 static void frames_drop(struct haul_dpdk *dpdk, struct rte_mbuf **frames, uint32_t count)
 {
+    for (uint32_t i = 0; i < count; i++)
+        haul_counter_add(&dpdk->counters.tx_dropped, frames[i]->nb_segs);
     rte_pktmbuf_free_bulk(frames, count);
-    haul_counter_add(&dpdk->counters.tx_dropped, count);
 }
 
 static void queue_drop(struct haul_dpdk *dpdk)
@@ -98,11 +102,11 @@ void haul_dpdk_flush(struct haul_dpdk *dpdk)
     }
 }
 
-void haul_dpdk_push(struct haul_dpdk *dpdk, struct rte_mbuf **frames, uint32_t count)
+/* To the card, or behind what waits for it. */
+static void frames_pass(struct haul_dpdk *dpdk, struct rte_mbuf **frames, uint32_t count)
 {
     uint32_t taken = 0;
 
-    count = frames_prepare(dpdk, frames, count);
     if (dpdk->queue_count == 0)
         taken = frames_give(dpdk, frames, count);
     for (; taken < count; taken++) {
@@ -112,6 +116,11 @@ void haul_dpdk_push(struct haul_dpdk *dpdk, struct rte_mbuf **frames, uint32_t c
         }
         dpdk->queue[(dpdk->queue_at + dpdk->queue_count++) & dpdk->queue_mask] = frames[taken];
     }
+}
+
+void haul_dpdk_push(struct haul_dpdk *dpdk, struct rte_mbuf **frames, uint32_t count)
+{
+    frames_pass(dpdk, frames, frames_prepare(dpdk, frames, count));
 }
 
 /* --- datagrams --- */
@@ -221,12 +230,13 @@ static void sent_count(struct haul_dpdk *dpdk, uint32_t datagrams, uint32_t byte
     haul_counter_add(&dpdk->base.counters.tx_bytes, bytes);
 }
 
-static void train_frames(struct haul_dpdk *dpdk, const struct haul_train *train,
-                         const struct haul_ether_header *header, struct rte_mbuf **frames,
-                         uint32_t count)
+/* Consecutive datagrams of a train, a frame each; returns how many were small enough. */
+static uint32_t send_apart(struct haul_dpdk *dpdk, const struct haul_train *train,
+                           const struct haul_ether_header *header, struct rte_mbuf **frames,
+                           uint32_t count, uint32_t bytes_in_all)
 {
     struct rte_mbuf *ready[HAUL_PORT_BURST];
-    uint32_t left = train->bytes, ready_count = 0;
+    uint32_t left = bytes_in_all, ready_count = 0;
 
     for (uint32_t i = 0; i < count; i++) {
         uint32_t bytes = left < train->segment ? left : train->segment;
@@ -239,8 +249,48 @@ static void train_frames(struct haul_dpdk *dpdk, const struct haul_train *train,
             haul_counter_add(&dpdk->base.counters.tx_errors, 1);
         }
     }
-    sent_count(dpdk, ready_count, train->bytes);
     haul_dpdk_push(dpdk, ready, ready_count);
+    return ready_count;
+}
+
+/* The same in one packet, which the card cuts. False: its driver does not take this one. */
+static bool send_joined(struct haul_dpdk *dpdk, const struct haul_train *train,
+                        const struct haul_ether_header *header, struct rte_mbuf **frames,
+                        uint32_t count, uint32_t bytes)
+{
+    haul_cut_join(header, frames, count, bytes, train->segment, train->ecn);
+    if (rte_eth_tx_prepare(dpdk->port->id, dpdk->number, frames, 1) != 1) {
+        haul_cut_part(frames, count);
+        haul_counter_add(&dpdk->base.counters.tx_unsegmented, 1);
+        return false;
+    }
+    haul_counter_add(&dpdk->counters.tx_segmented, 1);
+    frames_pass(dpdk, frames, 1);
+    return true;
+}
+
+static void train_frames(struct haul_dpdk *dpdk, const struct haul_train *train,
+                         const struct haul_ether_header *header, struct rte_mbuf **frames,
+                         uint32_t count)
+{
+    const uint32_t most = dpdk->port->cut_most;
+    uint32_t left = train->bytes, sent = 0, many;
+
+    for (uint32_t at = 0; at < count; at += many) {
+        uint32_t bytes;
+        bool joined;
+
+        many = most == 0 ? 0 : haul_cut_count(most, header, train->segment, count - at);
+        joined = many > 1;
+        many = joined ? many : count - at;
+        bytes = many < count - at ? many * train->segment : left;
+        left -= bytes;
+        if (joined && send_joined(dpdk, train, header, frames + at, many, bytes))
+            sent += many;
+        else
+            sent += send_apart(dpdk, train, header, frames + at, many, bytes);
+    }
+    sent_count(dpdk, sent, train->bytes);
 }
 
 /* The frames that the train filled leave its bunch. */

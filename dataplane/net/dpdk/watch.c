@@ -43,6 +43,7 @@ static void card_look(struct haul_dpdk *dpdk)
     haul_counter_set(&dpdk->counters.tx_sums_ip, (dpdk->port->sums & HAUL_ETHER_SUM_IP_CARD) != 0);
     haul_counter_set(&dpdk->counters.tx_sums_udp,
                      (dpdk->port->sums & HAUL_ETHER_SUM_UDP_CARD) != 0);
+    haul_counter_set(&dpdk->counters.tx_segments, dpdk->port->cut_most > 0);
     haul_counter_set(&dpdk->counters.rx_sums, dpdk->port->checks_sums);
     haul_counter_set(&dpdk->counters.frames_free, rte_mempool_avail_count(dpdk->port->pool));
 }
