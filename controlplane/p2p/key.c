@@ -3,9 +3,9 @@
 #include "controlplane/p2p/key.h"
 
 #include "common/bytes.h"
+#include "controlplane/p2p/key_pair.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 /* PublicKey and PrivateKey messages up to their data: field 1 (type) is Ed25519, field 2 follows.
  */
@@ -74,8 +74,7 @@ void haul_key_wipe(struct haul_key *key)
 void haul_key_sign(const struct haul_key *key, const void *data, size_t bytes,
                    uint8_t signature[HAUL_KEY_SIGNATURE_BYTES])
 {
-    EVP_PKEY *pkey =
-        EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, key->seed, sizeof key->seed);
+    EVP_PKEY *pkey = haul_key_pair("ED25519", key->seed, key->public_key);
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     size_t written = HAUL_KEY_SIGNATURE_BYTES;
 
