@@ -48,6 +48,7 @@ func (n *node) where() []multiaddr.Multiaddr {
 // through is a relay, punches holes, and keeps a place, as far as it is told to. Holes are punched by
 // a service of our own: the host's believes an address once four peers have seen it, and loopback never.
 func (n *node) through(serves, punches bool, place string) error {
+	var puncher *holepunch.Service
 	if serves {
 		if _, err := relay.New(n.host); err != nil {
 			return err
@@ -58,7 +59,8 @@ func (n *node) through(serves, punches bool, place string) error {
 		if !ok {
 			return errors.New("no identify")
 		}
-		if _, err := holepunch.NewService(n.host, told.IDService(), n.where); err != nil {
+		var err error
+		if puncher, err = holepunch.NewService(n.host, told.IDService(), n.where); err != nil {
 			return err
 		}
 	}
@@ -74,8 +76,20 @@ func (n *node) through(serves, punches bool, place string) error {
 	if err := n.host.Connect(ctx, *info); err != nil {
 		return err
 	}
-	_, err = client.Reserve(ctx, n.host, *info)
-	return err
+	if _, err = client.Reserve(ctx, n.host, *info); err != nil || puncher == nil {
+		return err
+	}
+	// The service looks for a public address of ours again after 0.25 s, 0.5 s and so on up to 5 s, and
+	// whoever comes through the relay before it has seen one is never punched to. This call waits for
+	// that; there is a direct connection with the relay already, so it does nothing else.
+	ready := make(chan error, 1)
+	go func() { ready <- puncher.DirectConnect(info.ID) }()
+	select {
+	case err = <-ready:
+		return err
+	case <-ctx.Done():
+		return errors.New("nobody told us a public address of ours")
+	}
 }
 
 // direct waits for a connection that no relay carries.
