@@ -111,14 +111,14 @@ static bool word_of(const char *words, const char *text, size_t bytes)
     return false;
 }
 
-/* "none|least..most", the word being optional. */
+/* "none|least..most" or "auto|least..most", the word being optional. */
 static bool number_check(const struct haul_conf_info *info, const char *text, uint64_t *number)
 {
     const char *range = info->range, *dots;
     uint64_t least = 0, most = INT64_MAX, value;
 
-    if (range != NULL && strncmp(range, "none|", 5) == 0) {
-        if (strcmp(text, "none") == 0) {
+    if (range != NULL && (strncmp(range, "none|", 5) == 0 || strncmp(range, "auto|", 5) == 0)) {
+        if (strncmp(text, range, 4) == 0 && text[4] == 0) {
             *number = HAUL_CONF_NONE;
             return true;
         }
