@@ -130,8 +130,9 @@ size_t haul_noise_seal(struct haul_noise *noise, const uint8_t *head, size_t hea
 {
     size_t bytes = head_bytes + body_bytes + HAUL_NOISE_TAG_BYTES;
 
-    haul_assert(noise->state == HAUL_NOISE_DONE && bytes <= HAUL_NOISE_MESSAGE_MAX);
-    if (!haul_noise_cipher_seal(&noise->seal, NULL, 0, head, head_bytes, body, body_bytes,
+    haul_assert(bytes <= HAUL_NOISE_MESSAGE_MAX);
+    if (noise->state != HAUL_NOISE_DONE ||
+        !haul_noise_cipher_seal(&noise->seal, NULL, 0, head, head_bytes, body, body_bytes,
                                 to + HAUL_NOISE_FRAME_BYTES))
         return 0;
     to[0] = (uint8_t)(bytes >> 8);

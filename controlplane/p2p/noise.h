@@ -73,7 +73,7 @@ enum haul_noise_state haul_noise_step(struct haul_noise *noise, struct haul_in *
 
 /* Seals two pieces, one behind the other, as one framed message: writes HAUL_NOISE_OVERHEAD more
  * bytes than there are in both (together at most HAUL_NOISE_CLEAR_MAX) and returns how many. Zero
- * when the counter has run out: the connection must end. */
+ * when the counter has run out or a message was forged: the connection must end. */
 HAUL_MUST_USE size_t haul_noise_seal(struct haul_noise *noise, const uint8_t *head,
                                      size_t head_bytes, const uint8_t *body, size_t body_bytes,
                                      uint8_t *to);

@@ -418,6 +418,33 @@ static void garbage_ends_the_connection_in_every_phase(void)
     offer(HAUL_SECURITY_NOISE);
 }
 
+/* What the peer made us answer must not be sealed by what no longer opens. */
+static void a_forged_message_behind_a_ping_ends_the_connection_alone(void)
+{
+    for (int round = 0; round < 2; round++) {
+        uint8_t forged[64] = { 0, 62 };
+        const uint8_t *data;
+
+        if (round == 1) {
+            offer(HAUL_SECURITY_TLS);
+            memcpy(forged, (uint8_t[]){ 23, 3, 3, 0, 59 }, 5);
+        }
+        start(false, false);
+        settle(WIRE_MAX);
+        now += HAUL_YAMUX_PING_EVERY;
+        haul_conn_expire(&left->conn, now);
+        side_send(left);
+        memcpy(left->wire + left->wire_bytes, forged, sizeof forged);
+        left->wire_bytes += sizeof forged;
+        (void)side_receive(right, left->wire, left->wire_bytes, WIRE_MAX);
+        CU_ASSERT_EQUAL(right->conn.fault, HAUL_CONN_FORGED);
+        CU_ASSERT_EQUAL(right->seen[HAUL_CONN_FAILED], 1);
+        (void)haul_conn_output(&right->conn, &data);
+        CU_ASSERT_EQUAL(right->conn.fault, HAUL_CONN_FORGED);
+    }
+    offer(HAUL_SECURITY_NOISE);
+}
+
 static void a_peer_that_stalls_in_mid_handshake_is_given_up(void)
 {
     for (int round = 0; round < 6; round++) {
@@ -612,6 +639,7 @@ int main(void)
         T(a_stream_on_a_quiet_connection_has_all_its_time),
         T(another_peer_than_expected_is_refused),
         T(garbage_ends_the_connection_in_every_phase),
+        T(a_forged_message_behind_a_ping_ends_the_connection_alone),
         T(a_peer_that_stalls_in_mid_handshake_is_given_up),
         T(a_peer_that_never_selects_a_muxer_is_given_up),
         T(output_that_does_not_move_ends_the_connection),
