@@ -64,6 +64,9 @@
       "processor on which the data plane's worker stays; further workers have the ones after it")  \
     X(WORKER_SPIN, "worker.spin", BOOL, "false", NULL,                                             \
       "poll instead of sleeping: lower delay for one whole processor")                             \
+    X(STREAM_SEAL_THREADS, "stream.seal-threads", COUNT, "auto", "auto|0..8",                      \
+      "threads that seal and open bulk of libp2p streams over Noise; auto: half of the cores "     \
+      "beyond those of the workers and the control thread, at most 4")                             \
     X(HASH_DEFAULT, "hash.default", CHOICE, "blake3", "blake3|sha2-256",                           \
       "hash of what is put without --hash")                                                        \
     X(LIMITS_CONNECTIONS, "limits.connections", COUNT, "256", "1..65536",                          \

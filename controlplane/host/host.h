@@ -6,6 +6,7 @@
 
 #include "common/addr.h"
 #include "controlplane/host/behaviour.h"
+#include "controlplane/host/host_counters.h"
 #include "controlplane/p2p/key.h"
 #include "controlplane/p2p/multiaddr.h"
 #include "controlplane/p2p/psk.h"
@@ -34,6 +35,14 @@ struct haul_host_usage {
     uint64_t held_bytes, window_bytes_left;
 };
 
+/* Other threads, which seal and open bulk: `work` is called on one of them, `done` in the loop
+ * later on, never from within `run`. False: no room now. Whoever has them keeps the loop until all
+ * that was taken is done, which may be after the host was closed. */
+struct haul_host_threads {
+    bool (*run)(void *context, void (*work)(void *job), void (*done)(void *job), void *job);
+    void *context;
+};
+
 struct haul_host_conf {
     struct haul_loop *loop;
     const struct haul_key *key; /* borrowed for the host's life */
@@ -48,6 +57,7 @@ struct haul_host_conf {
     uint32_t half_open_max;     /* not yet authenticated, either direction */
     haul_time authenticate_max; /* from the start of a connection to a proven peer; 0: a default */
     uint32_t streams_per_connection_max;
+    struct haul_host_threads threads; /* run NULL: the control thread seals and opens all */
     bool hasty; /* closing waits for nobody to read our goodbye: peers in the same loop cannot */
     struct haul_host_limits limits;
     void *context; /* for the calls below and haul_host_context */
@@ -210,35 +220,6 @@ void haul_host_identified(struct haul_host *host, uint64_t connection,
 bool haul_host_speaks(const struct haul_host *host, uint64_t connection,
                       const struct haul_behaviour *behaviour);
 
-/* --- counters --- */
-
-#define HAUL_HOST_COUNTERS(X)                                                                      \
-    X(accepted, "connections accepted")                                                            \
-    X(dialled, "connections begun by us")                                                          \
-    X(connected, "connections whose peer was proven")                                              \
-    X(faulty, "connections ended because the peer broke a protocol")                               \
-    X(foreign_network, "connections ended because the peer has not this private network's key")    \
-    X(late, "connections ended because the peer took too long")                                    \
-    X(over_limit, "connections refused because there were too many")                               \
-    X(over_inbound, "connections of peers refused because there were too many of peers")           \
-    X(over_address, "connections refused because there were too many from their address")          \
-    X(over_peer, "connections ended because their peer had too many")                              \
-    X(forbidden, "connections ended because their peer is not allowed here")                       \
-    X(half_open_dropped, "unauthenticated connections closed to make room for newer ones")         \
-    X(streams_accepted, "streams opened by peers")                                                 \
-    X(streams_opened, "streams opened by us")                                                      \
-    X(streams_over_limit, "streams of peers reset because they had too many of a protocol")        \
-    X(streams_over_total, "streams of peers reset because there were too many of all peers")       \
-    X(over_memory, "streams reset because too much of their input waited to be taken")             \
-    X(streams_idle, "streams reset because nothing moved on them")                                 \
-    X(rx_bytes, "bytes received on connections")                                                   \
-    X(tx_bytes, "bytes sent on connections")
-
-struct haul_host_counters {
-#define X(name, help) uint64_t name;
-    HAUL_HOST_COUNTERS(X)
-#undef X
-};
 void haul_host_usage(const struct haul_host *host, struct haul_host_usage *usage);
 const struct haul_host_counters *haul_host_counters(const struct haul_host *host);
 

@@ -14,6 +14,7 @@
 
 #define READS_A_TURN  4
 #define ROUNDS_A_TURN 8
+#define READ_BYTES    (256u << 10) /* at once, or less */
 #define KEEP_BYTES    4096u
 
 static haul_time now_of(const struct haul_connection *connection)
@@ -108,8 +109,7 @@ void haul_connection_free(struct haul_connection *connection)
     haul_loop_timer_free(connection->timer);
     if (connection->machine)
         haul_conn_fini(&connection->conn);
-    if (connection->memory != NULL)
-        munmap(connection->memory, connection->memory_bytes);
+    haul_apart_free(connection);
     close(connection->fd);
     free(connection);
 }
@@ -190,6 +190,7 @@ static void connection_events(struct haul_connection *connection)
 {
     struct haul_conn_event event;
 
+    haul_apart_give(connection);
     while (runs(connection) && haul_conn_event(&connection->conn, &event)) {
         switch (event.kind) {
         case HAUL_CONN_OPENED:
@@ -225,6 +226,7 @@ static size_t connection_send(struct haul_connection *connection)
     const uint8_t *data;
     size_t bytes;
 
+    haul_apart_give(connection);
     while (!connection->full && (bytes = haul_conn_output(&connection->conn, &data)) > 0) {
         ssize_t sent = send(connection->fd, data, bytes, MSG_NOSIGNAL);
 
@@ -263,6 +265,8 @@ static void connection_receive(struct haul_connection *connection)
 
         if (room == 0)
             return;
+        if (room > READ_BYTES)
+            room = READ_BYTES;
         got = recv(connection->fd, space, room, 0);
         if (got < 0 && errno == EINTR)
             continue;
@@ -299,12 +303,10 @@ static void linger_receive(struct haul_connection *connection)
 
 static void linger_serve(struct haul_connection *connection)
 {
-    const uint8_t *data;
-
     if (connection->shut)
         return;
     (void)connection_send(connection);
-    if (haul_conn_output(&connection->conn, &data) > 0)
+    if (!haul_conn_drained(&connection->conn))
         return;
     connection->shut = true;
     (void)shutdown(connection->fd, SHUT_WR);
@@ -407,20 +409,21 @@ static bool memory_open(struct haul_connection *connection)
 {
     size_t streams = connection->host->conf.streams_per_connection_max;
     size_t mux_bytes = streams * sizeof *connection->muxes;
+    size_t buffer =
+        connection->host->conf.threads.run != NULL ? HAUL_HOST_APART_BYTES : HAUL_HOST_BUFFER_BYTES;
     uint8_t *at;
 
     mux_bytes = (mux_bytes + 63) / 64 * 64;
-    connection->memory_bytes =
-        2 * HAUL_HOST_BUFFER_BYTES + mux_bytes + streams * sizeof *connection->mux_streams;
+    connection->buffer_bytes = buffer;
+    connection->memory_bytes = 2 * buffer + mux_bytes + streams * sizeof *connection->mux_streams;
     at = mmap(NULL, connection->memory_bytes, PROT_READ | PROT_WRITE,
               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return false;
     connection->memory = at;
     connection->in = at;
-    connection->out = at + HAUL_HOST_BUFFER_BYTES;
-    connection->muxes =
-        (struct haul_yamux_stream *)(void *)(connection->out + HAUL_HOST_BUFFER_BYTES);
+    connection->out = at + buffer;
+    connection->muxes = (struct haul_yamux_stream *)(void *)(connection->out + buffer);
     connection->mux_streams =
         (struct haul_conn_stream *)(void *)((uint8_t *)connection->muxes + mux_bytes);
     return true;
@@ -435,8 +438,10 @@ static void memory_trim(struct haul_connection *connection)
     if (moved - connection->trimmed_at < KEEP_BYTES || !haul_conn_idle(&connection->conn))
         return;
     connection->trimmed_at = moved;
-    (void)madvise(connection->in + KEEP_BYTES, HAUL_HOST_BUFFER_BYTES - KEEP_BYTES, MADV_DONTNEED);
-    (void)madvise(connection->out + KEEP_BYTES, HAUL_HOST_BUFFER_BYTES - KEEP_BYTES, MADV_DONTNEED);
+    (void)madvise(connection->in + KEEP_BYTES, connection->buffer_bytes - KEEP_BYTES,
+                  MADV_DONTNEED);
+    (void)madvise(connection->out + KEEP_BYTES, connection->buffer_bytes - KEEP_BYTES,
+                  MADV_DONTNEED);
 }
 
 static void on_timer(void *context)
@@ -521,9 +526,10 @@ void haul_connection_start(struct haul_connection *connection)
         .protocols = host->names,
         .protocol_count = host->told_count,
         .in = connection->in,
-        .in_bytes = HAUL_HOST_BUFFER_BYTES,
+        .in_bytes = connection->buffer_bytes,
         .out = connection->out,
-        .out_bytes = HAUL_HOST_BUFFER_BYTES,
+        .out_bytes = connection->buffer_bytes,
+        .defers = host->conf.threads.run != NULL,
         .streams = connection->mux_streams,
         .muxes = connection->muxes,
         .stream_count = host->conf.streams_per_connection_max,

@@ -1,8 +1,9 @@
 /* What the files of the host share, from the top: host.c opens and closes it, host_listen.c
  * accepts, host_dial.c connects, host_circuit.c does both through relays, host_room.c makes room
  * for them, host_connection.c feeds one machine and its socket, host_stream.c offers streams to
- * behaviours, host_limits.c says who may join, host_table.c is the table of connections,
- * host_socket.c calls the kernel. For these files only.
+ * behaviours, host_limits.c says who may join, host_apart.c has bulk sealed and opened by other
+ * threads, host_table.c is the table of connections, host_socket.c calls the kernel. For these
+ * files only.
  *
  * Nothing is freed while one of its callbacks runs: connections and streams are marked and swept by
  * connection_serve, which runs after their own events and, through the host's work timer, when
@@ -17,6 +18,7 @@
 #include <sys/queue.h>
 
 #define HAUL_HOST_BUFFER_BYTES (256u << 10)           /* in and out, of each connection */
+#define HAUL_HOST_APART_BYTES  (1u << 20)             /* the same where other threads seal */
 #define HAUL_HOST_WINDOW_SPARE (uint64_t)(256u << 20) /* growth of windows, of each connection */
 #define HAUL_HOST_CONNECT_MAX  (10 * HAUL_SECOND)
 #define HAUL_HOST_LINGER_MAX   (500 * HAUL_MILLISECOND) /* for the peer to read our last bytes */
@@ -57,6 +59,8 @@ struct haul_attempt_ops {
     void (*proven)(struct haul_connection *connection);
     void (*failed)(struct haul_connection *connection, enum haul_error_code why, const char *text);
 };
+
+struct haul_apart;
 
 struct haul_connection {
     struct haul_host *host;
@@ -100,8 +104,10 @@ struct haul_connection {
     struct haul_conn_stream *mux_streams;
     struct haul_yamux_stream *muxes;
     uint8_t *in, *out;
-    void *memory; /* all of these; pages that were never touched cost nothing */
+    size_t buffer_bytes; /* of each */
+    void *memory;        /* all of these; pages that were never touched cost nothing */
     size_t memory_bytes;
+    struct haul_apart *apart; /* what other threads do for it; NULL: they never did */
 };
 
 struct haul_listener {
@@ -189,6 +195,13 @@ void haul_connection_end(struct haul_connection *connection, enum haul_error_cod
                          bool politely);
 void haul_connection_serve(struct haul_connection *connection);
 void haul_connection_free(struct haul_connection *connection);
+
+/* --- host_apart.c --- */
+
+/* Gives other threads what is worth it, of what is to be sealed and of what arrived. */
+void haul_apart_give(struct haul_connection *connection);
+/* The connection's end: batches that are out keep its memory until they are back. */
+void haul_apart_free(struct haul_connection *connection);
 
 /* --- host_room.c --- */
 

@@ -233,6 +233,7 @@ static int host_open(struct haul_controlplane *plane, struct haul_error *error)
             (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_CONNECTIONS),
         .half_open_max = (uint32_t)haul_conf_number(plane->conf.conf, HAUL_CONF_LIMITS_HALF_OPEN),
         .streams_per_connection_max = STREAMS_MAX,
+        .threads = haul_node_sealing_threads(plane),
         .context = plane,
         .connected = on_connected,
         .disconnected = on_disconnected,
@@ -287,7 +288,8 @@ static int parts_open(struct haul_controlplane *plane, struct haul_error *error)
                        haul_conf_text(conf->conf, HAUL_CONF_PEERS_DENY), error) < 0 ||
         private_open(plane, error) < 0 || haul_node_dht_open(plane, error) < 0 ||
         haul_node_relays_open(plane, error) < 0 || haul_node_nat_open(plane, error) < 0 ||
-        host_open(plane, error) < 0 || listen_tcp(plane, error) < 0)
+        haul_node_sealing_open(plane, error) < 0 || host_open(plane, error) < 0 ||
+        listen_tcp(plane, error) < 0)
         return -1;
     haul_node_relays_start(plane);
     if (haul_node_nat_start(plane, error) < 0)
@@ -367,6 +369,7 @@ void haul_controlplane_close(struct haul_controlplane *plane)
     haul_node_nat_stop(plane);
     if (plane->parts.host != NULL)
         haul_host_close(plane->parts.host);
+    haul_helpers_close(plane->sealing);
     haul_helpers_close(plane->parts.helpers);
     haul_transfers_abandon(&plane->transfers);
     haul_dht_close(plane->parts.dht);

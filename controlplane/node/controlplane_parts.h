@@ -17,7 +17,9 @@ struct haul_controlplane {
     struct haul_reachability *reach;
     struct haul_mapping *mappings[2];   /* IPv4, IPv6; NULL unless the gateway may be asked */
     struct haul_neighbours *neighbours; /* NULL unless they are looked for */
-    struct haul_perf *perf;             /* NULL unless the node was started for rate tests */
+    struct haul_helpers *sealing;       /* NULL unless bulk is sealed apart */
+    uint32_t seal_threads;
+    struct haul_perf *perf; /* NULL unless the node was started for rate tests */
     struct haul_gate *gate;
     struct haul_psk psk; /* where is_private */
     bool is_private;
@@ -43,6 +45,11 @@ void haul_list_datasets(struct haul_request *request);
 
 /* status.c: the facts of the control plane, then those of the data plane. */
 void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_facts *facts);
+
+/* sealing.c: the threads that seal streams as the configuration wants them, and the host's end of
+ * them. Opened before the host, closed after it. */
+HAUL_MUST_USE int haul_node_sealing_open(struct haul_controlplane *plane, struct haul_error *error);
+struct haul_host_threads haul_node_sealing_threads(const struct haul_controlplane *plane);
 
 /* dht.c: the DHT as the configuration wants it. Opened before the host, started when it listens.
  */

@@ -71,6 +71,8 @@ static void host_facts(struct haul_controlplane *plane, const struct haul_facts 
     haul_facts_number(facts, "host", "held_bytes", usage.held_bytes, "received and not yet taken");
     haul_facts_number(facts, "host", "window_bytes_left", usage.window_bytes_left,
                       "by which windows may still grow");
+    haul_facts_number(facts, "host", "seal_threads", plane->seal_threads,
+                      "that seal and open bulk of streams");
     haul_facts_number(facts, "host", "peers_allowed", haul_gate_allow_count(plane->gate),
                       "entries of peers.allow");
     haul_facts_number(facts, "host", "peers_denied", haul_gate_deny_count(plane->gate),

@@ -50,6 +50,7 @@ void haul_conn_init(struct haul_conn *conn, const struct haul_conn_conf *conf, h
     haul_assert(conf->out_bytes >= HAUL_CONN_OUT_BYTES_MIN);
     memset(conn, 0, sizeof *conn);
     conn->dialer = conf->dialer;
+    conn->defers = conf->defers;
     conn->protocols = conf->protocols;
     conn->protocol_count = conf->protocol_count;
     conn->in = conf->in;
@@ -127,8 +128,13 @@ void haul_conn_expire(struct haul_conn *conn, haul_time now)
 
 bool haul_conn_idle(const struct haul_conn *conn)
 {
-    return conn->in_at == conn->in_end && conn->clear_bytes == 0 && conn->rest_bytes == 0 &&
-           haul_conn_out_empty(conn);
+    return conn->in_at == conn->in_end && conn->opening.count == 0 && conn->clear_bytes == 0 &&
+           conn->rest_bytes == 0 && haul_conn_out_empty(conn);
+}
+
+bool haul_conn_drained(const struct haul_conn *conn)
+{
+    return haul_conn_out_empty(conn);
 }
 
 void haul_conn_goaway(struct haul_conn *conn)

@@ -14,9 +14,12 @@
  * Bounded: the two buffers and the streams' array are the caller's; writers of data stop short of a
  * reserve that answers and window updates may use; when that is used up, input waits, so a peer
  * that does not read is held back and then cut. Deadlines are absolute: authentication, muxer, each
- * stream's negotiation, output that does not move. One thread. */
+ * stream's negotiation, output that does not move.
+ *
+ * One thread; but where the caller has others, they may seal and open bulk: see conn_batch.h. */
 #pragma once
 
+#include "controlplane/p2p/conn_batch.h"
 #include "controlplane/p2p/psk.h"
 #include "controlplane/p2p/secure.h"
 #include "controlplane/p2p/select.h"
@@ -91,6 +94,7 @@ struct haul_conn_event {
 
 struct haul_conn_conf {
     bool dialer;
+    bool defers;     /* bulk is laid out for other threads: see conn_batch.h */
     bool late_muxer; /* no muxers in the handshake, as rust-libp2p does: select it inside */
     const struct haul_key *key; /* borrowed for the machine's life */
     const enum haul_security
@@ -148,7 +152,13 @@ struct haul_conn {
     uint8_t *in, *out;
     size_t in_bytes, in_at, in_end;
     size_t out_bytes, out_at, out_end;
+    size_t in_wrap;  /* not 0: what batches open goes on at the start of the buffer */
+    size_t in_given; /* while a batch is opened: behind the last one */
     size_t out_wrap; /* not 0: what is to be sent goes on at the start of the buffer */
+    size_t out_laid; /* while laid_bytes is not 0: where what is yet to be sealed begins */
+    size_t laid_bytes;
+    bool defers;
+    struct haul_conn_batches sealing, opening;
     size_t clear_bytes;
     uint8_t clear[HAUL_CONN_CLEAR_BYTES]; /* frames that wait to be sealed */
 
@@ -175,8 +185,9 @@ void haul_conn_sent(struct haul_conn *conn, size_t bytes, haul_time now);
 haul_time haul_conn_deadline(const struct haul_conn *conn);
 void haul_conn_expire(struct haul_conn *conn, haul_time now); /* events may follow */
 
-/* True when the buffers are empty. */
+/* True when the buffers are empty; when nothing is left to be sent. */
 bool haul_conn_idle(const struct haul_conn *conn);
+bool haul_conn_drained(const struct haul_conn *conn);
 
 /* Tells the peer that the connection ends; output must still be sent. */
 void haul_conn_goaway(struct haul_conn *conn);

@@ -155,23 +155,46 @@ static void conn_handshake(struct haul_conn *conn)
 
 /* --- input --- */
 
+/* The message in progress would not fit: to the front with what there is of it. */
+static void room_turn(struct haul_conn *conn)
+{
+    if (conn->in_at == conn->in_end) {
+        conn->in_at = 0;
+        conn->in_end = 0;
+    } else if (conn->in_bytes - conn->in_at < HAUL_SECURE_WIRE_MAX) {
+        memmove(conn->in, conn->in + conn->in_at, conn->in_end - conn->in_at);
+        conn->in_end -= conn->in_at;
+        conn->in_at = 0;
+    }
+}
+
+/* The same while batches are opened, which stay where they are: as soon as a message fits before
+ * them. */
+static void room_turn_behind(struct haul_conn *conn)
+{
+    size_t left = conn->in_end - conn->in_given;
+
+    if (conn->in_wrap != 0 || conn->in_bytes - conn->in_given >= HAUL_SECURE_WIRE_MAX ||
+        conn->in_at < HAUL_SECURE_WIRE_MAX || conn->in_at < left)
+        return;
+    memcpy(conn->in, conn->in + conn->in_given, left);
+    conn->in_wrap = conn->in_given;
+    conn->in_given = 0;
+    conn->in_end = left;
+}
+
 size_t haul_conn_room(struct haul_conn *conn, uint8_t **space)
 {
     *space = conn->in + conn->in_end;
     if (conn->phase == HAUL_CONN_OVER || conn->rest_bytes > 0 ||
         (conn->muxed && conn->yamux.at != conn->yamux.end))
         return 0; /* what was lent is still being worked through */
-    if (conn->in_at == conn->in_end) {
-        conn->in_at = 0;
-        conn->in_end = 0;
-    } else if (conn->in_bytes - conn->in_at < HAUL_SECURE_WIRE_MAX) {
-        /* The message in progress would not fit: to the front with what there is of it. */
-        memmove(conn->in, conn->in + conn->in_at, conn->in_end - conn->in_at);
-        conn->in_end -= conn->in_at;
-        conn->in_at = 0;
-    }
+    if (conn->opening.count == 0)
+        room_turn(conn);
+    else
+        room_turn_behind(conn);
     *space = conn->in + conn->in_end;
-    return conn->in_bytes - conn->in_end;
+    return (conn->in_wrap != 0 ? conn->in_at : conn->in_bytes) - conn->in_end;
 }
 
 /* No nonce begins like that, but every connection without a key does. */
@@ -207,7 +230,7 @@ static size_t private_open(struct haul_conn *conn, size_t bytes)
 
 void haul_conn_received(struct haul_conn *conn, size_t bytes, haul_time now)
 {
-    haul_assert(bytes <= conn->in_bytes - conn->in_end);
+    haul_assert(bytes <= (conn->in_wrap != 0 ? conn->in_at : conn->in_bytes) - conn->in_end);
     conn->now = now;
     conn->rx_bytes += bytes;
     if (conn->psk_in.psk != NULL)
@@ -217,10 +240,25 @@ void haul_conn_received(struct haul_conn *conn, size_t bytes, haul_time now)
         conn_handshake(conn);
 }
 
-bool haul_conn_next_message(struct haul_conn *conn)
+/* The next message of those that no batch has taken. */
+static enum haul_conn_opened open_here(struct haul_conn *conn, uint8_t **data, size_t *bytes)
 {
     size_t left = conn->in_end - conn->in_at;
     uint8_t *message = conn->in + conn->in_at;
+
+    if (!haul_secure_length(&conn->secure, message, left, bytes)) {
+        haul_conn_fail(conn, HAUL_CONN_MALFORMED);
+        return HAUL_CONN_OPENED_LATER;
+    }
+    if (*bytes == 0 || left < *bytes)
+        return HAUL_CONN_OPENED_LATER;
+    conn->in_at += *bytes;
+    return haul_secure_open(&conn->secure, message, *bytes, data, bytes) ? HAUL_CONN_OPENED_DATA
+                                                                         : HAUL_CONN_OPENED_FORGED;
+}
+
+bool haul_conn_next_message(struct haul_conn *conn)
+{
     struct haul_in in;
     uint8_t *data;
     size_t bytes;
@@ -229,13 +267,15 @@ bool haul_conn_next_message(struct haul_conn *conn)
         return false;
     if (haul_conn_pressed(conn))
         return false;
-    if (!haul_secure_length(&conn->secure, message, left, &bytes))
-        return haul_conn_fail(conn, HAUL_CONN_MALFORMED);
-    if (bytes == 0 || left < bytes)
+    switch (conn->opening.count > 0 ? haul_conn_next_opened(conn, &data, &bytes)
+                                    : open_here(conn, &data, &bytes)) {
+    case HAUL_CONN_OPENED_LATER:
         return false;
-    conn->in_at += bytes;
-    if (!haul_secure_open(&conn->secure, message, bytes, &data, &bytes))
+    case HAUL_CONN_OPENED_FORGED:
         return haul_conn_fail(conn, HAUL_CONN_FORGED);
+    case HAUL_CONN_OPENED_DATA:
+        break;
+    }
     in = haul_in_from(data, bytes);
     if (conn->phase == HAUL_CONN_MUXING)
         step_muxing(conn, &in);

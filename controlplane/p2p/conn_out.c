@@ -6,6 +6,7 @@
 
 #define PRESSED_BYTES (8u << 10)  /* what the answers to one message may need */
 #define DATA_MIN      (16u << 10) /* less room than this is not worth a message of its own */
+#define LAY_MIN       (8u << 10)  /* messages from here on are left to a batch */
 
 bool haul_conn_out_empty(const struct haul_conn *conn)
 {
@@ -40,10 +41,31 @@ bool haul_conn_pressed(struct haul_conn *conn)
 
 /* --- sealing --- */
 
+/* Leaves a message to be sealed later. What is behind one that was left is left as well: their
+ * counters are given in order. */
+static bool lay(struct haul_conn *conn, const uint8_t *body, size_t bytes)
+{
+    size_t wrote;
+
+    if (conn->laid_bytes == 0 && (!haul_conn_defers(conn) || conn->clear_bytes + bytes < LAY_MIN))
+        return false;
+    if (conn->laid_bytes == 0)
+        conn->out_laid = conn->out_end;
+    wrote = haul_noise_lay(conn->clear, conn->clear_bytes, body, bytes, conn->out + conn->out_end);
+    conn->clear_bytes = 0;
+    conn->laid_bytes += wrote;
+    haul_conn_out_wrote(conn, wrote);
+    return true;
+}
+
 static bool seal(struct haul_conn *conn, const uint8_t *body, size_t bytes)
 {
-    size_t wrote = haul_secure_seal(&conn->secure, conn->clear, conn->clear_bytes, body, bytes,
-                                    conn->out + conn->out_end);
+    size_t wrote;
+
+    if (lay(conn, body, bytes))
+        return true;
+    wrote = haul_secure_seal(&conn->secure, conn->clear, conn->clear_bytes, body, bytes,
+                             conn->out + conn->out_end);
 
     conn->clear_bytes = 0;
     if (wrote == 0) /* 2^64 messages: it will not be seen, but must not wrap */
@@ -190,8 +212,9 @@ size_t haul_conn_output(struct haul_conn *conn, const uint8_t **data)
 {
     if (conn->secure.state == HAUL_SECURE_DONE)
         haul_conn_flush_control(conn);
+    (void)haul_conn_seal_laid(conn);
     *data = conn->out + conn->out_at;
-    return (conn->out_wrap != 0 ? conn->out_wrap : conn->out_end) - conn->out_at;
+    return haul_conn_sendable(conn);
 }
 
 void haul_conn_sent(struct haul_conn *conn, size_t bytes, haul_time now)

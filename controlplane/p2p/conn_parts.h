@@ -1,6 +1,7 @@
 /* What the files of the connection machine share, from the top: conn.c is its life, conn_stream.c
  * turns the muxer's events into the connection's, conn_in.c shakes hands and opens messages,
- * conn_out.c writes them, conn_fault.c ends it. For these files only. */
+ * conn_out.c writes them, conn_batch.c hands them out to be sealed and opened elsewhere,
+ * conn_fault.c ends it. For these files only. */
 #pragma once
 
 #include "controlplane/p2p/conn.h"
@@ -52,6 +53,20 @@ bool haul_conn_put(struct haul_conn *conn, struct haul_conn_stream *stream, cons
 
 /* True when input must wait for output: an answer might not fit. */
 bool haul_conn_pressed(struct haul_conn *conn);
+
+/* --- conn_batch.c --- */
+
+bool haul_conn_defers(const struct haul_conn *conn); /* what is sealed now */
+
+/* Seals what is laid out and behind no batch. False at the end of the counters. */
+bool haul_conn_seal_laid(struct haul_conn *conn);
+
+/* How much may be sent from out_at on: up to what is not sealed, or not back. */
+size_t haul_conn_sendable(const struct haul_conn *conn);
+
+/* While a batch is out: the next message of those that are back. */
+enum haul_conn_opened { HAUL_CONN_OPENED_LATER, HAUL_CONN_OPENED_FORGED, HAUL_CONN_OPENED_DATA };
+enum haul_conn_opened haul_conn_next_opened(struct haul_conn *conn, uint8_t **data, size_t *bytes);
 
 /* --- conn_stream.c --- */
 

@@ -13,10 +13,9 @@ void haul_noise_cipher_init(struct haul_noise_cipher *cipher, const struct haul_
 {
     cipher->counter = 0;
     cipher->fast = fast;
-    if (fast != NULL) {
-        memcpy(cipher->key, key, sizeof cipher->key);
+    memcpy(cipher->key, key, sizeof cipher->key);
+    if (fast != NULL)
         return;
-    }
     if (cipher->context == NULL)
         cipher->context = EVP_CIPHER_CTX_new();
     haul_assert(cipher->context != NULL);
@@ -28,6 +27,18 @@ void haul_noise_cipher_fini(struct haul_noise_cipher *cipher)
 {
     EVP_CIPHER_CTX_free(cipher->context); /* clears the key */
     OPENSSL_cleanse(cipher, sizeof *cipher);
+}
+
+bool haul_noise_cipher_part(struct haul_noise_cipher *cipher, uint64_t messages,
+                            struct haul_noise_cipher *part)
+{
+    if (messages > COUNTER_MAX - cipher->counter)
+        return false;
+    *part = (struct haul_noise_cipher){ 0 };
+    haul_noise_cipher_init(part, cipher->fast, cipher->key);
+    part->counter = cipher->counter;
+    cipher->counter += messages;
+    return true;
 }
 
 /* Of this message: four zero bytes and the counter in little-endian order. */

@@ -12,7 +12,7 @@ struct evp_cipher_ctx_st;
 struct haul_noise_cipher {
     const struct haul_chacha_poly *fast; /* NULL: OpenSSL, with the next */
     struct evp_cipher_ctx_st *context;   /* holds the expanded key; NULL when there is none here */
-    uint8_t key[HAUL_CHACHA_POLY_KEY_BYTES]; /* for `fast` */
+    uint8_t key[HAUL_CHACHA_POLY_KEY_BYTES];
     uint64_t counter;
 };
 
@@ -21,6 +21,11 @@ struct haul_noise_cipher {
 void haul_noise_cipher_init(struct haul_noise_cipher *cipher, const struct haul_chacha_poly *fast,
                             const uint8_t key[32]);
 void haul_noise_cipher_fini(struct haul_noise_cipher *cipher);
+
+/* Gives the next `messages` counters to `part`, a cipher of its own with the same key, which may be
+ * another thread's. False when there are not as many left. */
+HAUL_MUST_USE bool haul_noise_cipher_part(struct haul_noise_cipher *cipher, uint64_t messages,
+                                          struct haul_noise_cipher *part);
 
 /* Seals two pieces, one behind the other, as one message; writes head_bytes + body_bytes of
  * ciphertext and the tag. False when the counter has run out. */

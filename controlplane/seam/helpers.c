@@ -166,6 +166,17 @@ bool haul_helpers_run(struct haul_helpers *helpers, uint32_t lane, haul_work_fn 
     return true;
 }
 
+uint32_t haul_helpers_idlest(const struct haul_helpers *helpers)
+{
+    uint32_t best = 0;
+
+    for (uint32_t i = 1; i < helpers->count; i++) {
+        if (helpers->helpers[i].under_way < helpers->helpers[best].under_way)
+            best = i;
+    }
+    return best;
+}
+
 void haul_helpers_close(struct haul_helpers *helpers)
 {
     if (helpers == NULL)

@@ -18,4 +18,6 @@ HAUL_MUST_USE int haul_helpers_open(struct haul_helpers **helpers, struct haul_l
  * run in order on one thread; the lanes spread over the threads. */
 HAUL_MUST_USE bool haul_helpers_run(struct haul_helpers *helpers, uint32_t lane, haul_work_fn *work,
                                     haul_work_done_fn *done, void *job);
+/* A lane of the thread that has the fewest jobs, for those that need no order. */
+uint32_t haul_helpers_idlest(const struct haul_helpers *helpers);
 void haul_helpers_close(struct haul_helpers *helpers); /* finishes what was taken */

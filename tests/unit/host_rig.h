@@ -27,6 +27,7 @@ static struct haul_loop *pair_loop;
 static struct pair_node a, b;
 static haul_time pair_stop_at;
 static bool (*pair_until)(void);
+static void (*pair_closed)(void); /* NULL, or: the hosts are closed and the loop is not */
 
 static void pair_connected(void *context, uint64_t connection, const struct haul_peer_id *peer,
                            const struct haul_addr *address, bool inbound)
@@ -109,6 +110,8 @@ static void pair_finish(void)
 {
     haul_host_close(a.host);
     haul_host_close(b.host);
+    if (pair_closed != NULL)
+        pair_closed();
     haul_loop_close(pair_loop);
 }
 
