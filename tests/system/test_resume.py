@@ -8,14 +8,14 @@ import signal
 from nodes import case, contains, equal, main, same, wait_for
 
 MIB = 1 << 20
-RATE = {"flow.rate": "120Mbit"}  # slow enough to be in the middle of it
+RATE = {"flow.rate": "160Mbit"}  # slow enough to be in the middle of it
 UDP = "--carrier", "udp"  # the stream keeps to no rate
 
 
 def tree(bench):
-    """Large files and small ones: 37 MiB in 41 files."""
+    """Large files and small ones: 69 MiB in 41 files."""
     for number in range(4):
-        bench.file(f"tree/large/{number}", 8 * MIB + number)
+        bench.file(f"tree/large/{number}", 16 * MIB + number)
     for number in range(36):
         bench.file(f"tree/small/{number}", 140_000 + number)
     bench.file("tree/none", 0)
@@ -44,10 +44,11 @@ def the_part(bench, name="got"):
     return found[0]
 
 
-def begin(bench, getter, ticket, *args, moved=12 * MIB):
-    """A get, to the moment when so much has come."""
+def begin(bench, getter, ticket, *args):
+    """A get, to the moment when 24 MiB have come, of which 16, the slots, may be on their way to the disk."""
     get = bench.start("get", "--home", getter.home, ticket, *args)
-    wait_for(lambda: getter.status()["worker"]["fetched_bytes"] > moved, "a third of it")
+    wait_for(lambda: getter.status()["worker"]["fetched_bytes"] > 24 * MIB, "a third of it")
+    equal(get.poll(), None, "its end")
     return get
 
 
@@ -69,7 +70,7 @@ def interrupted(bench):
     contains(bench.finish(get).err.decode(), "what came is kept in " + the_part(bench))
     wait_for(lambda: getter.status()["worker"]["filling_free"] == 16, "what was under way to be let go")
     left = there(the_part(bench), source)
-    assert left >= 10 * MIB, left
+    assert left >= 4 * MIB, left
     goes_on(getter.get(ticket, "-o", bench.path("got"), *UDP).ok().object, bytes_of(source), left)
     same(source, bench.path("got"))
     equal(glob.glob(bench.path("*haul-part*")), [])
@@ -110,7 +111,7 @@ def stored(bench):
     getter.stop()
     getter.start()
     record = getter.get(ticket).ok().object
-    assert record["bytes_by_carrier"]["local"] >= 10 * MIB, record
+    assert record["bytes_by_carrier"].get("local", 0) >= 4 * MIB, record
     goes_on(record, bytes_of(source), record["bytes_by_carrier"]["local"])
     row, = getter.json("ls").ok().objects
     equal(row["complete"], True)
