@@ -35,7 +35,7 @@ struct node {
 static struct haul_loop *loop;
 static struct worker_rig rig;
 static struct haul_catalog *catalog;
-static char directory[64];
+static char directory[UNIT_PATH_BYTES];
 static struct node a; /* asks */
 static struct node b; /* answers */
 static uint64_t connection;
@@ -188,8 +188,7 @@ static void start(enum lie how, bool share)
 {
     memset(&seen, 0, sizeof seen);
     lie = how;
-    snprintf(directory, sizeof directory, "/tmp/haul-blocks-XXXXXX");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(directory));
+    CU_ASSERT_TRUE_FATAL(unit_directory(directory, "blocks"));
     CU_ASSERT_EQUAL_FATAL(haul_loop_open(&loop, NULL), 0);
     worker_rig_open_in(&rig, loop, SLOTS, 0);
     CU_ASSERT_EQUAL_FATAL(haul_catalog_open(&catalog, directory, NULL), 0);

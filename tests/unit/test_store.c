@@ -476,6 +476,9 @@ static bool run_with_fault(struct faulty_io *faulty)
     return met;
 }
 
+/* A run for each I/O of the sequence, some 45, and each flushes and removes files in earnest: that
+ * is what the seconds of this test are, together a thousand flushes. In memory the room that a pack
+ * reserves costs more than the flushes do on a disk. */
 static void sweep(enum haul_io_kind kind, int error)
 {
     for (uint64_t k = 1;; k++) {

@@ -2,6 +2,12 @@
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define MEMORY      "/dev/shm"
+#define MEMORY_LEFT (256u << 20) /* bytes: others test at the same time */
 
 int unit_main(const char *suite, const struct unit_test *tests, size_t count)
 {
@@ -25,4 +31,14 @@ int unit_main(const char *suite, const struct unit_test *tests, size_t count)
     printf("\n%u passed, %u failed\n", CU_get_number_of_tests_run() - failed, failed);
     CU_cleanup_registry();
     return failed == 0 ? 0 : 1;
+}
+
+bool unit_directory(char path[UNIT_PATH_BYTES], const char *name)
+{
+    struct statvfs facts;
+    bool memory = access(MEMORY, W_OK | X_OK) == 0 && statvfs(MEMORY, &facts) == 0 &&
+                  facts.f_bavail > MEMORY_LEFT / facts.f_frsize;
+
+    snprintf(path, UNIT_PATH_BYTES, "%s/haul-%s-XXXXXX", memory ? MEMORY : "/tmp", name);
+    return mkdtemp(path) != NULL;
 }

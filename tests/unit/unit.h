@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CUnit/CUnit.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 struct unit_test {
@@ -12,3 +13,8 @@ struct unit_test {
 
 /* Returns the exit status: 0 when all passed. */
 int unit_main(const char *suite, const struct unit_test *tests, size_t count);
+
+/* A new directory for a test that asks nothing of a disk: in memory where there is room, so that
+ * its flushes wait for nobody. False when it cannot be made. */
+#define UNIT_PATH_BYTES 64
+bool unit_directory(char path[UNIT_PATH_BYTES], const char *name);
