@@ -9,6 +9,7 @@
 #include "controlplane/cmd/perf_process.h"
 #include "controlplane/cmd/perf_watch.h"
 #include "controlplane/cmd/print.h"
+#include "controlplane/usage.h"
 #include "hw/machine.h"
 
 #include <stdio.h>
@@ -177,8 +178,8 @@ static int run_once(struct haul_perf_series *series, struct haul_perf_nodes *nod
     busy = haul_time_since(busy, haul_perf_machine_busy());
     haul_perf_usage(nodes->getter.pid, &after[0]);
     haul_perf_usage(nodes->seeder.pid, &after[1]);
-    run->getter_peak_bytes = haul_perf_peak_bytes(nodes->getter.pid);
-    run->seeder_peak_bytes = haul_perf_peak_bytes(nodes->seeder.pid);
+    run->getter_peak_bytes = haul_usage_peak_bytes(nodes->getter.pid);
+    run->seeder_peak_bytes = haul_usage_peak_bytes(nodes->seeder.pid);
     haul_perf_placement_take(&run->after);
     if (haul_record_parse(run->json, &run->record, error) < 0 ||
         haul_perf_flows(&nodes->seeder, &flows[1], error) < 0)

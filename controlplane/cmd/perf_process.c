@@ -84,30 +84,6 @@ double haul_perf_busiest(const struct haul_perf_usage *before, const struct haul
     return span == 0 ? 0 : (double)most / (double)span;
 }
 
-/* "VmHWM:    123456 kB" */
-static uint64_t line_bytes(const char *line, const char *name)
-{
-    size_t length = strlen(name);
-
-    return strncmp(line, name, length) == 0 ? strtoull(line + length, NULL, 10) * 1024 : 0;
-}
-
-uint64_t haul_perf_peak_bytes(pid_t process)
-{
-    char path[PATH_BYTES], line[256];
-    uint64_t bytes = 0;
-    FILE *file;
-
-    snprintf(path, sizeof path, "/proc/%d/status", (int)process);
-    file = fopen(path, "re");
-    if (file == NULL)
-        return 0;
-    while (fgets(line, sizeof line, file) != NULL)
-        bytes += line_bytes(line, "VmHWM:") + line_bytes(line, "HugetlbPages:");
-    fclose(file);
-    return bytes;
-}
-
 haul_time haul_perf_machine_busy(void)
 {
     unsigned long long user, nice, system, idle, waiting, irq, soft;

@@ -26,8 +26,5 @@ void haul_perf_usage(pid_t process, struct haul_perf_usage *usage);
 /* Share of one core that the busiest thread had between the two: 1 is all of it. */
 double haul_perf_busiest(const struct haul_perf_usage *before, const struct haul_perf_usage *after);
 
-/* Most memory that was resident at any time (VmHWM), and its huge pages, which that leaves out. */
-uint64_t haul_perf_peak_bytes(pid_t process);
-
 /* Time that the processors of the machine were busy since it started, all together. */
 haul_time haul_perf_machine_busy(void);

@@ -6,7 +6,7 @@
 #include "controlplane/grants/grants.h"
 #include "controlplane/node/controlplane_parts.h"
 #include "controlplane/seam/placing.h"
-#include "controlplane/transfer/usage.h"
+#include "controlplane/usage.h"
 
 #include <stdio.h>
 #include <unistd.h>
@@ -30,7 +30,7 @@ static void own_facts(struct haul_controlplane *plane, const struct haul_facts *
                     (double)haul_time_since(plane->started, haul_loop_now(plane->parts.loop)) / 1e9,
                     "");
     haul_facts_real(facts, "node", "cpu_s", (double)haul_usage_cpu() / 1e9, "");
-    haul_facts_number(facts, "node", "peak_rss_bytes", haul_usage_peak_bytes(),
+    haul_facts_number(facts, "node", "peak_rss_bytes", haul_usage_peak_bytes(getpid()),
                       "huge pages included");
     count = haul_host_addresses(plane->parts.host, addresses, HAUL_COUNT_OF(addresses));
     for (size_t i = 0; i < count; i++) {

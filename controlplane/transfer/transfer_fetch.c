@@ -1,7 +1,7 @@
 /* Blocks of a transfer: from the plan's steps to fetches, and what their carrier says of each. */
 #include "common/log.h"
 #include "controlplane/transfer/transfer_parts.h"
-#include "controlplane/transfer/usage.h"
+#include "controlplane/usage.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,10 +2,11 @@
  * command flushes, and the record says how it went. */
 #include "common/log.h"
 #include "controlplane/transfer/transfer_parts.h"
-#include "controlplane/transfer/usage.h"
+#include "controlplane/usage.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* An honest guess from what the receiving side can see; a rate test, which sees both sides,
  * replaces it. */
@@ -75,7 +76,7 @@ static void finish(struct haul_transfer *transfer)
 
     record->durable = record->total = haul_time_since(transfer->began, now);
     record->cpu = haul_usage_cpu() - transfer->cpu_before;
-    record->peak_rss_bytes = haul_usage_peak_bytes();
+    record->peak_rss_bytes = haul_usage_peak_bytes(getpid());
     record->limited_by = limit_of(transfer);
     haul_cid_print(&transfer->target.root, record->cid);
     json = haul_record_json(record);

@@ -38,7 +38,7 @@ LAYERS = {
     "controlplane/nat": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/behaviours"],
     "controlplane/dht": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/behaviours"],
     "controlplane/transfer": ["common", "hw", "controlplane/p2p", "controlplane/content", "controlplane/host",
-                              "controlplane/ticket.h", "controlplane/seam", "controlplane/datasets",
+                              "controlplane/ticket.h", "controlplane/usage.h", "controlplane/seam", "controlplane/datasets",
                               "controlplane/grants", "controlplane/behaviours", "controlplane/dht"],
     "controlplane/ctl": ["common", "hw", "controlplane/p2p", "controlplane/host", "controlplane/home.h"],
     "controlplane/node": ["common", "hw", "controlplane"],

@@ -1,4 +1,4 @@
-#include "controlplane/transfer/usage.h"
+#include "controlplane/usage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,12 +29,14 @@ static uint64_t line_bytes(const char *line, const char *name)
     return strtoull(line + length, NULL, 10) * 1024;
 }
 
-uint64_t haul_usage_peak_bytes(void)
+uint64_t haul_usage_peak_bytes(pid_t process)
 {
-    FILE *file = fopen("/proc/self/status", "re");
+    char path[32], line[256];
     uint64_t bytes = 0;
-    char line[256];
+    FILE *file;
 
+    snprintf(path, sizeof path, "/proc/%d/status", (int)process);
+    file = fopen(path, "re");
     if (file == NULL)
         return 0;
     while (fgets(line, sizeof line, file) != NULL)
