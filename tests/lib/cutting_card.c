@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define PORTS       4u
 #define QUEUES      8u
 #define RING        1024u /* frames that wait for the driver behind */
 #define POOL_FRAMES 4096u
 #define FRAME_BYTES 9728u
+#define LONG_BYTES  4000u
 
 #define ADDED                                                                                      \
     (RTE_ETH_TX_OFFLOAD_UDP_TSO | RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |  \
@@ -40,16 +42,22 @@ static struct port {
     eth_tx_burst_t send; /* of the driver behind */
     eth_rx_burst_t receive;
     struct queue queues[QUEUES];
+    struct rte_mbuf *kept[RING]; /* of whom it serves, while it stands still */
+    uint32_t kept_count;
 } ports[PORTS];
+static const char *still_file;
 static uint64_t prepared; /* the flag of packets that the driver was shown */
 
 __attribute__((constructor)) static void environment_read(void)
 {
     const char *how = getenv("CUTTING_CARD");
 
+    still_file = getenv("CUTTING_CARD_STILL");
     if (how == NULL)
         return;
     cutting_card.refuses_all = strcmp(how, "refuses-all") == 0;
+    if (sscanf(how, "long-each=%u", &cutting_card.long_each) != 1)
+        cutting_card.long_each = 0;
     if (sscanf(how, "refuses-each=%u", &cutting_card.refuses_each) != 1)
         cutting_card.refuses_each = 0;
 }
@@ -399,9 +407,29 @@ static void frame_sum(const struct port *port, struct rte_mbuf *frame)
 
 /* --- its ring --- */
 
+static bool stands_still(void)
+{
+    return cutting_card.stands_still || (still_file != NULL && access(still_file, F_OK) == 0);
+}
+
+/* One worker alone is served when it does so. */
+static void buffers_keep(struct port *port, struct rte_mempool *pool)
+{
+    while (still_file != NULL && stands_still() && port->kept_count < RING) {
+        port->kept[port->kept_count] = rte_pktmbuf_alloc(pool);
+        if (port->kept[port->kept_count] == NULL)
+            return;
+        port->kept_count++;
+    }
+}
+
 static void ring_send(struct port *port, struct queue *queue, void *handle)
 {
-    while (queue->count > 0 && !cutting_card.stands_still) {
+    if (port->kept_count > 0 && !stands_still()) {
+        rte_pktmbuf_free_bulk(port->kept, port->kept_count);
+        port->kept_count = 0;
+    }
+    while (queue->count > 0 && !stands_still()) {
         uint32_t at = queue->at % RING, ahead = RING - at;
         uint32_t count = queue->count < ahead ? queue->count : ahead;
         uint16_t taken;
@@ -415,6 +443,24 @@ static void ring_send(struct port *port, struct queue *queue, void *handle)
     }
 }
 
+/* A frame like this one, with bytes behind it that nobody asked for. */
+static void long_one(struct port *port, struct queue *queue, const struct rte_mbuf *like)
+{
+    static uint32_t count;
+    struct rte_mbuf *frame;
+    uint8_t *to;
+
+    if (cutting_card.long_each == 0 || ++count % cutting_card.long_each != 0)
+        return;
+    frame = rte_pktmbuf_alloc(port->pool);
+    demand(frame != NULL && queue->count < RING, "no room for a long frame");
+    to = (uint8_t *)rte_pktmbuf_append(frame, LONG_BYTES);
+    memset(to, 0x55, LONG_BYTES);
+    memcpy(to, rte_pktmbuf_mtod(like, const uint8_t *),
+           like->data_len < LONG_BYTES ? like->data_len : LONG_BYTES);
+    waits(queue, frame);
+}
+
 static uint16_t card_send(void *handle, struct rte_mbuf **packets, uint16_t count)
 {
     struct queue *queue;
@@ -422,16 +468,19 @@ static uint16_t card_send(void *handle, struct rte_mbuf **packets, uint16_t coun
     uint16_t taken = 0;
 
     ring_send(port, queue, handle);
+    if (count > 0)
+        buffers_keep(port, packets[0]->pool);
     for (; taken < count; taken++) {
         struct rte_mbuf *packet = packets[taken];
         uint32_t frames = datagrams_of(packet);
 
-        if (queue->count + frames > RING || rte_mempool_avail_count(port->pool) < frames)
+        if (queue->count + frames >= RING || rte_mempool_avail_count(port->pool) <= frames)
             break;
         if ((packet->ol_flags & RTE_MBUF_F_TX_UDP_SEG) != 0) {
             packet_cut(port, queue, packet);
         } else {
             frame_sum(port, packet);
+            long_one(port, queue, packet);
             waits(queue, packet);
         }
     }

@@ -20,6 +20,7 @@ struct cutting_card {
     uint16_t buffers_datagram_max; /* ... that one datagram may span */
     uint16_t segment_max;          /* its driver refuses larger datagrams; 0: takes all */
     uint16_t mtu;                  /* no datagram may be larger; 0: not looked at */
+    uint32_t long_each;            /* every so many-th frame goes a second time, with 4000 bytes */
     bool stands_still;             /* now it sends nothing */
     /* what was seen */
     uint64_t asked;     /* packets to cut that its driver was shown */
@@ -28,5 +29,7 @@ struct cutting_card {
     uint64_t datagrams; /* made of them */
 };
 
-/* CUTTING_CARD in the environment sets two of them: "refuses-all", "refuses-each=3". */
+/* CUTTING_CARD in the environment sets one of these: "refuses-all", "refuses-each=3",
+ * "long-each=100". While a file of the name in CUTTING_CARD_STILL exists, it stands still, and what
+ * it was given with every buffer that was free is its own. */
 extern struct cutting_card cutting_card;
