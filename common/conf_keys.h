@@ -67,6 +67,9 @@
     X(STREAM_SEAL_THREADS, "stream.seal-threads", COUNT, "auto", "auto|0..8",                      \
       "threads that seal and open bulk of libp2p streams over Noise; auto: half of the cores "     \
       "beyond those of the workers and the control thread, at most 4")                             \
+    X(STREAM_CONNECTIONS, "stream.connections", COUNT, "auto", "auto|1..8",                        \
+      "connections with one peer that a get over streams makes use of; auto: as many as there "    \
+      "are threads that seal")                                                                     \
     X(HASH_DEFAULT, "hash.default", CHOICE, "blake3", "blake3|sha2-256",                           \
       "hash of what is put without --hash")                                                        \
     X(LIMITS_CONNECTIONS, "limits.connections", COUNT, "256", "1..65536",                          \

@@ -28,6 +28,7 @@ struct haul_controlplane {
     int signal_fd;
     struct haul_transfer *transfers;
     struct haul_faster faster;
+    struct haul_way_counters ways;
     haul_time started;
 };
 

@@ -1,4 +1,5 @@
-/* The threads that seal and open bulk of streams, as the configuration wants them. */
+/* The threads that seal and open bulk of streams, and over how many connections gets over streams
+ * go, as the configuration wants them. */
 #include "controlplane/node/controlplane_parts.h"
 
 #include <sched.h>
@@ -24,8 +25,12 @@ int haul_node_sealing_open(struct haul_controlplane *plane, struct haul_error *e
 {
     const struct haul_conf *conf = plane->conf.conf;
     uint64_t threads = haul_conf_number(conf, HAUL_CONF_STREAM_SEAL_THREADS);
+    uint64_t connections = haul_conf_number(conf, HAUL_CONF_STREAM_CONNECTIONS);
 
     plane->seal_threads = threads == HAUL_CONF_NONE ? threads_auto(conf) : (uint32_t)threads;
+    plane->parts.ways_max =
+        connections == HAUL_CONF_NONE ? plane->seal_threads : (uint32_t)connections;
+    plane->parts.ways = &plane->ways;
     if (plane->seal_threads == 0)
         return 0;
     return haul_helpers_open(&plane->sealing, plane->parts.loop, plane->seal_threads, error);

@@ -6,6 +6,7 @@
 #include "controlplane/grants/grants.h"
 #include "controlplane/node/controlplane_parts.h"
 #include "controlplane/seam/placing.h"
+#include "controlplane/transfer/transfer.h"
 #include "controlplane/usage.h"
 
 #include <stdio.h>
@@ -107,6 +108,18 @@ static void protocol_facts(struct haul_controlplane *plane, const struct haul_fa
 #undef X
 }
 
+static void way_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
+{
+    haul_facts_number(facts, "ways", "most", plane->parts.ways_max > 1 ? plane->parts.ways_max : 1,
+                      "connections of a get over streams");
+    haul_facts_number(facts, "ways", "further", haul_transfers_further(plane->transfers),
+                      "further ones, now");
+#define X(name, help)                                                                              \
+    haul_facts_number(facts, "ways", #name, haul_counter_read(&plane->ways.name), help);
+    HAUL_WAY_COUNTERS(X)
+#undef X
+}
+
 static void connection_facts(struct haul_controlplane *plane, const struct haul_facts *facts)
 {
     uint64_t connection = 0;
@@ -177,6 +190,7 @@ void haul_controlplane_facts(struct haul_controlplane *plane, const struct haul_
     connection_facts(plane, facts);
     host_facts(plane, facts);
     protocol_facts(plane, facts);
+    way_facts(plane, facts);
     perf_facts(plane, facts);
     flow_facts(plane, facts);
 }

@@ -8,6 +8,7 @@
 
 struct haul_awaited;
 struct haul_transfer;
+struct haul_way;
 
 enum haul_fetch_state {
     HAUL_FETCH_FREE,
@@ -36,12 +37,12 @@ struct haul_fetch {
     uint32_t length; /* expected; 0: unknown */
     uint32_t got;
     uint32_t slot;
-    uint64_t order; /* udp, local: outstanding order, 0 for none */
-    uint32_t flow;  /* udp: that it was asked of, */
-    uint32_t lane;  /* and the serial of its lane */
-    bool levelled;  /* udp: was called back from a lane that had too many */
-    bool on_stream; /* stream: the answer is still due */
-    haul_time when; /* verified */
+    uint64_t order;       /* udp, local: outstanding order, 0 for none */
+    uint32_t flow;        /* udp: that it was asked of, */
+    uint32_t lane;        /* and the serial of its lane */
+    bool levelled;        /* udp: was called back from a lane that had too many */
+    struct haul_way *way; /* stream: from where the answer is still due; NULL: none is */
+    haul_time when;       /* verified */
     haul_time retry_at;
     uint32_t tries;
     uint32_t failures; /* of the peer to read it */

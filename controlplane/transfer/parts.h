@@ -24,6 +24,19 @@ struct haul_faster {
     } of[HAUL_FASTER_PEERS];
 };
 
+/* Further connections of transfers over streams. */
+#define HAUL_WAY_COUNTERS(X)                                                                       \
+    X(opened, "further connections of gets over streams")                                          \
+    X(failed, "of these, that could not be had")                                                   \
+    X(lost, "connections of gets that ended while others of the same get went on")                 \
+    X(blocks, "blocks that came over further ones")
+
+struct haul_way_counters {
+#define X(name, help) uint64_t name;
+    HAUL_WAY_COUNTERS(X)
+#undef X
+};
+
 struct haul_parts {
     struct haul_loop *loop;
     struct haul_host *host;
@@ -37,6 +50,8 @@ struct haul_parts {
     struct haul_dcutr *dcutr;         /* NULL: nobody looks for direct ways */
     struct haul_transfer **transfers; /* all that are alive, for the node's end */
     struct haul_faster *faster;       /* NULL: every transfer begins as if nothing were known */
+    uint32_t ways_max;                /* connections of the stream carrier; 0 is 1 */
+    struct haul_way_counters *ways;   /* NULL: nobody counts */
 
     /* Processor time of a worker so far, in nanoseconds. */
     uint64_t (*plane_cpu)(void *context, uint32_t worker);

@@ -137,6 +137,7 @@ int haul_transfer_open(struct haul_transfer **transfer, const struct haul_parts 
     made->deadline = ask->timeout == 0 ? HAUL_TIME_NEVER : haul_time_add(made->began, ask->timeout);
     made->carrier_at = made->hear_at = HAUL_TIME_NEVER;
     made->onward = HAUL_HOST_NO_CONNECTION;
+    made->ways.most = parts->ways_max;
     made->ordered_end = &made->ordered;
     for (size_t i = 0; i < HAUL_PLAN_FILES_MAX; i++)
         made->files[i].fd = -1;
@@ -221,7 +222,24 @@ void haul_transfers_abandon(struct haul_transfer **list)
 
 bool haul_transfers_use(const struct haul_transfer *list, uint64_t connection)
 {
-    while (list != NULL && (list->connection != connection || list->state == HAUL_TRANSFER_OVER))
-        list = list->next;
-    return list != NULL;
+    for (; list != NULL; list = list->next) {
+        if (list->state == HAUL_TRANSFER_OVER)
+            continue;
+        if (list->connection == connection)
+            return true;
+        for (size_t i = 0; i < HAUL_WAYS_MAX; i++) {
+            if (connection != HAUL_WAYS_NONE && list->ways.all[i].connection == connection)
+                return true;
+        }
+    }
+    return false;
+}
+
+uint32_t haul_transfers_further(const struct haul_transfer *list)
+{
+    uint32_t count = 0;
+
+    for (; list != NULL; list = list->next)
+        count += haul_ways_further(&list->ways);
+    return count;
 }

@@ -74,6 +74,8 @@ const char *haul_transfer_carrier(const struct haul_transfer *transfer);
 
 /* Does one of them use this connection? */
 bool haul_transfers_use(const struct haul_transfer *list, uint64_t connection);
+/* Further connections of theirs with peers whom they have one to. */
+uint32_t haul_transfers_further(const struct haul_transfer *list);
 
 /* After the data plane has stopped: frees every transfer that still waits for it. */
 void haul_transfers_abandon(struct haul_transfer **list);

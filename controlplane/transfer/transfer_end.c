@@ -106,7 +106,8 @@ void haul_transfer_part(struct haul_transfer *transfer)
 
 bool haul_transfer_parted(const struct haul_transfer *transfer)
 {
-    return !transfer->dialling && !haul_transfer_has_flow(transfer) && !transfer->trial.lane.open;
+    return !transfer->dialling && !transfer->ways.dialling && !haul_transfer_has_flow(transfer) &&
+           !transfer->trial.lane.open;
 }
 
 /* --- the end --- */

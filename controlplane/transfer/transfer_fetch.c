@@ -121,11 +121,13 @@ static void done(struct haul_fetch *fetch, uint32_t length, uint64_t at, haul_ti
     haul_fetch_verified(fetch);
 }
 
-/* The carrier in use can be asked again: a lane of the fast path is alive. */
+/* The carrier in use can be asked again: a lane of the fast path is alive, or a way of the stream.
+ */
 static bool goes_on(const struct haul_transfer *transfer)
 {
-    return transfer->state == HAUL_TRANSFER_MOVING && haul_carrier_is_fast(transfer->carrier) &&
-           haul_lanes_alive(&transfer->lanes) > 0;
+    return transfer->state == HAUL_TRANSFER_MOVING &&
+           (haul_carrier_is_fast(transfer->carrier) ? haul_lanes_alive(&transfer->lanes) > 0
+                                                    : haul_ways_alive(&transfer->ways) > 0);
 }
 
 void haul_fetch_done(struct haul_fetch *fetch, enum haul_status status, uint32_t length,

@@ -50,6 +50,12 @@ static void record_wire(struct haul_transfer *transfer)
     if (transfer->connection != HAUL_HOST_NO_CONNECTION &&
         haul_host_facts(transfer->parts.host, transfer->connection, &facts))
         record->wire_bytes += facts.rx_bytes - transfer->connection_rx_before;
+    for (size_t i = 0; i < HAUL_WAYS_MAX; i++) {
+        const struct haul_way *way = &transfer->ways.all[i];
+
+        if (way->connection != HAUL_WAYS_NONE && way->further)
+            record->wire_bytes += way->rx;
+    }
 }
 
 /* The moment of the last verified byte: what is measured of the moving ends here. */

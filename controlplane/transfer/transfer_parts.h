@@ -10,6 +10,7 @@
 #include "controlplane/transfer/carrier.h"
 #include "controlplane/transfer/lanes.h"
 #include "controlplane/transfer/transfer.h"
+#include "controlplane/transfer/ways.h"
 
 #define HAUL_FETCHES_MAX        128u
 #define HAUL_FETCH_SLOTS_MAX    24u /* control slots that one transfer holds at most */
@@ -27,7 +28,6 @@ enum haul_transfer_state {
 };
 
 struct haul_offer_ask;
-struct haul_blocks_client;
 
 struct haul_transfer_file {
     int fd; /* -1 until it was handed in */
@@ -93,9 +93,9 @@ struct haul_transfer {
     unsigned dials;
     struct haul_search *search; /* for providers; NULL: a ticket says who */
     bool replacing;             /* MEETING: the provider before has not given everything back */
-    struct haul_blocks_client *stream; /* stream carrier */
-    uint32_t streaming;                /* fetches that the stream has */
-    bool seeking;                      /* auto: the stream moves while the fast path is sought */
+    struct haul_ways ways;      /* of the stream carrier */
+    uint32_t streaming;         /* fetches that they have */
+    bool seeking;               /* auto: the stream moves while the fast path is sought */
     uint32_t wants_max;
     struct haul_lanes lanes;                          /* of the fast path */
     struct haul_offer_ask *lane_offer;                /* for a further one, until it is answered */
