@@ -92,6 +92,7 @@ int haul_node_dht_open(struct haul_controlplane *plane, struct haul_error *error
         dht.limits.group_bucket_max =
             (uint8_t)(per_network < PER_BUCKET ? per_network : PER_BUCKET);
         dht.lookup.group_max = (uint8_t)(per_network < 127 ? 2 * per_network : 255);
+        dht.lookup.group_near_max = dht.limits.group_bucket_max;
     }
     protocol_name(plane);
     return haul_dht_open(&plane->parts.dht, &dht, error);

@@ -188,6 +188,59 @@ static void a_crowd_of_one_network_does_not_fill_the_list(void)
     CU_ASSERT_EQUAL(haul_kad_lookup_hops(&lookup, &peers[10].key) > 0, true);
 }
 
+/* Asks and is answered until nothing is to be asked. Of four networks of a crowd one peer fails and
+ * one is slow: the next of their networks count instead. Returns how many of the crowd were asked.
+ */
+static unsigned crowd_ask(const struct haul_kad_contact *crowd, haul_time now)
+{
+    struct haul_kad_contact contact;
+    unsigned asked = 0;
+
+    while (haul_kad_lookup_next(&lookup, now, &contact)) {
+        asked += contact.group >= 90;
+        if (haul_kad_key_equal(&contact.key, &crowd[3].key))
+            haul_kad_lookup_failed(&lookup, &contact.key);
+        else if (contact.group < 90)
+            answer(&contact);
+        else if (!haul_kad_key_equal(&contact.key, &crowd[2].key))
+            haul_kad_lookup_answered(&lookup, &contact.key, crowd, HAUL_KAD_K);
+    }
+    return asked;
+}
+
+static void of_the_nearest_at_most_two_come_from_one_network(void)
+{
+    struct haul_kad_lookup_conf conf = haul_kad_lookup_default;
+    struct haul_kad_contact contact, crowd[HAUL_KAD_K], nearest[HAUL_KAD_K];
+    unsigned of_network[4] = { 0 };
+
+    conf.group_max = 6;
+    conf.group_near_max = 2;
+    lookup_init(conf);
+    CU_ASSERT_TRUE(haul_kad_lookup_next(&lookup, 0, &contact));
+    for (size_t i = 0; i < HAUL_KAD_K; i++) {
+        crowd[i] = kad_rig_contact(5000 + i);
+        crowd[i].key = lookup.target;
+        crowd[i].key.bytes[31] ^= (uint8_t)(i + 1);
+        crowd[i].group = 90 + (uint32_t)i % 4;
+    }
+    haul_kad_lookup_answered(&lookup, &contact.key, crowd, HAUL_KAD_K);
+    CU_ASSERT_EQUAL(crowd_ask(crowd, 0), 9);
+    CU_ASSERT_FALSE(haul_kad_lookup_done(&lookup));
+    haul_kad_lookup_tick(&lookup, conf.patience);
+    CU_ASSERT_EQUAL(crowd_ask(crowd, conf.patience), 1);
+    CU_ASSERT_TRUE(haul_kad_lookup_done(&lookup));
+    haul_kad_lookup_answered(&lookup, &crowd[2].key, crowd,
+                             HAUL_KAD_K); /* late: three of it have */
+    CU_ASSERT_EQUAL_FATAL(haul_kad_lookup_closest(&lookup, nearest, HAUL_KAD_K), HAUL_KAD_K);
+    for (size_t i = 0; i < HAUL_KAD_K; i++) {
+        if (nearest[i].group >= 90)
+            of_network[nearest[i].group - 90]++;
+    }
+    for (size_t i = 0; i < 4; i++)
+        CU_ASSERT_EQUAL(of_network[i], 2);
+}
+
 static void answers_nobody_asked_for_change_nothing(void)
 {
     struct haul_kad_contact stranger = kad_rig_contact(99999), contact;
@@ -246,6 +299,8 @@ static const struct unit_test tests[] = {
       an_endless_trail_ends_at_the_limit_of_questions },
     { "a crowd of one network does not fill the list",
       a_crowd_of_one_network_does_not_fill_the_list },
+    { "of the nearest at most two come from one network",
+      of_the_nearest_at_most_two_come_from_one_network },
     { "answers nobody asked for change nothing", answers_nobody_asked_for_change_nothing },
     { "without anybody to ask it is done at once", without_anybody_to_ask_it_is_done_at_once },
     { "a liar leads only its own path astray", a_liar_leads_only_its_own_path_astray },

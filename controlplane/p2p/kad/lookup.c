@@ -131,6 +131,19 @@ static bool is_alive(const struct haul_kad_candidate *candidate)
     return candidate->state != HAUL_KAD_FAILED && candidate->state != HAUL_KAD_SLOW;
 }
 
+/* Does its network count among the nearest already, by as many nearer ones as it may? */
+static bool is_surplus(const struct haul_kad_lookup *lookup, size_t at)
+{
+    uint32_t group = lookup->candidates[at].contact.group;
+    unsigned nearer = 0;
+
+    if (group == 0 || lookup->conf.group_near_max == 0)
+        return false;
+    for (size_t i = 0; i < at; i++)
+        nearer += lookup->candidates[i].contact.group == group && is_alive(&lookup->candidates[i]);
+    return nearer >= lookup->conf.group_near_max;
+}
+
 /* The nearest that a path may ask: among its own nearest `within` that live. */
 static struct haul_kad_candidate *path_next(struct haul_kad_lookup *lookup, unsigned path,
                                             unsigned within)
@@ -140,7 +153,7 @@ static struct haul_kad_candidate *path_next(struct haul_kad_lookup *lookup, unsi
     for (size_t i = 0; i < lookup->count && seen < within; i++) {
         struct haul_kad_candidate *candidate = &lookup->candidates[i];
 
-        if (candidate->path != path || !is_alive(candidate))
+        if (candidate->path != path || !is_alive(candidate) || is_surplus(lookup, i))
             continue;
         if (candidate->state == HAUL_KAD_NEW)
             return candidate;
@@ -157,9 +170,11 @@ static struct haul_kad_candidate *nearest_next(struct haul_kad_lookup *lookup)
     for (size_t i = 0; i < lookup->count && seen < lookup->conf.want; i++) {
         struct haul_kad_candidate *candidate = &lookup->candidates[i];
 
+        if (!is_alive(candidate) || is_surplus(lookup, i))
+            continue;
         if (candidate->state == HAUL_KAD_NEW)
             return candidate;
-        seen += is_alive(candidate);
+        seen++;
     }
     return NULL;
 }
@@ -276,7 +291,7 @@ static bool is_settled(const struct haul_kad_lookup *lookup)
     for (size_t i = 0; i < lookup->count && seen < lookup->conf.want; i++) {
         const struct haul_kad_candidate *candidate = &lookup->candidates[i];
 
-        if (!is_alive(candidate))
+        if (!is_alive(candidate) || is_surplus(lookup, i))
             continue;
         if (candidate->state != HAUL_KAD_ANSWERED)
             return false;
@@ -298,7 +313,7 @@ size_t haul_kad_lookup_closest(const struct haul_kad_lookup *lookup,
     size_t count = 0;
 
     for (size_t i = 0; i < lookup->count && count < capacity; i++) {
-        if (lookup->candidates[i].state == HAUL_KAD_ANSWERED)
+        if (lookup->candidates[i].state == HAUL_KAD_ANSWERED && !is_surplus(lookup, i))
             contacts[count++] = lookup->candidates[i].contact;
     }
     return count;

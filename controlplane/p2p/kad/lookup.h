@@ -1,8 +1,9 @@
 /* One iterative look-up: which peer to ask next, and when it is known who is nearest to the target.
  * Candidates are spread over disjoint paths: a peer is asked by the path that heard of it first, so
  * an answer can lead only its own path astray. A slow peer gives its turn away and may still
- * answer. How many are asked at all, how many may come from one network and how long it may take
- * are bounded. Pure; time and answers come in, contacts to be asked go out.
+ * answer. How many are asked at all, how many may come from one network, and be among the nearest,
+ * and how long it may take are bounded. Pure; time and answers come in, contacts to be asked go
+ * out.
  *
  * What is asked (FIND_NODE, GET_PROVIDERS, GET_VALUE) is the caller's business, as is ending early
  * when it has what it wanted. */
@@ -16,10 +17,11 @@
 #define HAUL_KAD_HEARD_MAX      20u /* contacts of one answer that are looked at */
 
 struct haul_kad_lookup_conf {
-    uint8_t want;      /* it has ended when so many nearest have answered */
-    uint8_t alpha;     /* questions under way, over all paths */
-    uint8_t paths;     /* disjoint ones, 1 to HAUL_KAD_PATHS_MAX */
-    uint8_t group_max; /* candidates of one network; 0: no limit */
+    uint8_t want;           /* it has ended when so many nearest have answered */
+    uint8_t alpha;          /* questions under way, over all paths */
+    uint8_t paths;          /* disjoint ones, 1 to HAUL_KAD_PATHS_MAX */
+    uint8_t group_max;      /* candidates of one network; 0: no limit */
+    uint8_t group_near_max; /* of one network among the nearest: farther ones are passed over */
     uint16_t asked_max;
     haul_time patience; /* after this a peer is slow, and another is asked beside it */
     haul_time duration; /* of the whole */

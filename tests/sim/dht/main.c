@@ -2,7 +2,7 @@
  * again.
  *
  *     haul-sim-dht [--seed N] [--nodes N] [--hours N] [--lookups N] [--records N] [--churn PERCENT]
- *                  [--short] [--attack] [--twice] */
+ *                  [--short] [--attack [--networks N]] [--twice] */
 #include "tests/sim/dht/world.h"
 
 #include <inttypes.h>
@@ -13,6 +13,7 @@
 struct options {
     struct dht_plan plan;
     bool attack, twice, brief;
+    uint32_t networks; /* of sybils: one row alone; 0: all */
 };
 
 static uint32_t passed, failed;
@@ -34,6 +35,7 @@ static const struct dht_plan whole = {
     .alpha = 10,
     .limits = { 3, 2 },
     .group_max = 6,
+    .group_near_max = 2,
 };
 
 static void check(bool kept, const char *promise, const struct dht_plan *plan, const char *more)
@@ -102,7 +104,7 @@ static uint32_t attacked(const struct options *options, bool limits, uint8_t pat
     plan.nodes = plan.nodes > 2000 ? 2000 : plan.nodes;
     if (!limits) {
         plan.limits = (struct haul_kad_table_limits){ 0, 0 };
-        plan.group_max = 0;
+        plan.group_max = plan.group_near_max = 0;
     }
     (void)dht_world_run(&world, &plan);
     permille = world.victim.count > 0 ? world.victim.found * 1000 / world.victim.count : 0;
@@ -155,11 +157,16 @@ static void eclipse(const struct options *options)
 
 static void attack(const struct options *options)
 {
-    uint32_t without, with, many;
+    uint32_t without, with, several, many;
 
+    if (options->networks > 0) {
+        (void)attacked(options, true, 2, options->networks);
+        return;
+    }
     printf("sybils nearer to a key than every honest node:\n");
     without = attacked(options, false, 2, 1);
     with = attacked(options, true, 2, 1);
+    several = attacked(options, true, 2, 7);
     many = attacked(options, true, 2, 40);
     if (!options->brief) {
         (void)attacked(options, false, 8, 1);
@@ -170,6 +177,7 @@ static void attack(const struct options *options)
     }
     check(with >= 990, "with the limits an attacker in one network hides nothing", &options->plan,
           " --attack");
+    check(several >= 990, "nor does one in seven", &options->plan, " --attack");
     check(without + 100 <= with, "and without them it does", &options->plan, " --attack");
     printf("  (an attacker with addresses in many networks still hides %u per mille)\n",
            1000 - many);
@@ -219,6 +227,8 @@ static bool parse(int count, char **words, struct options *options)
             plan->records = (uint32_t)value;
         else if (strcmp(words[i], "--churn") == 0 && value < 100)
             plan->churn_ppm = (uint32_t)value * 10000;
+        else if (strcmp(words[i], "--networks") == 0 && value >= 1 && value <= 1000)
+            options->networks = (uint32_t)value;
         else
             return false;
         i++;
@@ -231,15 +241,16 @@ int main(int count, char **words)
     struct options options = { .plan = whole };
 
     if (!parse(count, words, &options)) {
-        fputs("haul-sim-dht [--short] [--attack] [--twice] [--seed N] [--nodes N] [--hours N]\n"
-              "             [--lookups N] [--records N] [--churn PERCENT]\n",
+        fputs("haul-sim-dht [--short] [--attack [--networks N]] [--twice] [--seed N] [--nodes N]\n"
+              "             [--hours N] [--lookups N] [--records N] [--churn PERCENT]\n",
               stderr);
         return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, 1 << 12);
     if (options.attack) {
         attack(&options);
-        eclipse(&options);
+        if (options.networks == 0)
+            eclipse(&options);
     } else {
         steady(&options);
     }

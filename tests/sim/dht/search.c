@@ -207,6 +207,7 @@ void dht_search_begin(struct dht_world *world, uint32_t node, enum dht_purpose p
         .alpha = world->plan.alpha,
         .paths = world->plan.paths,
         .group_max = world->plan.group_max,
+        .group_near_max = world->plan.group_near_max,
         .asked_max = haul_kad_lookup_default.asked_max,
         .patience = haul_kad_lookup_default.patience,
         .duration = haul_kad_lookup_default.duration,

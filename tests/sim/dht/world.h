@@ -30,7 +30,7 @@ struct dht_plan {
     haul_time republish;      /* of the first kind of record */
     haul_time republish_late; /* of the second */
     haul_time refresh;        /* one region of every node each so often */
-    uint8_t paths, alpha, group_max;
+    uint8_t paths, alpha, group_max, group_near_max;
     struct haul_kad_table_limits limits;
     /* An attack on the keys of some records: peers that lie nearest to them, lead everybody to each
      * other, and forget what they are told. */
