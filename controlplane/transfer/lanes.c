@@ -2,6 +2,7 @@
 
 #define CROWDED_MIN   4u /* blocks of one, beside another that has none */
 #define UNHEARD_QUIET 3u /* probe timeouts */
+#define SILENCE_QUIET 4u /* times in a row that it was listened to */
 
 static bool is_alive(const struct haul_lane *lane)
 {
@@ -10,7 +11,7 @@ static bool is_alive(const struct haul_lane *lane)
 
 static bool is_quiet(const struct haul_lane *lane)
 {
-    return lane->unheard >= UNHEARD_QUIET;
+    return lane->unheard >= UNHEARD_QUIET && lane->silences >= SILENCE_QUIET;
 }
 
 void haul_lane_take(struct haul_lanes *lanes, struct haul_lane *lane, uint32_t flow,
@@ -182,9 +183,11 @@ uint32_t haul_lanes_crowded(const struct haul_lanes *lanes)
 
 void haul_lane_hear(struct haul_lane *lane, uint64_t datagrams, uint64_t timeouts)
 {
+    lane->silences++;
     if (datagrams != lane->datagrams) {
         lane->datagrams = datagrams;
         lane->timeouts = timeouts;
+        lane->silences = 0;
     }
     lane->unheard = (uint32_t)(timeouts - lane->timeouts);
 }

@@ -10,6 +10,7 @@
 
 #define HAUL_LANES_PAUSE_MIN HAUL_SECOND /* after one that failed; doubled with each in a row */
 #define HAUL_LANES_PAUSE_MAX (64 * HAUL_SECOND)
+#define HAUL_LANES_HEAR      (250 * HAUL_MILLISECOND)
 
 struct haul_lane {
     uint32_t flow;      /* while open */
@@ -22,7 +23,8 @@ struct haul_lane {
     bool dying;         /* it has ended, or was told to: nothing more is asked of it */
     uint64_t datagrams; /* that had come when something came last, */
     uint64_t timeouts;  /* and its probe timeouts until then */
-    uint32_t unheard;   /* probe timeouts since */
+    uint32_t unheard;   /* probe timeouts since, */
+    uint32_t silences;  /* and times in a row that it was listened to */
 };
 
 struct haul_lanes {
@@ -76,8 +78,9 @@ bool haul_lanes_promote(struct haul_lanes *lanes);
 /* When one alive has nothing to do and another has much: that one's serial, or 0. */
 uint32_t haul_lanes_crowded(const struct haul_lanes *lanes);
 
-/* What the counters of its flow say: datagrams received, and probe timeouts. A lane is quiet when
- * three of those in a row brought nothing. */
+/* It was listened to, HAUL_LANES_HEAR after the last time: what the counters of its flow say of
+ * datagrams received and of probe timeouts. A lane is quiet when three timeouts and four times in a
+ * row brought nothing: a worker that has no processor for a moment has timeouts, too. */
 void haul_lane_hear(struct haul_lane *lane, uint64_t datagrams, uint64_t timeouts);
 /* A quiet one that has blocks, while another is heard: its serial, or 0. */
 uint32_t haul_lanes_quiet(const struct haul_lanes *lanes);

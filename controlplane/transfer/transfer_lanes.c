@@ -11,7 +11,6 @@
 #include <inttypes.h>
 
 #define WARM_BYTES (UINT64_C(8) << 20) /* shorter transfers are over before it matters */
-#define HEAR_EVERY (250 * HAUL_MILLISECOND)
 
 static haul_time now_of(const struct haul_transfer *transfer)
 {
@@ -40,7 +39,7 @@ static void on_lane_up(void *context, uint32_t flow, uint32_t payload, haul_time
         return;
     haul_lanes_proven(&transfer->lanes, lane);
     transfer->wants_max = haul_lanes_wants(&transfer->lanes);
-    transfer->hear_at = haul_time_add(now_of(transfer), HEAR_EVERY);
+    transfer->hear_at = haul_time_add(now_of(transfer), HAUL_LANES_HEAR);
     say(transfer, "up", flow);
     haul_transfer_wake(transfer); /* what another one let go of */
     haul_transfer_pump(transfer);
@@ -120,7 +119,7 @@ void haul_transfer_lanes_hear(struct haul_transfer *transfer)
     transfer->hear_at = HAUL_TIME_NEVER;
     if (!moves(transfer) || haul_lanes_alive(lanes) < 2)
         return;
-    transfer->hear_at = haul_time_add(now_of(transfer), HEAR_EVERY);
+    transfer->hear_at = haul_time_add(now_of(transfer), HAUL_LANES_HEAR);
     for (size_t i = 0; i < HAUL_COUNT_OF(lanes->all); i++) {
         struct haul_lane *lane = &lanes->all[i];
         const struct haul_flow_stats *stats;

@@ -216,21 +216,43 @@ static void the_other_net_s_flow_takes_the_place_of_the_first(void)
     CU_ASSERT_FALSE(lanes.first.dying);
 }
 
+/* Listened to so often that nothing new is silence. */
+static void hear(struct haul_lane *lane, uint64_t datagrams, uint64_t timeouts)
+{
+    for (unsigned i = 0; i < 5; i++)
+        haul_lane_hear(lane, datagrams, timeouts);
+}
+
+static void a_lane_that_was_listened_to_for_less_than_a_second_is_not_quiet(void)
+{
+    struct haul_lanes lanes = of_first(100, 2);
+    struct haul_lane *other = further(&lanes, 7, true);
+
+    lanes.first.asked = 10;
+    haul_lane_hear(other, 500, 0);
+    haul_lane_hear(&lanes.first, 1000, 0);
+    for (unsigned i = 0; i < 3; i++)
+        haul_lane_hear(&lanes.first, 1000, 20);
+    CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), 0);
+    haul_lane_hear(&lanes.first, 1000, 20);
+    CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), lanes.first.serial);
+}
+
 static void a_quiet_lane_lends_its_blocks_while_another_is_heard(void)
 {
     struct haul_lanes lanes = of_first(100, 2);
     struct haul_lane *other = further(&lanes, 7, true);
 
     lanes.first.asked = other->asked = 10;
-    haul_lane_hear(&lanes.first, 1000, 4); /* timeouts from before count for nothing */
-    haul_lane_hear(other, 500, 9);
+    hear(&lanes.first, 1000, 4); /* timeouts from before count for nothing */
+    hear(other, 500, 9);
     CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), 0);
-    haul_lane_hear(&lanes.first, 1000, 6);
+    hear(&lanes.first, 1000, 6);
     CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), 0);
-    haul_lane_hear(other, 500, 11);
-    haul_lane_hear(&lanes.first, 1000, 7);
+    hear(other, 500, 11);
+    hear(&lanes.first, 1000, 7);
     CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), 0); /* so is the other, nearly: what would it help? */
-    haul_lane_hear(other, 501, 11);
+    hear(other, 501, 11);
     CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), lanes.first.serial);
     lanes.first.asked = 0;
     CU_ASSERT_EQUAL(haul_lanes_quiet(&lanes), 0);   /* it has none any more */
@@ -239,7 +261,7 @@ static void a_quiet_lane_lends_its_blocks_while_another_is_heard(void)
     other->asked = other->wants_max;
     CU_ASSERT_PTR_EQUAL(haul_lanes_choose(&lanes), other);
     CU_ASSERT_EQUAL(haul_lanes_wants(&lanes), other->wants_max);
-    haul_lane_hear(&lanes.first, 1001, 7);
+    hear(&lanes.first, 1001, 7);
     CU_ASSERT_PTR_EQUAL(haul_lanes_choose(&lanes), &lanes.first);
     CU_ASSERT_EQUAL(haul_lanes_wants(&lanes), 100);
 }
@@ -248,6 +270,8 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         { "one flow is asked for everything", one_flow_is_asked_for_everything },
+        { "a lane that was listened to for less than a second is not quiet",
+          a_lane_that_was_listened_to_for_less_than_a_second_is_not_quiet },
         { "a quiet lane lends its blocks while another is heard",
           a_quiet_lane_lends_its_blocks_while_another_is_heard },
         { "as many are asked for as there may be", as_many_are_asked_for_as_there_may_be },
