@@ -63,14 +63,25 @@ def shared_memory(bench):
     refused(bench, "dpdk-device", "Unknown role", device=memif.format("sever", path), number=1)
     refused(bench, "dpdk-device", "connect", absent, device=memif.format("client", absent), number=1)
     refused(bench, "dpdk-device", "No such file", device=f"net_virtio_user0,path={absent}", number=1)
+    servers = (memif.format("server", "{}"), "net_vhost0,iface={}", "net_virtio_user0,path={},server=1")
+    # Whatever lies there already, and is no socket, is not ours to take away.
+    file = bench.file("precious", b"keep me")
+    os.symlink(file, bench.path("link"))
+    os.mkdir(bench.path("directory"))
+    for device in servers:
+        for there in (file, bench.path("link"), bench.path("directory")):
+            refused(bench, "dpdk-device", "is no socket", there, device=device.format(there), number=1)
+    with open(file, "rb") as still:
+        equal(still.read(), b"keep me")
+    assert os.path.islink(bench.path("link")) and os.path.isdir(bench.path("directory"))
+    refused(bench, "dpdk-device", "107 bytes", device=f"net_vhost0,iface={bench.path('x' * 120)}", number=1)
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(path)
         other.listen()
-        for device in (memif.format("server", path), f"net_vhost0,iface={path}",
-                       f"net_virtio_user0,path={path},server=1"):
+        for device in servers:
             # With the default of listen.udp other sockets are tried too, but not other ports.
             for udp in ("127.0.0.1:0", None):
-                refused(bench, "dpdk-device", "somebody has it", path, device=device, number=1,
+                refused(bench, "dpdk-device", "somebody has it", path, device=device.format(path), number=1,
                         listen_udp=udp)
         assert os.path.exists(path)
 

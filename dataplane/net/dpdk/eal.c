@@ -334,45 +334,76 @@ bool haul_eal_argument(const char *device, const char *key, char *value, size_t 
 }
 
 /* The socket of a node that was killed stops server ends of memif, vhost and virtio-user from
- * starting: it is taken away when nobody listens on it. True when somebody does: vhost's driver
- * would fail, and take the other one's socket away. */
-static bool socket_is_taken(const char *path)
+ * starting: it is taken away when nobody listens on it. When somebody does, vhost's driver would
+ * fail, and take the other one's socket away. */
+static int socket_is_free(const char *path, const char *device, struct haul_error *error)
 {
     struct sockaddr_un name = { .sun_family = AF_UNIX };
-    struct stat is;
     bool taken;
-    int fd;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    if (strlen(path) >= sizeof name.sun_path || lstat(path, &is) != 0 || !S_ISSOCK(is.st_mode))
-        return false;
-    memcpy(name.sun_path, path, strlen(path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return false;
+        return 0;
+    memcpy(name.sun_path, path, strlen(path));
     taken = connect(fd, (const struct sockaddr *)&name, sizeof name) == 0;
     if (!taken && errno == ECONNREFUSED && unlink(path) == 0)
         haul_log(HAUL_LOG_INFO, "dpdk-stale-socket", "removed=\"%s\"", path);
     close(fd);
-    return taken;
+    return !taken ? 0
+                  : haul_fail(error, HAUL_E_DPDK_DEVICE,
+                              "%.*s did not start, somebody has it: another process listens on %s",
+                              (int)strcspn(device, ","), device, path);
 }
 
-/* The path of the socket that a server end listens on; false for any other device. */
-static bool served_socket(const char *device, char *path, size_t bytes)
+/* Whether a server end may have its socket there. Nothing but a socket is given to the driver:
+ * vhost's fails to bind to whatever else is there, and removes it. */
+static int place_check(const char *path, const char *device, struct haul_error *error)
+{
+    size_t most = sizeof((struct sockaddr_un *)NULL)->sun_path - 1;
+    int name = (int)strcspn(device, ",");
+    struct stat is;
+
+    if (strlen(path) > most)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%.*s: the path of a socket has %zu bytes at most: %s", name, device, most,
+                         path);
+    if (lstat(path, &is) != 0)
+        return 0;
+    if (!S_ISSOCK(is.st_mode))
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%.*s: %s exists and is no socket: it is left as it is; name a path where "
+                         "nothing is",
+                         name, device, path);
+    return socket_is_free(path, device, error);
+}
+
+/* Drivers have a second name from older days. */
+static bool driver_is(const char *device, const char *driver)
+{
+    return (strncmp(device, "net_", 4) == 0 || strncmp(device, "eth_", 4) == 0) &&
+           strncmp(device + 4, driver, strlen(driver)) == 0;
+}
+
+static bool argument_is(const char *device, const char *key, const char *wanted)
 {
     char value[16];
 
-    if (strncmp(device, "net_memif", 9) == 0)
-        return !(haul_eal_argument(device, "socket-abstract", value, sizeof value) &&
-                 strcmp(value, "yes") == 0) &&
-               haul_eal_argument(device, "role", value, sizeof value) &&
-               strcmp(value, "server") == 0 && haul_eal_argument(device, "socket", path, bytes);
-    if (strncmp(device, "net_vhost", 9) == 0)
-        return !(haul_eal_argument(device, "client", value, sizeof value) &&
-                 strcmp(value, "1") == 0) &&
+    return haul_eal_argument(device, key, value, sizeof value) && strcmp(value, wanted) == 0;
+}
+
+/* The path of the socket that a server end listens on; false for any other device. memif's is in
+ * the abstract space unless it is told otherwise. */
+static bool served_socket(const char *device, char *path, size_t bytes)
+{
+    if (driver_is(device, "memif"))
+        return argument_is(device, "socket-abstract", "no") &&
+               argument_is(device, "role", "server") &&
+               haul_eal_argument(device, "socket", path, bytes);
+    if (driver_is(device, "vhost"))
+        return !argument_is(device, "client", "1") &&
                haul_eal_argument(device, "iface", path, bytes);
-    return strncmp(device, "net_virtio_user", 15) == 0 &&
-           haul_eal_argument(device, "server", value, sizeof value) && strcmp(value, "1") == 0 &&
-           haul_eal_argument(device, "path", path, bytes);
+    return (driver_is(device, "virtio_user") || strncmp(device, "virtio_user", 11) == 0) &&
+           argument_is(device, "server", "1") && haul_eal_argument(device, "path", path, bytes);
 }
 
 /* Many drivers return -1, which is EPERM too, whatever it was. */
@@ -416,7 +447,7 @@ static int attach_refused(const char *device, int code, struct haul_error *error
 int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error)
 {
     char complaint[160];
-    char name[RTE_ETH_NAME_MAX_LEN], path[108];
+    char name[RTE_ETH_NAME_MAX_LEN], path[PATH_MAX];
     size_t bytes = strcspn(device, ",");
     int code;
 
@@ -431,10 +462,8 @@ int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "no driver of DPDK took the card %s: %s", name,
                          complaint);
     }
-    if (served_socket(device, path, sizeof path) && socket_is_taken(path))
-        return haul_fail(error, HAUL_E_DPDK_DEVICE,
-                         "%s did not start, somebody has it: another process listens on %s", name,
-                         path);
+    if (served_socket(device, path, sizeof path) && place_check(path, device, error) < 0)
+        return -1;
     haul_eal_complaint(complaint, sizeof complaint);
     code = rte_dev_probe(device);
     if (code != 0)
