@@ -88,10 +88,14 @@ int haul_share_run(const struct haul_options *options, struct haul_attach *attac
 }
 
 /* Before anything is stored or started for a share that cannot be. */
-static int peers_check(const struct haul_options *options, struct haul_error *error)
+static int wish_check(const struct haul_options *options, struct haul_error *error)
 {
     struct haul_peer_id peers[HAUL_OPTION_LIST_MAX];
 
+    if (haul_options_has(options, HAUL_OPTION_ANNOUNCE) &&
+        (haul_options_has(options, HAUL_OPTION_TO) || haul_options_has(options, HAUL_OPTION_OFF)))
+        return haul_fail(error, HAUL_E_USAGE,
+                         "--announce is for what everybody may have: without --to and --off");
     for (size_t i = 0; i < options->list_count; i++) {
         if (!haul_peer_id_parse(options->list[i], &peers[i]))
             return haul_fail(error, HAUL_E_PEER_MALFORMED, "'%.80s' is not a peer id",
@@ -131,7 +135,7 @@ int haul_cmd_share(const struct haul_options *options)
     struct haul_error error;
     int failed;
 
-    if (peers_check(options, &error) < 0)
+    if (wish_check(options, &error) < 0)
         return haul_print_error(options, &error);
     failed = haul_attach_open(&attach, options, true, &error);
 

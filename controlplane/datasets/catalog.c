@@ -535,24 +535,8 @@ int haul_catalog_add_synthetic(struct haul_catalog *catalog, uint64_t id,
 
 /* --- sharing --- */
 
-/* Changes a dataset in memory, or refuses; what it leaves when it refuses is not kept. */
-typedef int change_fn(struct haul_dataset *dataset, const void *wish, struct haul_error *error);
-
-static int change_shares(struct haul_dataset *dataset, const void *wish, struct haul_error *error)
-{
-    return haul_shares_change(dataset, wish, error);
-}
-
-static int change_announced(struct haul_dataset *dataset, const void *wish,
-                            struct haul_error *error)
-{
-    const bool *on = wish;
-
-    return haul_shares_announce(dataset, *on, error);
-}
-
 static int change_stored(struct haul_catalog *catalog, const struct haul_cid *root,
-                         change_fn *function, const void *wish, bool *refused,
+                         const struct haul_catalog_sharing *wish, bool *refused,
                          struct haul_error *error)
 {
     struct haul_dataset dataset;
@@ -564,16 +548,16 @@ static int change_stored(struct haul_catalog *catalog, const struct haul_cid *ro
         return result;
     result = get_record(catalog, txn, root, &dataset, &id);
     if (result == 0) {
-        *refused = function(&dataset, wish, error) < 0;
+        *refused = haul_shares_change(&dataset, wish, error) < 0;
         if (!*refused)
             result = put_record(catalog, txn, &dataset, id);
     }
     return end_write(txn, result);
 }
 
-/* Stored or synthetic; the whole wish or nothing of it. */
-static int dataset_change(struct haul_catalog *catalog, const struct haul_cid *root,
-                          change_fn *function, const void *wish, struct haul_error *error)
+/* Stored or synthetic. */
+int haul_catalog_change(struct haul_catalog *catalog, const struct haul_cid *root,
+                        const struct haul_catalog_sharing *wish, struct haul_error *error)
 {
     struct synthetic *synthetic = find_synthetic(catalog, root);
     char text[HAUL_CID_TEXT_BYTES];
@@ -581,13 +565,14 @@ static int dataset_change(struct haul_catalog *catalog, const struct haul_cid *r
     bool refused = false;
     int result = 0;
 
+    haul_assert(!wish->all || wish->peer_count == 0);
     if (synthetic != NULL) {
         changed = synthetic->dataset;
-        refused = function(&changed, wish, error) < 0;
+        refused = haul_shares_change(&changed, wish, error) < 0;
         if (!refused)
             synthetic->dataset = changed;
     } else {
-        result = change_stored(catalog, root, function, wish, &refused, error);
+        result = change_stored(catalog, root, wish, &refused, error);
     }
     if (refused)
         return -1;
@@ -595,13 +580,6 @@ static int dataset_change(struct haul_catalog *catalog, const struct haul_cid *r
     if (result == MDB_NOTFOUND)
         return haul_fail(error, HAUL_E_CID_UNKNOWN, "no dataset %s is stored here", text);
     return result == 0 ? 0 : fail_lmdb(error, result);
-}
-
-int haul_catalog_change(struct haul_catalog *catalog, const struct haul_cid *root,
-                        const struct haul_catalog_sharing *wish, struct haul_error *error)
-{
-    haul_assert(!wish->all || wish->peer_count == 0);
-    return dataset_change(catalog, root, change_shares, wish, error);
 }
 
 int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
@@ -612,12 +590,6 @@ int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root
     };
 
     return haul_catalog_change(catalog, root, &wish, error);
-}
-
-int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root, bool on,
-                          struct haul_error *error)
-{
-    return dataset_change(catalog, root, change_announced, &on, error);
 }
 
 /* --- opening --- */

@@ -71,14 +71,16 @@ bool haul_catalog_next(const struct haul_catalog *catalog, uint64_t *cursor,
 struct haul_catalog_sharing {
     bool off;                          /* takes back what is named here */
     bool all;                          /* everybody who is not denied it; then no peers */
+    bool announce;                     /* in the DHT too: only what all may have, and complete */
     const struct haul_peer_id *peers;  /* these too; of one that all may have only these */
     const struct haul_peer_id *denied; /* never these, until that is taken back */
     size_t peer_count, denied_count;
 };
 
 /* The whole wish at once, or nothing of it. Off for all: nobody may have it. A denial, made or
- * taken back, shares the dataset with nobody. CID_UNKNOWN when no such dataset is stored, LIMIT
- * beyond HAUL_CATALOG_PEERS_MAX, REFUSED for a peer it is denied to, also in the same wish. Durable
+ * taken back, shares the dataset with nobody. What not all may have any more is not announced any
+ * more. CID_UNKNOWN when no such dataset is stored, LIMIT beyond HAUL_CATALOG_PEERS_MAX, REFUSED
+ * for a peer it is denied to, also in the same wish, and for what is not to be announced. Durable
  * when it returns. */
 HAUL_MUST_USE int haul_catalog_change(struct haul_catalog *catalog, const struct haul_cid *root,
                                       const struct haul_catalog_sharing *wish,
@@ -88,10 +90,6 @@ HAUL_MUST_USE int haul_catalog_change(struct haul_catalog *catalog, const struct
 HAUL_MUST_USE int haul_catalog_share(struct haul_catalog *catalog, const struct haul_cid *root,
                                      const struct haul_peer_id *peer /* NULL: all */, bool on,
                                      struct haul_error *error);
-
-/* To be announced in the DHT, or no more. REFUSED unless it is complete and shared with all. */
-HAUL_MUST_USE int haul_catalog_announce(struct haul_catalog *catalog, const struct haul_cid *root,
-                                        bool on, struct haul_error *error);
 
 /* May this peer have this dataset? No for what is not shared, not complete or not there. And where
  * is this block of it? No when the dataset is not complete or not there, or has no such block; to a

@@ -72,6 +72,20 @@ static int change_peers(struct haul_dataset *dataset, const struct haul_catalog_
     return 0;
 }
 
+static int change_announced(struct haul_dataset *dataset, const struct haul_catalog_sharing *wish,
+                            struct haul_error *error)
+{
+    char text[HAUL_CID_TEXT_BYTES];
+
+    if (wish->announce && (!dataset->complete || !dataset->shared_to_all)) {
+        haul_cid_print(&dataset->root, text);
+        return haul_fail(error, HAUL_E_REFUSED, "%s is not %s", text,
+                         dataset->complete ? "shared with everybody" : "complete here");
+    }
+    dataset->announced = wish->announce || (dataset->announced && dataset->shared_to_all);
+    return 0;
+}
+
 /* Denied first: whoever is denied it now is not to have it for what is said of others. */
 int haul_shares_change(struct haul_dataset *dataset, const struct haul_catalog_sharing *wish,
                        struct haul_error *error)
@@ -84,18 +98,7 @@ int haul_shares_change(struct haul_dataset *dataset, const struct haul_catalog_s
         dataset->peer_count = 0;
     if (wish->all || named)
         dataset->shared_to_all = wish->all && !wish->off;
-    dataset->announced = dataset->announced && dataset->shared_to_all;
-    return change_peers(dataset, wish, error);
-}
-
-int haul_shares_announce(struct haul_dataset *dataset, bool on, struct haul_error *error)
-{
-    char text[HAUL_CID_TEXT_BYTES];
-
-    if (on && (!dataset->complete || !dataset->shared_to_all)) {
-        haul_cid_print(&dataset->root, text);
-        return haul_fail(error, HAUL_E_REFUSED, "%s is not shared with everybody", text);
-    }
-    dataset->announced = on;
-    return 0;
+    if (change_peers(dataset, wish, error) < 0)
+        return -1;
+    return change_announced(dataset, wish, error);
 }

@@ -7,9 +7,7 @@
 /* Whether the dataset is complete is not asked here. */
 bool haul_shares_allow(const struct haul_dataset *dataset, const struct haul_peer_id *peer);
 
-/* As haul_catalog_change and haul_catalog_announce say. */
+/* As haul_catalog_change says. */
 HAUL_MUST_USE int haul_shares_change(struct haul_dataset *dataset,
                                      const struct haul_catalog_sharing *wish,
                                      struct haul_error *error);
-HAUL_MUST_USE int haul_shares_announce(struct haul_dataset *dataset, bool on,
-                                       struct haul_error *error);

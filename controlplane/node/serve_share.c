@@ -32,6 +32,7 @@ static int peers_apply(struct haul_catalog *catalog, const struct haul_cid *cid,
     struct haul_peer_id peers[HAUL_CATALOG_PEERS_MAX], denied[HAUL_CATALOG_PEERS_MAX];
     const struct haul_catalog_sharing wish = { .off = share->off,
                                                .all = share->n_peers == 0 && share->n_denied == 0,
+                                               .announce = share->announce,
                                                .peers = peers,
                                                .denied = denied,
                                                .peer_count = share->n_peers,
@@ -43,36 +44,43 @@ static int peers_apply(struct haul_catalog *catalog, const struct haul_cid *cid,
     return haul_catalog_change(catalog, cid, &wish, error);
 }
 
+static bool is_announced(const struct haul_catalog *catalog, const struct haul_cid *cid)
+{
+    struct haul_dataset *dataset = calloc(1, sizeof *dataset);
+    bool announced =
+        dataset != NULL && haul_catalog_find(catalog, cid, dataset) && dataset->announced;
+
+    free(dataset);
+    return announced;
+}
+
+/* Whatever can be refused is, before anything is changed: a place among what the DHT announces is
+ * taken first, and given back with a wish that is refused, or when all may have it no more. Nothing
+ * is told to anybody meanwhile. */
+static int share_apply(struct haul_controlplane *plane, const struct haul_cid *cid,
+                       const Haul__Ctl__ShareAsk *share, struct haul_error *error)
+{
+    struct haul_catalog *catalog = plane->parts.catalog;
+    struct haul_dht *dht = plane->parts.dht;
+    int failed;
+
+    if (share->announce && dht == NULL)
+        return haul_fail(error, HAUL_E_REFUSED,
+                         "this node has joined no DHT to announce in (dht.mode)");
+    if (share->announce && haul_dht_announce(dht, &cid->hash, error) < 0)
+        return -1;
+    failed = peers_apply(catalog, cid, share, error);
+    if (dht != NULL && !is_announced(catalog, cid))
+        haul_dht_withdraw(dht, &cid->hash);
+    return failed;
+}
+
 static void ticket_fill(const struct haul_controlplane *plane, const struct haul_cid *cid,
                         struct haul_ticket *ticket)
 {
     *ticket = (struct haul_ticket){ .root = *cid, .peer = plane->conf.key->id };
     ticket->address_count =
         haul_host_told(plane->parts.host, ticket->addresses, HAUL_TICKET_ADDRESSES_MAX);
-}
-
-/* Announcing follows the sharing: what is no longer shared with everybody is withdrawn. */
-static int announce_apply(struct haul_controlplane *plane, const struct haul_cid *cid,
-                          bool announce, struct haul_error *error)
-{
-    struct haul_dht *dht = plane->parts.dht;
-    struct haul_dataset *dataset;
-    int failed = 0;
-
-    if (announce && dht == NULL)
-        return haul_fail(error, HAUL_E_REFUSED,
-                         "this node has joined no DHT to announce in (dht.mode)");
-    if (announce && haul_catalog_announce(plane->parts.catalog, cid, true, error) < 0)
-        return -1;
-    dataset = calloc(1, sizeof *dataset);
-    if (dht == NULL || dataset == NULL || !haul_catalog_find(plane->parts.catalog, cid, dataset))
-        failed = 0;
-    else if (dataset->announced)
-        failed = haul_dht_announce(dht, &cid->hash, error);
-    else
-        haul_dht_withdraw(dht, &cid->hash);
-    free(dataset);
-    return failed;
 }
 
 /* What was asked for may have left others with it. */
@@ -97,9 +105,7 @@ static int begin(struct haul_request *request, const Haul__Ctl__Ask *ask, struct
     struct haul_ticket ticket;
     struct haul_cid cid;
 
-    if (cid_of(ask->share->cid, &cid, error) < 0 ||
-        peers_apply(plane->parts.catalog, &cid, ask->share, error) < 0 ||
-        announce_apply(plane, &cid, ask->share->announce, error) < 0)
+    if (cid_of(ask->share->cid, &cid, error) < 0 || share_apply(plane, &cid, ask->share, error) < 0)
         return -1;
     sharing_fill(plane, &cid, &done);
     ticket_fill(plane, &cid, &ticket);

@@ -181,6 +181,41 @@ def denied_alone(bench):
     equal((row["shared_to_all"], row["shared_to"], row["denied_to"]), (False, [one], [two]))
 
 
+@case("a share that is refused changes nothing: not who may have it, nor what is announced, and what was put for it is private")
+def refused(bench):
+    alone = bench.node("alone")
+    joined = bench.node("joined", settings={"dht.mode": "server", "dht.addresses": "any"})
+    path, peer = bench.file("file", 1 << 20), bench.node("peer").peer
+    cid = alone.put(path)
+
+    def unchanged(node, cid, asks):
+        before = node.json("ls").ok().objects
+        for code, status, words in asks:
+            node.json("share", *words, cid).fails(code, status=status)
+            equal(node.json("ls").ok().objects, before, f"what {words} leaves")
+
+    # Nothing to announce in: private stays private, named peers stay the only ones.
+    nowhere = [("refused", 1, ["--announce"]), ("refused", 1, ["--announce", "--deny", peer]),
+               ("usage", 2, ["--announce", "--to", peer]), ("usage", 2, ["--announce", "--off"])]
+    unchanged(alone, cid, nowhere)
+    alone.json("share", cid, "--to", peer).ok()
+    unchanged(alone, cid, nowhere)
+    alone.json("share", "--announce", bench.file("new", 1000)).fails("refused", "DHT")
+    equal([(row["shared_to_all"], row["shared_to"]) for row in alone.json("ls").ok().objects],
+          [(False, [peer]), (False, [])])
+    # A DHT, and one that is announced there; one that is not shared.
+    announced = joined.json("share", "--announce", path).ok().object["cid"]
+    private = joined.put(bench.file("private", 1000))
+    joined.json("share", announced, "--deny", peer).ok()
+    unchanged(joined, announced, [("usage", 2, ["--announce", "--to", peer]), ("usage", 2, ["--announce", "--off"]),
+                                  ("refused", 1, ["--to", peer])])
+    unchanged(joined, private, [("refused", 1, ["--announce", "--deny", peer])])
+    joined.json("share", NOBODY, "--announce").fails("cid-unknown")
+    equal(joined.status()["dht"]["announced_datasets"], 1)
+    joined.json("share", announced, "--off").ok()
+    equal(joined.status()["dht"]["announced_datasets"], 0)
+
+
 def sent(node):
     """Blocks that it has sent, on either carrier."""
     status = node.status()

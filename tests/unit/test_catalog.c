@@ -184,9 +184,38 @@ static void who_is_denied_is_allowed_by_no_row(void)
     dataset.shared_to_all = true;
     CU_ASSERT_FALSE(haul_shares_allow(&dataset, &peers[0]));
     CU_ASSERT_TRUE(haul_shares_allow(&dataset, &peers[1]));
-    dataset.complete = false;
-    CU_ASSERT_EQUAL(haul_shares_announce(&dataset, true, NULL), -1);
-    CU_ASSERT_FALSE(dataset.announced);
+}
+
+static void only_what_all_may_have_is_announced(void)
+{
+    struct haul_peer_id peer = peer_of(1);
+    struct haul_catalog_sharing wish = { .announce = true };
+    struct haul_dataset stored;
+
+    open_fresh();
+    stored = store(1, 10);
+    CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, NULL), -1);
+    wish.all = true;
+    CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, NULL), 0);
+    CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+    CU_ASSERT_TRUE(stored.announced && stored.shared_to_all);
+    /* Refused, whatever else was asked for: nothing of it is done. */
+    for (int off = 0; off < 2; off++) {
+        wish = (struct haul_catalog_sharing){ .announce = true, .off = off, .all = off };
+        wish.peers = &peer;
+        wish.peer_count = off ? 0 : 1;
+        CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, NULL), -1);
+        CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+        CU_ASSERT_TRUE(stored.announced && stored.shared_to_all && stored.peer_count == 0);
+    }
+    wish.announce = false;
+    CU_ASSERT_EQUAL(haul_catalog_change(catalog, &stored.root, &wish, NULL), 0);
+    CU_ASSERT_TRUE(haul_catalog_find(catalog, &stored.root, &stored));
+    CU_ASSERT_TRUE(!stored.announced && !stored.shared_to_all);
+    stored.complete = false;
+    wish = (struct haul_catalog_sharing){ .announce = true, .all = true };
+    CU_ASSERT_EQUAL(haul_shares_change(&stored, &wish, NULL), -1);
+    close_and_remove();
 }
 
 static void a_share_to_named_peers_is_for_them_alone(void)
@@ -543,6 +572,7 @@ int main(void)
         { "stored and not shared is refused like unknown",
           stored_and_not_shared_is_refused_like_unknown },
         { "who is denied is allowed by no row", who_is_denied_is_allowed_by_no_row },
+        { "only what all may have is announced", only_what_all_may_have_is_announced },
         { "a share to named peers is for them alone", a_share_to_named_peers_is_for_them_alone },
         { "a record with denials is of version 2 and reads back",
           a_record_with_denials_is_of_version_2_and_reads_back },
