@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 
-from nodes import Skip, case, equal, lacks, main, same, wait_for
+from nodes import case, contains, equal, lacks, main, same, wait_for
 
 MIB = 1 << 20
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -70,8 +70,9 @@ class Wire:
         text = run(inside, "ip", "link", "show", "wire").stdout.decode()
         return bytes.fromhex(re.search(r"link/ether ([0-9a-f:]+)", text)[1].replace(":", ""))
 
-    def node(self, device="net_af_packet0,iface=wire", **more):
-        settings = {
+    @staticmethod
+    def settings(device="net_af_packet0,iface=wire", **more):
+        return {
             "listen.tcp": "10.88.0.1:0",
             "dpdk.device": device,
             "dpdk.addresses": f"{HAUL4}/24, {HAUL6}/64",
@@ -80,8 +81,10 @@ class Wire:
             "fast.networks": "10.77.0.0/24, fd77::/64",
             **{key.replace("__", "."): value for key, value in more.items()},
         }
+
+    def node(self, device="net_af_packet0,iface=wire", **more):
         try:
-            node = self.bench.node("port", self.near, settings=settings)
+            node = self.bench.node("port", self.near, settings=self.settings(device, **more))
         except AssertionError as error:
             for reason in ("dpdk-absent", "dpdk-permission", "config-key",
                            *(["dpdk-device"] if "af_xdp" in device else [])):
@@ -89,6 +92,16 @@ class Wire:
                     raise lacks(str(error)[-200:]) from None
             raise
         return node
+
+    def refuses(self, *parts, **more):
+        """A node that must not start, and says so."""
+        try:
+            self.bench.node("refused", self.near, settings=self.settings(**more))
+        except AssertionError as error:
+            for part in parts:
+                contains(str(error), part)
+        else:
+            raise AssertionError(f"a node started with {more}")
 
     def kernel_node(self, tcp="10.88.0.2:0", udp=f"{PEER4}:0", networks="10.77.0.0/24, fd77::/64"):
         return self.bench.node("kernel", self.far, settings={
@@ -99,7 +112,7 @@ class Wire:
         done = run(self.far, "ping", "-n", "-c", "5", "-i", "0.05", "-W", "5", *options, address, check=False)
         found = re.search(rb"(\d+) received", done.stdout)
         if not found:
-            raise Skip("no ping here: " + done.stderr.decode()[-100:])
+            raise lacks("no ping here: " + done.stderr.decode()[-100:])
         return int(found[1])
 
     def send(self, frames, times=1):
@@ -391,6 +404,17 @@ class OtherTcp:
         equal(self.client.stdout.readline(), self.server.stdout.readline(), "what TCP brought")
 
 
+@case("an interface of af_xdp that another node has, and one whose MTU is too large, are told as that")
+def xdp_refused(bench):
+    wire = Wire(bench)
+    node = wire.node("net_af_xdp0,iface=wire")
+    wire.refuses("dpdk-device", "another program has that queue of wire", device="net_af_xdp0,iface=wire")
+    node.stop()
+    for inside in (wire.near, wire.far):
+        run(inside, "ip", "link", "set", "wire", "mtu", "9000")
+    wire.refuses("dpdk-device", "ip link set wire mtu 3498", device="net_af_xdp0,iface=wire")
+
+
 @case("on the only card: af_xdp takes haul's address, the kernel keeps its own, libp2p and other TCP on it")
 def only_card(bench):
     compiler = shutil.which("clang") or shutil.which("clang-14")
@@ -404,9 +428,10 @@ def only_card(bench):
          "-DIPV6={0xfd,0x77,0,0,0,0,0,0,0,0,0,0,0,0,0,1}", "-c",
          os.path.join(ROOT, "conf/af_xdp.bpf.c"), "-o", filtered], capture_output=True, check=False)
     equal(done.returncode, 0, done.stderr.decode()[-500:])
+    device = f"net_af_xdp0,iface=wire,xdp_prog={filtered}"
     try:
         # Libp2p too is on this card, at the kernel's address.
-        port = wire.node(f"net_af_xdp0,iface=wire,xdp_prog={filtered}", listen__tcp="10.77.0.9:0")
+        port = wire.node(device, listen__tcp="10.77.0.9:0")
     except AssertionError as error:
         if "dpdk-device" in str(error):
             raise lacks("no af_xdp here: " + str(error)[-300:]) from None
@@ -428,10 +453,15 @@ def only_card(bench):
     port.process.wait()
     tcp.ends_well()
     equal(wire.ping("10.77.0.9"), 5)
+    assert b"xdp" in run(wire.near, "ip", "link", "show", "wire").stdout
+    wire.refuses("dpdk-device", "left by one that was killed: ip link set wire xdp off", device=device,
+                 listen__tcp="10.77.0.9:0")
     run(wire.near, "ip", "link", "set", "wire", "xdp", "off")
     port.start()
     equal(wire.ping(HAUL4), 5)
     equal(wire.ping("10.77.0.9"), 5)
+    port.stop()  # who is not killed takes it along
+    assert b"xdp" not in run(wire.near, "ip", "link", "show", "wire").stdout
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 #include "dataplane/ethernet/rss.h"
 #include "dataplane/net/dpdk/cut.h"
 #include "dataplane/net/dpdk/eal.h"
+#include "dataplane/net/dpdk/refusal.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -53,23 +54,6 @@ static int pool_open(struct haul_port *port, const struct haul_net_port *conf,
     return haul_fail(error, HAUL_E_DPDK_MEMORY,
                      "%" PRIu32 " buffers of %" PRIu32 " bytes: %s; raise dpdk.memory",
                      port->frames, frame_bytes(conf), rte_strerror(rte_errno));
-}
-
-static int refused(const struct haul_net_port *conf, const char *what, int code,
-                   struct haul_error *error)
-{
-    char complaint[160];
-
-    haul_eal_complaint(complaint, sizeof complaint);
-    /* The socket is opened late here, and what is refused is told as anything but a permission. */
-    if (geteuid() != 0 && strncmp(conf->device, "net_af_", 7) == 0)
-        return haul_fail(error, HAUL_E_DPDK_PERMISSION,
-                         "%s: %s: %s %s; it needs CAP_NET_RAW (af_xdp also CAP_NET_ADMIN and "
-                         "CAP_BPF)",
-                         conf->device, what, rte_strerror(-code), complaint);
-    /* Many drivers return -1, which is EPERM too, whatever it was. */
-    return haul_fail(error, HAUL_E_DPDK_DEVICE, "%s: %s: %s %s", conf->device, what,
-                     code == -EPERM && complaint[0] != '\0' ? "" : rte_strerror(-code), complaint);
 }
 
 /* What the card computes we do not. Buffers are given back fast only where none has another behind
@@ -141,7 +125,7 @@ static int queues_open(struct haul_port *port, const struct haul_net_port *conf,
         if (code == 0)
             code = rte_eth_tx_queue_setup(port->id, queue, send, (unsigned)SOCKET_ID_ANY, NULL);
     }
-    return code == 0 ? 0 : refused(conf, queues, code, error);
+    return code == 0 ? 0 : haul_port_refused(port, conf, queues, code, error);
 }
 
 /* As many pairs as are wanted and the device has. memif's driver writes through rings that were
@@ -223,7 +207,7 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf, u
     int code = rte_eth_dev_info_get(port->id, &info);
 
     if (code != 0)
-        return refused(conf, "what it can do", code, error);
+        return haul_port_refused(port, conf, "what it can do", code, error);
     snprintf(port->driver, sizeof port->driver, "%s", info.driver_name);
     queues_choose(port, conf->device, queues, &info);
     offloads_choose(port, conf, &info, &settings);
@@ -236,7 +220,7 @@ static int configure(struct haul_port *port, const struct haul_net_port *conf, u
         code = configure_try(port, conf, &settings);
     }
     if (code != 0)
-        return refused(conf, "its configuration", code, error);
+        return haul_port_refused(port, conf, "its configuration", code, error);
     /* To be asked for when it runs. What wakes vhost changes with each peer that comes. */
     if (settings.intr_conf.rxq != 0 && strncmp(conf->device, "net_vhost", 9) != 0)
         port->wakes = true;
@@ -334,7 +318,7 @@ int haul_port_start(struct haul_port *port, const struct haul_net_port *conf,
     int code = rte_eth_dev_start(port->id);
 
     if (code != 0)
-        return refused(conf, "it did not start", code, error);
+        return haul_port_refused(port, conf, "it did not start", code, error);
     port->started = true;
     cut_try(port, conf);
     groups_join(port, ether);
