@@ -18,7 +18,7 @@ static haul_time now_of(const struct haul_transfer *transfer)
     return haul_loop_now(transfer->parts.loop);
 }
 
-static void say(struct haul_transfer *transfer, const char *what)
+static void say(struct haul_transfer *transfer, const char *what, const char *then)
 {
     char cid[HAUL_CID_TEXT_BYTES];
     char text[200];
@@ -26,7 +26,7 @@ static void say(struct haul_transfer *transfer, const char *what)
     if (transfer->detached || transfer->search->rounds > 1)
         return;
     haul_cid_print(&transfer->target.root, cid);
-    snprintf(text, sizeof text, "%s %s", what, cid);
+    snprintf(text, sizeof text, "%s %s%s", what, cid, then);
     transfer->events.note(transfer->context, text);
 }
 
@@ -56,7 +56,7 @@ static void on_done(void *context, const struct haul_dht_result *result)
 
     search->query = NULL;
     if (result->found == 0)
-        say(transfer, "nobody announces");
+        say(transfer, "nobody announces", "; asking again, --timeout ends that");
     if (transfer->connection == HAUL_HOST_NO_CONNECTION && !transfer->dialling) {
         transfer->meet_at = now_of(transfer);
         haul_transfer_arm(transfer);
@@ -78,7 +78,7 @@ static bool search_begin(struct haul_transfer *transfer, struct haul_error *erro
     search->rounds++;
     search->pause = search->rounds == 1 ? AGAIN_FIRST : haul_time_min(search->pause * 2, AGAIN_MAX);
     search->again = haul_time_add(now_of(transfer), search->pause);
-    say(transfer, "asking the DHT who has");
+    say(transfer, "asking the DHT who has", "");
     return haul_dht_search(transfer->parts.dht, &wish, &search->query, error) == 0;
 }
 

@@ -262,6 +262,8 @@ def again(bench):
 @case("a CID that nobody announces is waited for until the time runs out")
 def waiting(bench):
     nodes, _ = network(bench, 3)
+    said = nodes[2].run("get", NOBODY, "-o", bench.path("got"), "--timeout", "2s")
+    assert said.status != 0 and f"nobody announces {NOBODY}; asking again" in said.err.decode(), said
     nodes[2].get(NOBODY, "-o", bench.path("got"), "--timeout", "2s").fails("timeout")
     nodes[1].json("dht", "find", NOBODY).fails("peer-malformed")
     nodes[1].json("dht", "lose", NOBODY).fails("usage", status=2)
