@@ -415,6 +415,15 @@ def xdp_refused(bench):
     wire.refuses("dpdk-device", "ip link set wire mtu 3498", device="net_af_xdp0,iface=wire")
 
 
+@case("a dpdk.mtu that a driver does not take is told with the largest that it does")
+def mtu_refused(bench):
+    wire = Wire(bench)
+    for device, mtu, most in (("net_af_packet0,iface=wire", 9000, "1500"), ("net_af_xdp0,iface=wire", 9000, "3392"),
+                              ("net_af_xdp0,iface=wire", 3393, "3392")):
+        wire.refuses("config-key", "dpdk.mtu", f"takes: {most} at most", device=device, dpdk__mtu=str(mtu))
+    wire.node("net_af_xdp0,iface=wire", dpdk__mtu="3392").stop()
+
+
 @case("on the only card: af_xdp takes haul's address, the kernel keeps its own, libp2p and other TCP on it")
 def only_card(bench):
     compiler = shutil.which("clang") or shutil.which("clang-14")

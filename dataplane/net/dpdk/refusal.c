@@ -4,13 +4,15 @@
 #include "dataplane/net/dpdk/eal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define XDP_INTERFACE_MTU 3498 /* what the kernel keeps of a page for the frame of an interface */
+#define XDP_MTU           3392u /* a buffer with what DPDK keeps before it is to fit a page */
+#define XDP_INTERFACE_MTU 3498  /* what the kernel keeps of a page for the frame of an interface */
 
 /* Zero where there is none, or it is gone. */
 static int interface_mtu(const struct haul_port *port)
@@ -50,12 +52,36 @@ static void xdp_help(const struct haul_port *port, const char *complaint, char *
                  port->interface);
 }
 
+/* The largest dpdk.mtu that the driver takes: it states lengths of frames, packets or both. The
+ * ordinary one every driver takes. memif is not told any. */
+static uint32_t mtu_most(const struct haul_port *port, const char *device)
+{
+    uint32_t extra = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN, most;
+    struct rte_eth_dev_info info;
+
+    if (strncmp(device, "net_memif", 9) == 0 || rte_eth_dev_info_get(port->id, &info) != 0)
+        return UINT16_MAX;
+    if (info.max_mtu != UINT16_MAX && info.max_rx_pktlen > info.max_mtu)
+        extra = info.max_rx_pktlen - info.max_mtu;
+    most = info.max_rx_pktlen > extra ? info.max_rx_pktlen - extra : 0;
+    most = most < info.max_mtu ? most : info.max_mtu;
+    if (strncmp(device, "net_af_xdp", 10) == 0 && most > XDP_MTU)
+        most = XDP_MTU;
+    return most > RTE_ETHER_MTU ? most : RTE_ETHER_MTU;
+}
+
 int haul_port_refused(const struct haul_port *port, const struct haul_net_port *conf,
                       const char *what, int code, struct haul_error *error)
 {
+    uint32_t most = mtu_most(port, conf->device);
     char complaint[160], help[160] = "";
 
     haul_eal_complaint(complaint, sizeof complaint);
+    if (conf->mtu > most)
+        return haul_fail(error, HAUL_E_CONFIG_KEY,
+                         "dpdk.mtu: %" PRIu16 " is more than the driver of %.*s takes: %" PRIu32
+                         " at most",
+                         conf->mtu, (int)strcspn(conf->device, ","), conf->device, most);
     /* The socket is opened late here, and what is refused is told as anything but a permission. */
     if (geteuid() != 0 && strncmp(conf->device, "net_af_", 7) == 0)
         return haul_fail(error, HAUL_E_DPDK_PERMISSION,
