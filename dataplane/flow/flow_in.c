@@ -187,18 +187,22 @@ static void take_data(struct haul_flow *flow, struct arrival *in, const struct h
         haul_flow_count(&flow->stats->rx_unplaced, 1);
 }
 
-/* Parses every frame; false when one is malformed or there are two acknowledgements. */
+/* Parses every frame; false when one is malformed, there are two acknowledgements, or a challenge
+ * in what is not as long as its answers. */
 static bool parse(struct haul_flow *flow, size_t bytes, bool *eliciting)
 {
     struct haul_in in = haul_in_from(flow->scratch, bytes);
-    unsigned acks = 0;
+    unsigned acks = 0, challenges = 0;
 
     *eliciting = false;
     while (haul_frame_read(&in, &flow->frame)) {
         *eliciting |= haul_frame_eliciting(flow->frame.type);
         acks += flow->frame.type == HAUL_FRAME_ACK;
+        challenges += flow->frame.type == HAUL_FRAME_CHALLENGE;
     }
-    return !in.bad && acks <= 1;
+    return !in.bad && acks <= 1 &&
+           (challenges == 0 ||
+            (challenges == 1 && bytes + HAUL_WIRE_OVERHEAD == HAUL_WIRE_PROBE_BYTES));
 }
 
 static void take_control(struct haul_flow *flow, struct arrival *in,

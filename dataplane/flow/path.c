@@ -6,7 +6,8 @@
 #define TO_NEW 1u
 #define TO_OLD 2u
 
-static void add_candidate(struct haul_path *path, const struct haul_addr *addr, haul_time due)
+static void add_candidate(struct haul_path *path, const struct haul_addr *addr, unsigned tries,
+                          haul_time due)
 {
     for (size_t i = 0; i < path->count; i++) {
         struct haul_candidate *candidate = &path->candidates[i];
@@ -22,7 +23,10 @@ static void add_candidate(struct haul_path *path, const struct haul_addr *addr, 
     if (path->count == HAUL_PATH_ADDRESSES)
         return;
     path->candidates[path->count++] =
-        (struct haul_candidate){ .addr = *addr, .token = haul_rng_next(path->rng), .due = due };
+        (struct haul_candidate){ .addr = *addr,
+                                 .token = haul_rng_next(path->rng),
+                                 .due = due,
+                                 .tries = (uint8_t)(HAUL_PATH_TRIES - tries) };
 }
 
 void haul_path_init(struct haul_path *path, const struct haul_addr *candidates, size_t count,
@@ -32,7 +36,7 @@ void haul_path_init(struct haul_path *path, const struct haul_addr *candidates, 
     path->rng = rng;
     for (size_t i = 0; i < count && i < HAUL_CANDIDATES_MAX; i++) {
         if (candidates[i].family != 0)
-            add_candidate(path, &candidates[i], now);
+            add_candidate(path, &candidates[i], HAUL_PATH_TRIES, now);
     }
 }
 
@@ -119,7 +123,7 @@ void haul_path_challenged(struct haul_path *path, const struct haul_addr *from, 
     struct haul_reply *reply;
 
     if (!path->proven)
-        add_candidate(path, from, now);
+        add_candidate(path, from, HAUL_PATH_STRANGER_TRIES, now);
     else if (!newest && !haul_addr_equal(from, &path->peer))
         return;
     if (path->reply_count == HAUL_PATH_REPLIES)

@@ -6,7 +6,9 @@
  * there, and only ours were lost (while its neighbour was being found, say). A change of address is
  * started only by a datagram numbered above every earlier one; there is one challenge at a time,
  * one a second, the old address is challenged too and kept if it answers. A challenge and an answer
- * are exactly HAUL_WIRE_PROBE_BYTES long, so that nothing is amplified. */
+ * are exactly HAUL_WIRE_PROBE_BYTES long, one of each in a datagram, and a source that was not a
+ * candidate begins with HAUL_PATH_STRANGER_TRIES: to one that is not proven goes at most three
+ * times what came from it. Only to what the peer named over its connection the first go unasked. */
 #pragma once
 
 #include "common/addr.h"
@@ -14,11 +16,12 @@
 #include "common/rng.h"
 #include "common/time.h"
 
-#define HAUL_PATH_TRIES       5u
-#define HAUL_PATH_RETRY_FIRST (250 * HAUL_MILLISECOND) /* to the second challenge */
-#define HAUL_PATH_RETRY       HAUL_SECOND              /* to every later one */
-#define HAUL_PATH_REPLIES     4u
-#define HAUL_PATH_KEEP        (30 * HAUL_SECOND) /* an old address that answered stays */
+#define HAUL_PATH_TRIES          5u
+#define HAUL_PATH_STRANGER_TRIES 2u
+#define HAUL_PATH_RETRY_FIRST    (250 * HAUL_MILLISECOND) /* to the second challenge */
+#define HAUL_PATH_RETRY          HAUL_SECOND              /* to every later one */
+#define HAUL_PATH_REPLIES        4u
+#define HAUL_PATH_KEEP           (30 * HAUL_SECOND) /* an old address that answered stays */
 
 /* Candidates, and sources that were not among them. */
 #define HAUL_PATH_ADDRESSES (HAUL_CANDIDATES_MAX + 2u)

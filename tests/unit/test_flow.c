@@ -2,6 +2,7 @@
 #include "dataplane/flow/flow.h"
 
 #include "dataplane/aead/tables.h"
+#include "dataplane/flow/seal.h"
 #include "tests/unit/flow_pair.h"
 #include "tests/unit/toy_aead.h"
 #include "tests/unit/unit.h"
@@ -409,6 +410,89 @@ static void a_path_that_never_answers_is_unproven_after_five_small_probes(void)
     pair_close(pair);
 }
 
+/* A control datagram as the peer of side 0 can seal it: so many challenges, and padding up to
+ * `payload`; it comes from an address that may be anybody's. */
+static size_t challenge(struct pair *pair, struct haul_seal *seal, uint64_t number,
+                        unsigned challenges, size_t payload, uint8_t *datagram)
+{
+    struct haul_wire_head head = { .type = HAUL_WIRE_CONTROL,
+                                   .receiver = pair->side[0].grant.local_id,
+                                   .number = number };
+    uint8_t plain[HAUL_WIRE_PROBE_BYTES];
+    struct haul_out out = haul_out_to(plain, payload);
+    struct haul_frame frame = { .type = HAUL_FRAME_CHALLENGE };
+
+    for (unsigned i = 0; i < challenges; i++) {
+        frame.token = number + i;
+        CU_ASSERT_TRUE(haul_frame_write(&out, &frame));
+    }
+    if (challenges == 0) {
+        frame.type = HAUL_FRAME_PING;
+        CU_ASSERT_TRUE(haul_frame_write(&out, &frame));
+    }
+    if (haul_out_left(&out) >= HAUL_FRAME_HEAD_BYTES) {
+        frame.type = HAUL_FRAME_PADDING;
+        frame.padding = (uint32_t)haul_out_left(&out) - HAUL_FRAME_HEAD_BYTES;
+        CU_ASSERT_TRUE(haul_frame_write(&out, &frame));
+    }
+    haul_seal_datagram(seal, &head, plain, payload, datagram);
+    return payload + HAUL_WIRE_OVERHEAD;
+}
+
+/* What side 0 sends to `stranger` in six seconds, in which so many datagrams come from there. */
+static void amplification(bool proven, unsigned datagrams, unsigned challenges, size_t payload)
+{
+    struct haul_addr stranger = { .family = 4, .ip = { 203, 0, 113, 1 }, .port = 53 };
+    struct pair *pair = pair_open(&toy_aead, 41, 8, 1408);
+    struct pair_side *side = &pair->side[0];
+    static uint8_t data[PAIR_TRAIN_BYTES];
+    size_t in = 0, out = 0;
+    struct haul_seal seal;
+
+    if (proven)
+        transfer(pair, 1, 1, 10 * HAUL_SECOND);
+    haul_seal_init(&seal, &toy_aead, side->grant.open_secret, pair->now);
+    for (unsigned i = 0; i < 600; i++, pair->now += 10 * HAUL_MILLISECOND) {
+        struct haul_train train = { .data = data, .peer = stranger };
+
+        if (i % 20 == 0 && i / 20 < datagrams) {
+            train.bytes = (uint32_t)challenge(pair, &seal, 100000 + i, challenges, payload, data);
+            train.segment = (uint16_t)train.bytes;
+            in += train.bytes;
+            haul_flow_input(side->flow, &train, 0, pair->now);
+        }
+        train = (struct haul_train){ .data = data, .capacity = sizeof data };
+        while (haul_flow_output(side->flow, &train, 44, pair->now)) {
+            if (haul_addr_equal(&train.peer, &stranger))
+                out += train.bytes;
+            train = (struct haul_train){ .data = data, .capacity = sizeof data };
+        }
+    }
+    if (challenges == 1 && payload + HAUL_WIRE_OVERHEAD == HAUL_WIRE_PROBE_BYTES)
+        CU_ASSERT_TRUE(out >= in); /* an honest one is answered */
+    CU_ASSERT_TRUE(out <= 3 * in);
+    if (out > 3 * in)
+        fprintf(stderr, "proven %d: %u datagrams of %u challenges, %zu bytes: %zu in, %zu out\n",
+                proven, datagrams, challenges, payload, in, out);
+    haul_seal_fini(&seal);
+    pair_close(pair);
+}
+
+static void an_address_that_is_not_proven_gets_at_most_three_times_what_came_from_it(void)
+{
+    static const size_t payloads[] = { 22, 55, 60 };
+    static const unsigned counts[] = { 1, 20 };
+
+    for (int proven = 0; proven < 2; proven++) {
+        for (size_t i = 0; i < HAUL_COUNT_OF(counts); i++) {
+            for (size_t j = 0; j < HAUL_COUNT_OF(payloads); j++) {
+                for (unsigned k = 0; k <= payloads[j] / 11; k++)
+                    amplification(proven != 0, counts[i], k, payloads[j]);
+            }
+        }
+    }
+}
+
 static void a_peer_that_falls_silent_ends_a_busy_flow_and_spares_an_idle_one(void)
 {
     struct pair *pair = pair_open(&toy_aead, 41, 8, 1408);
@@ -586,6 +670,8 @@ int main(void)
           a_closed_flow_ends_on_both_sides_and_gives_everything_back },
         { "a path that never answers is unproven after five small probes",
           a_path_that_never_answers_is_unproven_after_five_small_probes },
+        { "an address that is not proven gets at most three times what came from it",
+          an_address_that_is_not_proven_gets_at_most_three_times_what_came_from_it },
         { "the first probe waits as long as the grant says",
           the_first_probe_waits_as_long_as_the_grant_says },
         { "a peer that falls silent ends a busy flow and spares an idle one",
