@@ -39,11 +39,11 @@ def pair(bench, first, second, **more):
     return seeder, getter
 
 
-def vhost(bench, queues=1, **more):
-    """A seeder on vhost and a getter on virtio-user."""
+def vhost(bench, queues=1, ring=256, **more):
+    """A seeder on vhost and a getter on virtio-user, with room for so many frames each way."""
     socket = bench.path("vhost")
     return pair(bench, f"net_vhost0,iface={socket},client=0,queues={queues}",
-                f"net_virtio_user0,path={socket},queues={queues}", **more)
+                f"net_virtio_user0,path={socket},queues={queues},queue_size={ring}", **more)
 
 
 def moves(bench, seeder, getter, name, size=24 * MIB + 5):
@@ -60,15 +60,20 @@ def moves(bench, seeder, getter, name, size=24 * MIB + 5):
     return record
 
 
-def begin(bench, seeder, getter, size=96 * MIB, carrier="dpdk"):
-    """A get that is under way: some of it has arrived, most has not."""
-    ticket = seeder.share(bench.file("file", os.urandom(size)))
+def under_way(bench, getter, ticket, carrier="dpdk"):
+    """A get of which some has arrived, and most has not."""
     before = getter.status()["dpdk"]["rx_datagrams"]
     command = bench.start("get", "--home", getter.home, "--json", ticket, "-o", bench.path("got"),
                           "--carrier", carrier)
     wait_for(lambda: getter.status()["dpdk"]["rx_datagrams"] > before + 3000, "the first datagrams")
     assert command.poll() is None, "the transfer is over already"
-    return command, ticket
+    return command
+
+
+def begin(bench, seeder, getter, size=96 * MIB, carrier="dpdk"):
+    """A get that is under way, and its ticket."""
+    ticket = seeder.share(bench.file("file", os.urandom(size)))
+    return under_way(bench, getter, ticket, carrier), ticket
 
 
 def ends_whole(bench, command, carriers=("dpdk",)):
