@@ -51,6 +51,9 @@ def devices(bench):
     refused(bench, "dpdk-device", "0000:ff:1f.7", device="0000:ff:1f.7", number=1)
     refused(bench, "dpdk-device", "net_nonsense0", device="net_nonsense0", number=1)
     refused(bench, "dpdk-device", "net_af_packet0", device="net_af_packet0,iface=nowhere", number=1)
+    refused(bench, "dpdk-device", "names no interface", device="net_af_packet0", number=1)
+    refused(bench, "dpdk-device", "no blank", device="net_af_packet0, iface=lo", number=1)
+    refused(bench, "dpdk-device", "net_af_xdp0,iface=lo", "PCI address", device="lo", number=1)
     refused(bench, "config-key", "dpdk.addresses", device="net_null0", number="x")
     refused(bench, "config-key", "dpdk.buffers", "1024", number=1, dpdk_buffers="512", worker_count="2",
             device=f"net_vhost0,iface={bench.path('two')},queues=2")

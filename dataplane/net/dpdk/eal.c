@@ -5,7 +5,10 @@
 #include "dataplane/net/dpdk/card.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/capability.h>
+#include <net/if.h>
 #include <pthread.h>
 #include <rte_dev.h>
 #include <rte_eal.h>
@@ -21,6 +24,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -406,18 +410,39 @@ static bool served_socket(const char *device, char *path, size_t bytes)
            argument_is(device, "server", "1") && haul_eal_argument(device, "path", path, bytes);
 }
 
+/* --- rights --- */
+
+static bool may(const struct __user_cap_data_struct *sets, unsigned capability)
+{
+    return (sets[capability / 32].effective & UINT32_C(1) << capability % 32) != 0;
+}
+
+void haul_eal_rights_missing(const char *device, char *text, size_t bytes)
+{
+    struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = { 0 };
+    bool xdp = strncmp(device, "net_af_xdp", 10) == 0;
+
+    text[0] = '\0';
+    if (strncmp(device, "net_af_", 7) != 0 || syscall(SYS_capget, &header, sets) != 0)
+        return;
+    snprintf(text, bytes, "%s%s%s", may(sets, CAP_NET_RAW) ? "" : " CAP_NET_RAW",
+             !xdp || may(sets, CAP_NET_ADMIN) ? "" : " CAP_NET_ADMIN",
+             !xdp || may(sets, CAP_BPF) || may(sets, CAP_SYS_ADMIN) ? "" : " CAP_BPF");
+    memmove(text, text + (text[0] == ' '), strlen(text) + (text[0] != ' '));
+}
+
 /* Many drivers return -1, which is EPERM too, whatever it was. */
-static bool is_permission(const char *device, int code, const char *complaint)
+static bool is_permission(int code, const char *complaint)
 {
     return code == EACCES || strstr(complaint, "not permitted") != NULL ||
-           strstr(complaint, "ermission denied") != NULL ||
-           (code == EPERM && strncmp(device, "net_af_", 7) == 0);
+           strstr(complaint, "ermission denied") != NULL;
 }
 
 /* What a refused virtual device most likely lacks. */
 static int attach_refused(const char *device, int code, struct haul_error *error)
 {
-    char complaint[160];
+    char complaint[160], missing[48];
     int name = (int)strcspn(device, ",");
 
     haul_eal_complaint(complaint, sizeof complaint);
@@ -428,20 +453,37 @@ static int attach_refused(const char *device, int code, struct haul_error *error
     if (strstr(complaint, "in use") != NULL)
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start, somebody has it: %s", name,
                          device, complaint);
-    if (is_permission(device, code, complaint))
-        return haul_fail(error, HAUL_E_DPDK_PERMISSION, "%.*s is not allowed to this user: %s%s",
-                         name, device, complaint,
-                         strncmp(device, "net_af_", 7) == 0 ? "; it needs CAP_NET_RAW (af_xdp also "
-                                                              "CAP_NET_ADMIN and CAP_BPF)"
-                                                            : "");
-    if (geteuid() != 0 && strncmp(device, "net_af_", 7) == 0)
+    haul_eal_rights_missing(device, missing, sizeof missing);
+    if (missing[0] != '\0')
         return haul_fail(error, HAUL_E_DPDK_PERMISSION,
-                         "%.*s did not start: %s; it needs CAP_NET_RAW (af_xdp also CAP_NET_ADMIN "
-                         "and CAP_BPF)",
+                         "%.*s is not allowed to this user, who has not %s: %s", name, device,
+                         missing, complaint);
+    if (is_permission(code, complaint))
+        return haul_fail(error, HAUL_E_DPDK_PERMISSION, "%.*s is not allowed to this user: %s",
                          name, device, complaint);
     return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s did not start: %s (%s)", name, device,
                      complaint[0] != '\0' ? complaint : "no driver of that name is installed",
                      code == EPERM ? "no more is said" : strerror(code));
+}
+
+/* What DPDK refuses without saying why. */
+static int device_check(const char *device, struct haul_error *error)
+{
+    char interface[IF_NAMESIZE];
+
+    if (strstr(device, ", ") != NULL)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%s: no blank may follow a comma of dpdk.device", device);
+    if (if_nametoindex(device) != 0)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%s is an interface of the kernel's: name it to a driver, such as "
+                         "net_af_xdp0,iface=%s, or the card by its PCI address",
+                         device, device);
+    if (strncmp(device, "net_af_", 7) == 0 &&
+        !haul_eal_argument(device, "iface", interface, sizeof interface))
+        return haul_fail(error, HAUL_E_DPDK_DEVICE,
+                         "%s names no interface: net_af_packet0,iface=eth1", device);
+    return 0;
 }
 
 int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error)
@@ -462,6 +504,8 @@ int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error
         return haul_fail(error, HAUL_E_DPDK_DEVICE, "no driver of DPDK took the card %s: %s", name,
                          complaint);
     }
+    if (device_check(device, error) < 0)
+        return -1;
     if (served_socket(device, path, sizeof path) && place_check(path, device, error) < 0)
         return -1;
     haul_eal_complaint(complaint, sizeof complaint);

@@ -21,6 +21,10 @@ bool haul_eal_is_card(const char *device);
 /* The value of `key=` among a device's arguments; false when it is not there. */
 bool haul_eal_argument(const char *device, const char *key, char *value, size_t bytes);
 
+/* The capabilities that the device's driver wants and this thread has not, as text; "" when none is
+ * known to be missing. */
+void haul_eal_rights_missing(const char *device, char *text, size_t bytes);
+
 /* Makes the device a port of DPDK; a card was made one at start. */
 HAUL_MUST_USE int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error);
 void haul_eal_detach(uint16_t port);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #define XDP_MTU           3392u /* a buffer with what DPDK keeps before it is to fit a page */
 #define XDP_INTERFACE_MTU 3498  /* what the kernel keeps of a page for the frame of an interface */
@@ -83,11 +82,11 @@ int haul_port_refused(const struct haul_port *port, const struct haul_net_port *
                          " at most",
                          conf->mtu, (int)strcspn(conf->device, ","), conf->device, most);
     /* The socket is opened late here, and what is refused is told as anything but a permission. */
-    if (geteuid() != 0 && strncmp(conf->device, "net_af_", 7) == 0)
+    haul_eal_rights_missing(conf->device, help, sizeof help);
+    if (help[0] != '\0')
         return haul_fail(error, HAUL_E_DPDK_PERMISSION,
-                         "%s: %s: %s %s; it needs CAP_NET_RAW (af_xdp also CAP_NET_ADMIN and "
-                         "CAP_BPF)",
-                         conf->device, what, rte_strerror(-code), complaint);
+                         "%.*s is not allowed to this user, who has not %s: %s: %s",
+                         (int)strcspn(conf->device, ","), conf->device, help, what, complaint);
     if (strncmp(conf->device, "net_af_xdp", 10) == 0)
         xdp_help(port, complaint, help, sizeof help);
     if (help[0] != '\0') /* first what helps: the text has an end */
