@@ -148,6 +148,17 @@ def permission(bench):
             device="net_af_xdp0,iface=lo", number=1)
 
 
+@case("a socket whose directory is not there, or is somebody else's, is told with that directory")
+def socket_directory(bench):
+    words, absent = as_nobody(bench), bench.path("absent")
+    for device in ("net_memif0,socket-abstract=no,role=server,socket={}/x",
+                   "net_memif0,socket-abstract=no,role=client,socket={}/x", "net_vhost0,iface={}/x",
+                   "net_virtio_user0,path={}/x,server=1"):
+        refused(bench, "dpdk-device", absent + ": No such", device=device.format(absent), number=1)
+        refused(bench, "dpdk-permission", "in " + bench.root, launcher=words, home=bench.path("nobody"),
+                device=device.format(bench.root), number=1)
+
+
 def sockets_of(node):
     """Paths of the unix sockets that the node has open."""
     inodes = set()

@@ -388,6 +388,27 @@ static bool driver_is(const char *device, const char *driver)
            strncmp(device + 4, driver, strlen(driver)) == 0;
 }
 
+/* Drivers say that a socket is to be removed, or that its directory is invalid. memif's
+ * wants to read it. */
+static int directory_check(const char *path, const char *device, struct haul_error *error)
+{
+    const char *slash = strrchr(path, '/');
+    int length = slash == NULL ? 1 : slash == path ? 1 : (int)(slash - path);
+    char directory[PATH_MAX];
+    int name = (int)strcspn(device, ",");
+    int mode = W_OK | X_OK | (driver_is(device, "memif") ? R_OK : 0);
+
+    snprintf(directory, sizeof directory, "%.*s", length, slash == NULL ? "." : path);
+    if (faccessat(AT_FDCWD, directory, F_OK, AT_EACCESS) != 0 && errno != EACCES)
+        return haul_fail(error, HAUL_E_DPDK_DEVICE, "%.*s: the directory of its socket, %s: %s",
+                         name, device, directory, strerror(errno));
+    if (faccessat(AT_FDCWD, directory, mode, AT_EACCESS) != 0)
+        return haul_fail(error, HAUL_E_DPDK_PERMISSION,
+                         "%.*s: this user may not have a socket in %s: %s", name, device, directory,
+                         strerror(errno));
+    return 0;
+}
+
 static bool argument_is(const char *device, const char *key, const char *wanted)
 {
     char value[16];
@@ -395,14 +416,18 @@ static bool argument_is(const char *device, const char *key, const char *wanted)
     return haul_eal_argument(device, key, value, sizeof value) && strcmp(value, wanted) == 0;
 }
 
-/* The path of the socket that a server end listens on; false for any other device. memif's is in
- * the abstract space unless it is told otherwise. */
+/* memif's is in the abstract space unless it is told otherwise. */
+static bool memif_socket(const char *device, char *path, size_t bytes)
+{
+    return driver_is(device, "memif") && argument_is(device, "socket-abstract", "no") &&
+           haul_eal_argument(device, "socket", path, bytes);
+}
+
+/* The path of the socket that a server end listens on; false for any other device. */
 static bool served_socket(const char *device, char *path, size_t bytes)
 {
     if (driver_is(device, "memif"))
-        return argument_is(device, "socket-abstract", "no") &&
-               argument_is(device, "role", "server") &&
-               haul_eal_argument(device, "socket", path, bytes);
+        return argument_is(device, "role", "server") && memif_socket(device, path, bytes);
     if (driver_is(device, "vhost"))
         return !argument_is(device, "client", "1") &&
                haul_eal_argument(device, "iface", path, bytes);
@@ -506,8 +531,11 @@ int haul_eal_attach(const char *device, uint16_t *port, struct haul_error *error
     }
     if (device_check(device, error) < 0)
         return -1;
-    if (served_socket(device, path, sizeof path) && place_check(path, device, error) < 0)
+    if (served_socket(device, path, sizeof path) &&
+        (place_check(path, device, error) < 0 || directory_check(path, device, error) < 0))
         return -1;
+    if (memif_socket(device, path, sizeof path) && directory_check(path, device, error) < 0)
+        return -1; /* a client of memif's wants as much */
     haul_eal_complaint(complaint, sizeof complaint);
     code = rte_dev_probe(device);
     if (code != 0)
