@@ -151,6 +151,18 @@ static bool is_port(const struct haul_card *card)
     return true;
 }
 
+/* Such drivers have no XDP of their own: what DPDK loads wants it, a filter of ours does not. */
+static bool knows_no_xdp(const struct haul_card *card)
+{
+    static const char *const drivers[] = { "macvlan", "ipvlan", "e1000", "e1000e", "r8169", "tg3" };
+
+    for (size_t i = 0; i < HAUL_COUNT_OF(drivers); i++) {
+        if (strcmp(card->driver, drivers[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static void af_xdp_judge(const struct haul_fitness_facts *facts, const struct haul_card *card,
                          struct haul_fitness *row)
 {
@@ -164,6 +176,11 @@ static void af_xdp_judge(const struct haul_fitness_facts *facts, const struct ha
     else if (card->mtu > 3498)
         unfit(row, "lower the MTU of the interface to 3498 or less",
               "an MTU of %lld does not fit an AF_XDP frame", (long long)card->mtu);
+    else if (knows_no_xdp(card))
+        fit(row,
+            "only with a filter (xdp_prog=; docs/DPDK.md, My only card), and the kernel copies: "
+            "%s knows no XDP",
+            card->driver);
     else
         fit(row, "%s; with a filter the kernel keeps all but haul's address",
             haul_card_zero_copy(card) ? "the driver copies nothing" : "the kernel copies");

@@ -340,6 +340,8 @@ static void what_the_kernel_forbids_is_said(void)
     interface_make("veth0", NULL);
     interface_make("veth1", NULL);
     put("9000\n", "/sys/class/net/veth1/mtu");
+    pci_make("0000:3b:00.1", "e1000e", "0x8086\n");
+    interface_make("ens2", "0000:3b:00.1");
     trials = (struct haul_machine_trials){ .packet = EPERM, .xdp = EAFNOSUPPORT };
     judge(true);
     CU_ASSERT_TRUE(refused_for("dpdk-af_xdp", "veth0", "no AF_XDP", "CONFIG_XDP_SOCKETS"));
@@ -350,6 +352,8 @@ static void what_the_kernel_forbids_is_said(void)
     CU_ASSERT_TRUE(row_of("dpdk-af_packet", "veth0")->usable);
     trials = (struct haul_machine_trials){ 0 };
     judge(true);
+    CU_ASSERT_TRUE(row_of("dpdk-af_xdp", "ens2")->usable);
+    CU_ASSERT_NOT_EQUAL(strstr(row_of("dpdk-af_xdp", "ens2")->reason, "only with a filter"), NULL);
     CU_ASSERT_TRUE(row_of("dpdk-af_xdp", "veth0")->usable);
     CU_ASSERT_TRUE(refused_for("dpdk-af_xdp", "veth1", "does not fit", "lower the MTU"));
     tree_close();
