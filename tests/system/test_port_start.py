@@ -55,6 +55,12 @@ def devices(bench):
     refused(bench, "dpdk-device", "no blank", device="net_af_packet0, iface=lo", number=1)
     refused(bench, "dpdk-device", "net_af_xdp0,iface=lo", "PCI address", device="lo", number=1)
     refused(bench, "config-key", "dpdk.addresses", device="net_null0", number="x")
+    for addresses, part in (("127.0.0.1/8", "loopback"), ("224.0.0.9/24", "group"), ("10.77.0.0/24", "the network"),
+                            ("10.77.0.255/24", "everybody"), ("10.77.0.1/24, 10.77.0.1/16", "twice"),
+                            ("ff02::1/64", "group"), ("::/64", "no address of anybody")):
+        refused(bench, "config-key", "dpdk.addresses", part, device="net_null0", number=1, dpdk_addresses=addresses)
+    for gateway in ("10.78.0.1", "10.77.0.1", "fd78::1"):
+        refused(bench, "config-key", "dpdk.gateways", gateway, device="net_null0", number=1, dpdk_gateways=gateway)
     refused(bench, "config-key", "dpdk.buffers", "1024", number=1, dpdk_buffers="512", worker_count="2",
             device=f"net_vhost0,iface={bench.path('two')},queues=2")
 
