@@ -66,8 +66,8 @@
       "check the disk, its free space and the log of the node")                                    \
     X(LIMIT, "limit", "a limit was reached",                                                       \
       "wait for running work to end, or raise the limit in the configuration")                     \
-    X(REFUSED, "refused", "the peer refused",                                                      \
-      "see the reason given; the peer decides what it serves and to whom")                         \
+    X(REFUSED, "refused", "the peer that was asked, or this node, refused",                        \
+      "see the reason given; each node decides what it serves and to whom")                        \
     X(TIMEOUT, "timeout", "the time given with --timeout ran out",                                 \
       "allow more time, or see `haul status` for what the transfer waited for")                    \
     X(CANCELLED, "cancelled", "the transfer was cancelled", "run it again")                        \
