@@ -23,6 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 HUGE_FREE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages")
 HUGE_PAGES = 320
 TESTPMD_SECONDS = 2
+PMD_BYTES = 64 << 20  # for the buffers of a testpmd
 FIELDS = 42 + 24 + 16  # of a frame beside its payload
 
 DPDK = ("--carrier", "dpdk")
@@ -87,7 +88,8 @@ def testpmd(inside, sender, receiver, frame):
             [*inside, "dpdk-testpmd", f"--lcores=0@{cpu},1@{cpu}", "-m", "128", "--no-pci", "--no-telemetry",
              *memory, f"--file-prefix=haul-pmd-{os.getpid()}-{role}", f"--vdev={device}", "--",
              f"--forward-mode={mode}", f"--txpkts={frame}", "--stats-period=1", "--burst=64",
-             "--total-num-mbufs=16384", f"--mbuf-size={max(2176, frame + 256)}", "--no-lsc-interrupt"],
+             f"--total-num-mbufs={min(16384, PMD_BYTES // (frame + 512))}",
+             f"--mbuf-size={max(2176, frame + 256)}", "--no-lsc-interrupt"],
             text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     first = start("rx", receiver, "rxonly", cpus[-1])
