@@ -19,7 +19,8 @@ estimated. "rust-fixed" is rust with its window held at 256 KiB; "js-warm" is js
 transfers that nobody measured; "tcp" is iperf3 without encryption, "pipe" the sealed stream pipe of
 `haul perf ceiling`, "fast" haul's own carrier over UDP (haul perf loop, loopback alone), all for
 comparison; "go>haul" is a pair of two kinds, the dialler first. --link gives the link a rate in bytes a
-second. --first measures connect, authenticate and a byte each way instead.
+second. --first measures connect, authenticate and a byte each way instead; "byte" is then what one byte
+takes there and back over the same link and plain TCP, timers and wake-ups included: a round trip.
 
 `report` prints the aims (met or missed), medians and spreads; --plot draws them, --page puts all of it
 between the marks of a page.
@@ -28,6 +29,7 @@ import argparse
 import json
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -150,6 +152,36 @@ def measure_first(cell):
         return {"value": statistics.median(good[2:])}
 
 
+ECHO = """
+import socket
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+client, _ = server.accept()
+client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+while byte := client.recv(1):
+    client.sendall(byte)
+"""
+
+
+def measure_byte(cell):
+    """Seconds that a byte takes there and back between two processes, over a connection that stands."""
+    with subprocess.Popen([sys.executable, "-c", ECHO], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as echo:
+        try:
+            with Link(int(echo.stdout.readline()), cell.rtt_ms) as link, \
+                    socket.create_connection(("127.0.0.1", link.port), timeout=10) as client:
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                found = []
+                for _ in range(10):
+                    began = time.monotonic()
+                    client.sendall(b"?")
+                    if not client.recv(1):
+                        raise RuntimeError("the echo ended")
+                    found.append(time.monotonic() - began)
+                return {"value": statistics.median(found[1:])}  # the first waits for the link to open
+        finally:
+            echo.kill()
+
+
 def haul_lines(*words):
     done = subprocess.run([peers.HAUL, "perf", *words, "--json"], capture_output=True, text=True, timeout=60)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
@@ -178,7 +210,7 @@ def measure_tcp(cell, seconds):
 
 def measure(cell, seconds):
     if cell.what == "first":
-        return measure_first(cell)
+        return measure_byte(cell) if cell.peer == "byte" else measure_first(cell)
     if cell.peer == "tcp":
         return measure_tcp(cell, seconds)
     if cell.peer == "fast":
@@ -264,6 +296,8 @@ def chosen(given):
                 for name in given.peers:
                     if name not in PLAIN:
                         yield Cell("first" if given.first else "rate", name, security, rtt, streams, given.link)
+                    elif name == "byte" and given.first:
+                        yield Cell("first", name, "none", rtt, 1, 0)
                     elif (security, streams) == (given.security[0], given.streams[0]) and (name == "tcp" or rtt == 0):
                         yield Cell("rate", name, "none", rtt, 1, given.link)
 

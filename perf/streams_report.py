@@ -7,7 +7,7 @@ from math import log10
 import streams_plan
 from streams_plan import Cell, PLAIN
 
-SHOWN = ["fast", "haul", "go", "rust", "rust-fixed", "js", "js-warm", "pipe", "tcp"]
+SHOWN = ["fast", "haul", "go", "rust", "rust-fixed", "js", "js-warm", "pipe", "tcp", "byte"]
 COLOURS = {"haul": "#d6277a", "fast": "#5b2a86", "go": "#1f8fb4", "rust": "#b5651d", "rust-fixed": "#d9a066",
            "js": "#8a8a00", "js-warm": "#4d6b00", "tcp": "#777777"}
 NEAR_NS_MAX = 130  # as hw/placement.c divides, for lines that do not say
@@ -105,7 +105,15 @@ def table(found, what, security, streams, link):
         yield f"| {name} | " + " | ".join(texts) + " |"
 
 
-def tables(found):
+def tables(lines):
+    steady = [line for line in lines if line.get("group") == streams_plan.STEADY]
+    yield from tables_of(gather([line for line in lines if line not in steady]))
+    if steady:
+        yield "\nFor four seconds instead of one:"
+        yield from tables_of(gather(steady))
+
+
+def tables_of(found):
     kinds = {(cell.what != "rate", cell.link, cell.streams, cell.security) for cell in found if cell.peer not in PLAIN}
     for first, link, streams, security in sorted(kinds):
         yield from table(found, "first" if first else "rate", security, streams, link)
@@ -154,7 +162,7 @@ def text_of(path):
         here = [line for line in sound if line["class"] == place]
         if len(places) > 1:
             yield f"\nCores {place}:"
-        yield from tables(gather(here))
+        yield from tables(here)
         yield from costs(here)
     yield from conditions(lines)
 
@@ -259,6 +267,7 @@ def report(path, plot_path, page_path):
     text = "\n".join(text_of(path)) + "\n"
     print(text, end="")
     if plot_path:
-        plot(gather([line for line in read(path) if line["class"] is not None]), plot_path)
+        plot(gather([line for line in read(path) if line["class"] is not None and
+                     line.get("group") != streams_plan.STEADY]), plot_path)
     if page_path:
         page(page_path, text)
